@@ -1,0 +1,90 @@
+"""Everything that can go wrong and is told in words.
+
+Each message says what is wrong, where, and what to do. The command line prints it
+without a traceback and exits with the class's ``exit_code``::
+
+    OrchError
+    ├── SpecError             the sweep file is wrong: file, line, key, what was expected
+    ├── InputError            an option or argument is wrong
+    ├── TrainableError        the trainable cannot be imported, or refuses a config
+    ├── ResourceError         a trial that no node of the cluster can hold
+    ├── MetricError           a metric that the trainable does not yield
+    │   └── MetricsChangedError   a trial that yields other metrics than the store has
+    ├── ShowError             a table or figure asks for what the store does not have
+    ├── StoreError            the store cannot be read or written
+    │   ├── StoreLockedError      another driver works on it
+    │   ├── SweepChangedError     it holds a sweep that differs in what may not change
+    │   └── CorruptFileError      one file in it cannot be read
+    └── RunError              the run itself broke off
+        └── TrialError            a trial broke the contract of `orchestrator.trial`
+"""
+
+from __future__ import annotations
+
+
+class OrchError(Exception):
+    """Base of every error that a user may see; ``str(error)`` is the whole message."""
+
+    exit_code = 2
+
+
+class SpecError(OrchError):
+    """The sweep file is wrong."""
+
+
+class InputError(OrchError):
+    """An option or argument is wrong."""
+
+
+class TrainableError(OrchError):
+    """The trainable cannot be imported, or refuses a config."""
+
+
+class ResourceError(OrchError):
+    """No node of the cluster can hold a trial."""
+
+
+class MetricError(OrchError):
+    """A metric that the sweep file names is not among those that the trainable yields."""
+
+
+class MetricsChangedError(MetricError):
+    """A trial yields other metrics than the trials before it."""
+
+
+class ShowError(OrchError):
+    """A table or figure asks for something that the store does not have."""
+
+
+class StoreError(OrchError):
+    """The store cannot be read or written."""
+
+
+class StoreLockedError(StoreError):
+    """Another driver works on the store."""
+
+
+class SweepChangedError(StoreError):
+    """The store holds a sweep that differs in what may not change under one name."""
+
+
+class CorruptFileError(StoreError):
+    """A file of the store cannot be read."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        self.path = path
+        self.reason = reason
+        super().__init__(path, reason)
+
+    def __str__(self) -> str:
+        return f"{self.path} cannot be read ({self.reason})"
+
+
+class RunError(OrchError):
+    """The run broke off before its end."""
+
+    exit_code = 1
+
+
+class TrialError(RunError):
+    """A trial broke the contract between a trainable and its runner."""
