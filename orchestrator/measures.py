@@ -1,0 +1,69 @@
+"""What single trials measured: a metric, or a probe as one number."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import pandas as pd
+
+from orchestrator.errors import ShowError
+from orchestrator.selection import CellSelection, listed, metric_columns, selection_column
+from orchestrator.sweep import Sweep
+
+PROBE = "probe:"
+"""What the name of a value that is a probe begins with."""
+
+
+def measure(
+    name: str, sweep: Sweep, trials: pd.DataFrame, probes: pd.DataFrame | None
+) -> Mapping[str, float]:
+    """Look up one value per trial.
+
+    Args:
+        name: a metric, taken at the last epoch (or, if it is the selection metric, at
+            the epoch that selection goes by); or ``probe:NAME``, the mean over layers at
+            the last epoch at which the trial took the probe.
+        sweep: the sweep that the trials belong to.
+        trials: the store's ``trials``.
+        probes: the store's ``probes``, if it is at hand.
+
+    Returns:
+        The value by trial id, in the unit that the trainable yields. Empty while there
+        are no trials.
+
+    Raises:
+        ShowError: the trials have no such metric or probe.
+    """
+    if trials.empty:
+        return {}
+    if name.startswith(PROBE):
+        return _probe_means(name.removeprefix(PROBE), probes)
+    known = metric_columns(sweep, trials)
+    column = selection_column(sweep.select) if name == sweep.select.metric else name
+    if column not in known:
+        raise ShowError(f"the store has no metric `{column}`; it has {listed(known)}")
+    return dict(zip(trials["trial_id"], trials[column].astype(float), strict=True))
+
+
+def selected_values(measured: Mapping[str, float], selection: CellSelection) -> tuple[float, ...]:
+    """Pick the selected config's values, shape (seeds of the selection,).
+
+    A trial that did not measure the value counts as NaN.
+    """
+    ids = selection.best.trial_ids if selection.best else ()
+    return tuple(measured.get(trial_id, math.nan) for trial_id in ids)
+
+
+def _probe_means(probe: str, probes: pd.DataFrame | None) -> Mapping[str, float]:
+    known = [] if probes is None else sorted(probes["probe"].unique())
+    if probes is None or probe not in known:
+        raise ShowError(f"the store has no probe `{probe}`; it has {listed(known)}")
+    rows = probes[probes["probe"] == probe]
+    last = rows.groupby("trial_id")["epoch"].transform("max")
+    layers = rows[rows["epoch"] == last].groupby(["trial_id", "layer"], observed=True)["value"]
+    # pandas leaves NaN out of a mean; a layer that has one is not what it claims to be.
+    means = layers.mean().mask(layers.count() < layers.size())
+    trials = means.groupby("trial_id")
+    result = trials.mean().mask(trials.count() < trials.size())
+    return {str(trial_id): float(value) for trial_id, value in result.items()}

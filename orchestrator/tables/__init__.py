@@ -1,0 +1,24 @@
+"""Tables of the selected configs, in the formats that people and programs read.
+
+`show` prints every table of a sweep. Below it, `tidy` gives one row per cell and value,
+for `to_csv` and `to_json`, and `pivot` lays the same numbers out in rows and columns, for
+`print_text` and `markdown`.
+"""
+
+from orchestrator.tables._markdown import markdown
+from orchestrator.tables._pivot import Pivot, pivot
+from orchestrator.tables._show import Format, show
+from orchestrator.tables._text import print_text
+from orchestrator.tables._tidy import tidy, to_csv, to_json
+
+__all__ = [
+    "Format",
+    "Pivot",
+    "markdown",
+    "pivot",
+    "print_text",
+    "show",
+    "tidy",
+    "to_csv",
+    "to_json",
+]

@@ -1,0 +1,50 @@
+"""Every table of a sweep, in one format."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import pandas as pd
+from rich.console import Console
+
+from orchestrator.selection import select
+from orchestrator.sweep import Sweep
+from orchestrator.tables._markdown import markdown
+from orchestrator.tables._pivot import pivot
+from orchestrator.tables._text import print_text
+from orchestrator.tables._tidy import tidy, to_csv, to_json
+
+Format = Literal["text", "markdown", "csv", "json"]
+
+
+def show(
+    sweep: Sweep,
+    trials: pd.DataFrame,
+    probes: pd.DataFrame | None,
+    console: Console,
+    format_: Format = "text",
+) -> None:
+    """Print every table of a sweep.
+
+    Args:
+        sweep: the sweep, with the seeds asked for.
+        trials: the store's ``trials``.
+        probes: the store's ``probes``; None if no table has ``probe:`` values.
+        console: where to; only ``text`` makes use of its width and styles.
+        format_: ``csv`` and ``json`` give one tidy table, ``markdown`` and ``text`` each
+            table of its own.
+
+    Raises:
+        ShowError: the store lacks a metric or probe that is asked for.
+    """
+    selections = select(sweep, trials)
+    if format_ in {"csv", "json"}:
+        frames = [tidy(sweep, table, selections, trials, probes) for table in sweep.tables]
+        console.file.write(to_csv(frames) if format_ == "csv" else to_json(frames))
+        return
+    for table in sweep.tables:
+        shown = pivot(sweep, table, selections, trials, probes)
+        if format_ == "markdown":
+            console.file.write(markdown(shown) + "\n")
+        else:
+            print_text(shown, console)

@@ -1,0 +1,72 @@
+"""Sweeps and stores' frames whose every number is known."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from orchestrator.plan import PlannedTrial, expand
+from orchestrator.sweep import Sweep
+
+Outcome = Mapping[str, Any] | float | None
+
+
+def make_sweep(**changes: Any) -> Sweep:
+    """Make a sweep of 2 datasets x 2 orders, 2 rates and 3 seeds."""
+    keys: dict[str, Any] = {
+        "name": "synthetic",
+        "trainable": "somewhere:train",
+        "seeds": (0, 1, 2),
+        "factors": {"dataset": ("digits", "letters"), "order": ("convention", "swap")},
+        "search": {"lr": (0.1, 0.01)},
+        "select": {"metric": "test_accuracy"},
+        "tables": ({"name": "main", "rows": ("dataset",), "columns": ("order",)},),
+    }
+    return Sweep.model_validate(keys | changes)
+
+
+def make_trials(sweep: Sweep, outcome: Callable[[PlannedTrial], Outcome]) -> pd.DataFrame:
+    """Make the store's `trials`.
+
+    `outcome` gives a trial's columns, or its test accuracy alone, or None where it is missing.
+    """
+    rows = []
+    for trial in expand(sweep):
+        found = outcome(trial)
+        if found is not None:
+            columns = found if isinstance(found, Mapping) else {"test_accuracy": found}
+            rows.append(_keys(trial) | {"status": "completed"} | columns)
+    names = ["trial_id", "config_id", "cell_id", "seed", "status"]
+    return pd.DataFrame(rows, columns=None if rows else names)
+
+
+def make_probes(
+    sweep: Sweep,
+    probe: str,
+    values: Callable[[PlannedTrial], Iterable[float]],
+    epoch: int = 1,
+) -> pd.DataFrame:
+    """Make the store's `probes`: one value per layer and trial."""
+    return pd.DataFrame(
+        [
+            _keys(trial)
+            | {"epoch": epoch, "probe": probe, "layer": f"block{i}", "layer_index": i}
+            | {"unit": None, "at": None, "value": value}
+            for trial in expand(sweep)
+            for i, value in enumerate(values(trial))
+        ]
+    )
+
+
+def _keys(trial: PlannedTrial) -> dict[str, Any]:
+    params = {**trial.config.factors, **trial.config.search}
+    return {
+        "trial_id": trial.trial_id,
+        "config_id": trial.config.config_id,
+        "cell_id": trial.config.cell_id,
+        "seed": trial.seed,
+        **{k: json.dumps(v) if isinstance(v, tuple) else v for k, v in params.items()},
+    }

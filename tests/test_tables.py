@@ -1,0 +1,321 @@
+"""Tables of synthetic stores, whose every printed number is known."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from typing import Any
+
+import pandas as pd
+import pytest
+from rich.console import Console
+from synthetic import Outcome, make_probes, make_sweep, make_trials
+
+from orchestrator.errors import ShowError
+from orchestrator.plan import PlannedTrial
+from orchestrator.selection import select
+from orchestrator.sweep import Sweep
+from orchestrator.tables import Pivot, markdown, pivot, print_text, show, tidy
+
+MEANS = {"convention": 0.5, "swap": 0.625}
+
+
+def accuracy(trial: PlannedTrial) -> float:
+    """Seeds at -1/64, 0 and 1/64 of the order's mean at the rate 0.01; less at 0.1."""
+    mean = MEANS[trial.config.factors["order"]] - trial.config.search["lr"] + 0.01
+    return mean + (trial.seed - 1) / 64
+
+
+SWEEP = make_sweep()
+TRIALS = make_trials(SWEEP, accuracy)
+
+
+def printed(
+    sweep: Sweep,
+    trials: pd.DataFrame,
+    probes: pd.DataFrame | None = None,
+    format_: Any = "text",
+    width: int = 80,
+) -> str:
+    out = io.StringIO()
+    show(sweep, trials, probes, Console(file=out, width=width), format_)
+    return out.getvalue()
+
+
+def tidy_of(sweep: Sweep, trials: pd.DataFrame, probes: pd.DataFrame | None = None) -> pd.DataFrame:
+    return tidy(sweep, sweep.tables[0], select(sweep, trials), trials, probes)
+
+
+def pivot_of(sweep: Sweep, trials: pd.DataFrame, probes: pd.DataFrame | None = None) -> Pivot:
+    return pivot(sweep, sweep.tables[0], select(sweep, trials), trials, probes)
+
+
+def table(**keys: Any) -> tuple[dict[str, Any]]:
+    return ({"name": "main", **keys},)
+
+
+def entries(shown: Pivot) -> list[list[str]]:
+    return [[str(entry) for entry in row] for row in shown.entries]
+
+
+def test_tidy_has_one_exact_row_per_cell_and_value():
+    frame = tidy_of(SWEEP, TRIALS)
+    assert list(frame.columns) == [
+        "dataset", "order", "metric", "mean", "std", "n", "ci_low", "ci_high",
+        "complete", "selected_on", "lr", "config_id",
+    ]  # fmt: skip
+    assert frame["dataset"].tolist() == ["digits", "digits", "letters", "letters"]
+    assert frame["order"].tolist() == ["convention", "swap"] * 2
+    assert frame["mean"].tolist() == [0.5, 0.625] * 2
+    assert frame["std"].tolist() == [1 / 64] * 4
+    assert frame["n"].tolist() == [3] * 4
+    half = 4.302652729911275 / 64 / math.sqrt(3)
+    assert frame["ci_low"].tolist() == pytest.approx([0.5 - half, 0.625 - half] * 2)
+    assert frame["ci_high"].tolist() == pytest.approx([0.5 + half, 0.625 + half] * 2)
+    assert frame["complete"].all()
+    assert frame["lr"].tolist() == [0.01] * 4
+    chosen = TRIALS[TRIALS["lr"] == 0.01]["config_id"].unique()
+    assert frame["config_id"].tolist() == chosen.tolist()
+
+
+def test_csv_and_json_hold_every_bit_and_nothing_else():
+    def third(trial: PlannedTrial) -> float:
+        return accuracy(trial) / 3
+
+    sweep = make_sweep(tables=table(rows=("order",)))
+    trials = make_trials(sweep, third)
+    frame = tidy_of(sweep, trials)
+    read = list(csv.DictReader(io.StringIO(printed(sweep, trials, format_="csv"))))
+    assert list(read[0]) == list(frame.columns)
+    for name in ("mean", "std", "ci_low", "ci_high"):
+        assert [float(row[name]) for row in read] == frame[name].tolist()
+    rows = json.loads(printed(sweep, trials, format_="json"))
+    assert rows == frame.to_dict("records")
+
+
+def test_two_tables_of_the_same_values_give_each_row_once():
+    tables = ({"name": "a", "rows": ("order",)}, {"name": "b", "columns": ("order",)})
+    assert len(printed(make_sweep(tables=tables), TRIALS, format_="csv").splitlines()) == 5
+
+
+def test_a_store_without_trials_gives_empty_cells():
+    nothing = make_trials(SWEEP, lambda _: None)
+    for row in json.loads(printed(SWEEP, nothing, format_="json")):
+        assert (row["n"], row["mean"], row["lr"], row["config_id"]) == (0, None, None, None)
+        assert row["complete"] is False
+    assert entries(pivot_of(SWEEP, nothing)) == [["—*", "—*"]] * 2
+    assert "4 of 4 cells incomplete: 24 trials missing, 0 failed." in printed(SWEEP, nothing)
+
+
+def test_search_values_keep_their_types_beside_a_null():
+    sweep = make_sweep(search={"lr": (0.01,), "clip": (None, 5)})
+    trials = make_trials(sweep, lambda trial: 0.5 + (trial.config.search["clip"] is not None) / 4)
+    nulls = make_trials(sweep, lambda trial: 0.5 - (trial.config.search["clip"] is not None) / 4)
+    assert [row["clip"] for row in json.loads(printed(sweep, trials, format_="json"))] == [5] * 4
+    assert [row["clip"] for row in json.loads(printed(sweep, nulls, format_="json"))] == [None] * 4
+
+
+def test_text_shows_percent_deviation_and_n():
+    lines = [line.strip() for line in printed(SWEEP, TRIALS).splitlines()]
+    assert lines[0] == "main: test_accuracy (%)"
+    assert lines[2] == "dataset         convention               swap"
+    assert lines[4] == "digits    50.00 ± 1.56 (3)   62.50 ± 1.56 (3)"
+
+
+def test_one_seed_has_no_deviation():
+    sweep = SWEEP.with_seeds((1,))
+    assert entries(pivot_of(sweep, TRIALS)) == [["50.00 (1)", "62.50 (1)"]] * 2
+    assert tidy_of(sweep, TRIALS)["std"].isna().all()
+
+
+def test_what_is_not_an_accuracy_is_not_in_percent():
+    sweep = make_sweep(tables=table(rows=("dataset",), columns=("order",), values=("test_loss",)))
+    trials = make_trials(sweep, lambda t: {"test_accuracy": accuracy(t), "test_loss": 0.25})
+    assert entries(pivot_of(sweep, trials)) == [["0.2500 ± 0.0000 (3)"] * 2] * 2
+
+
+def test_several_values_label_the_columns():
+    values = ("test_accuracy", "test_loss")
+    sweep = make_sweep(tables=table(rows=("dataset",), columns=("order",), values=values))
+    trials = make_trials(sweep, lambda t: {"test_accuracy": accuracy(t), "test_loss": 0.25})
+    assert pivot_of(sweep, trials).columns == (
+        ("test_accuracy (%)", "convention"),
+        ("test_accuracy (%)", "swap"),
+        ("test_loss", "convention"),
+        ("test_loss", "swap"),
+    )
+
+
+def test_factors_that_a_table_leaves_out_label_its_rows():
+    shown = pivot_of(make_sweep(tables=table(columns=("order",))), TRIALS)
+    assert shown.corner == ("dataset",)
+    assert shown.rows == (("digits",), ("letters",))
+
+
+def test_a_factor_of_one_value_that_a_table_leaves_out_is_noted():
+    factors = {"depth": (16,), "order": ("convention", "swap")}
+    sweep = make_sweep(factors=factors, tables=table(rows=("order",)))
+    shown = pivot_of(sweep, make_trials(sweep, accuracy))
+    assert shown.corner == ("order",)
+    assert "All cells: depth 16." in shown.notes
+
+
+def test_excluded_cells_are_blank_and_the_order_is_that_of_the_file():
+    sweep = make_sweep(exclude=({"dataset": "digits", "order": "convention"},))
+    shown = pivot_of(sweep, make_trials(sweep, accuracy))
+    assert shown.columns == (("convention",), ("swap",))
+    assert shown.entries[0][0] is None
+    assert [str(entry) for entry in shown.entries[1]] == ["50.00 ± 1.56 (3)", "62.50 ± 1.56 (3)"]
+    assert "| digits |  | 62.50" in markdown(shown)
+
+
+def test_incomplete_cells_are_marked_and_counted():
+    def outcome(trial: PlannedTrial) -> Outcome:
+        if trial.config.factors == {"dataset": "digits", "order": "swap"} and trial.seed == 2:
+            return None
+        if trial.config.factors["dataset"] == "letters" and trial.config.search["lr"] == 0.1:
+            return {"status": "failed", "test_accuracy": None}
+        return accuracy(trial)
+
+    shown = pivot_of(SWEEP, make_trials(SWEEP, outcome))
+    assert entries(shown) == [
+        ["50.00 ± 1.56 (3)", "61.72 ± 1.10 (2)*"],
+        ["50.00 ± 1.56 (3)*", "62.50 ± 1.56 (3)*"],
+    ]
+    assert "* 3 of 4 cells incomplete: 2 trials missing, 6 failed." in shown.notes
+
+
+def test_cells_whose_every_config_diverged_are_counted():
+    def outcome(trial: PlannedTrial) -> Outcome:
+        lost = trial.config.factors["order"] == "swap"
+        return {"status": "diverged", "test_accuracy": math.nan} if lost else accuracy(trial)
+
+    shown = pivot_of(SWEEP, make_trials(SWEEP, outcome))
+    assert entries(shown) == [["50.00 ± 1.56 (3)", "—"]] * 2
+    assert "— in 2 of 4 cells every config diverged." in shown.notes
+
+
+def test_a_value_that_is_not_finite_in_one_seed_shows_as_such():
+    sweep = make_sweep(tables=table(rows=("dataset",), columns=("order",), values=("test_loss",)))
+
+    def outcome(trial: PlannedTrial) -> Outcome:
+        return {"test_accuracy": accuracy(trial), "test_loss": math.nan if trial.seed else 0.5}
+
+    assert entries(pivot_of(sweep, make_trials(sweep, outcome))) == [["nan (3)", "nan (3)"]] * 2
+
+
+def test_the_selection_is_said_with_its_optimism():
+    said = "Per cell, the config with the largest mean test_accuracy at its last epoch."
+    assert f"{said} That is test data" in " ".join(pivot_of(SWEEP, TRIALS).notes)
+    honest = make_sweep(select={"metric": "val_loss", "mode": "min", "at": "best"})
+    trials = make_trials(honest, lambda _: {"val_loss": 1.0, "best_val_loss": 0.5})
+    notes = " ".join(pivot_of(honest, trials).notes)
+    assert "the config with the smallest mean val_loss at its best epoch." in notes
+    assert "test data" not in notes
+
+
+def test_a_value_selected_at_its_best_epoch_shows_that_epoch():
+    sweep = make_sweep(select={"metric": "val_loss", "mode": "min", "at": "best"})
+    trials = make_trials(sweep, lambda _: {"val_loss": 1.0, "best_val_loss": 0.5})
+    assert tidy_of(sweep, trials)["mean"].tolist() == [0.5] * 4
+
+
+def test_selected_search_values_are_listed_per_cell():
+    listing = pivot_of(SWEEP, TRIALS).selected
+    assert listing is not None
+    assert listing.header == ("dataset", "order", "lr")
+    assert listing.rows[1] == ("digits", "swap", "0.01")
+    without = make_sweep(search={})
+    assert pivot_of(without, make_trials(without, lambda _: 0.5)).selected is None
+
+
+PROBED = make_sweep(tables=table(rows=("dataset",), columns=("order",), values=("probe:skewness",)))
+
+
+def test_a_probe_is_its_mean_over_layers_at_the_last_epoch():
+    early = make_probes(PROBED, "skewness", lambda _: [100.0, 100.0, 100.0], epoch=1)
+    late = make_probes(PROBED, "skewness", lambda t: [1.0, 2.0, 3.0 + 3 * t.seed], epoch=2)
+    other = make_probes(PROBED, "saturation", lambda _: [0.5], epoch=3)
+    frame = tidy_of(PROBED, TRIALS, pd.concat([late, early, other]))
+    assert frame["mean"].tolist() == [3.0] * 4
+    assert frame["std"].tolist() == [1.0] * 4
+
+
+def test_a_layer_weighs_the_same_whatever_its_number_of_units():
+    probes = make_probes(PROBED, "skewness", lambda _: [1.0, 2.0])
+    more = probes[probes["layer"] == "block0"].assign(unit=1, value=3.0)
+    assert tidy_of(PROBED, TRIALS, pd.concat([probes, more]))["mean"].tolist() == [2.0] * 4
+
+
+def test_a_probe_that_is_nan_in_a_layer_or_lacks_in_a_trial_shows_as_such():
+    nan = make_probes(PROBED, "skewness", lambda _: [1.0, math.nan])
+    assert tidy_of(PROBED, TRIALS, nan)["mean"].isna().all()
+    probes = make_probes(PROBED, "skewness", lambda _: [1.0, 2.0])
+    lacking = tidy_of(PROBED, TRIALS, probes[probes["seed"] > 0])
+    assert lacking["mean"].isna().all()
+    assert lacking["n"].tolist() == [3] * 4
+
+
+def test_values_that_the_store_lacks_are_told_with_those_that_exist():
+    sweep = make_sweep(tables=table(values=("train_loss",)))
+    with pytest.raises(ShowError, match="no metric `train_loss`; it has `test_accuracy`"):
+        tidy_of(sweep, TRIALS)
+    probes = make_probes(PROBED, "saturation", lambda _: [0.5])
+    with pytest.raises(ShowError, match="no probe `skewness`; it has `saturation`"):
+        tidy_of(PROBED, TRIALS, probes)
+    with pytest.raises(ShowError, match="no probe `skewness`; it has none"):
+        tidy_of(PROBED, TRIALS, probes.head(0))
+
+
+MANY = make_sweep(
+    factors={"order": ("convention", "swap"), "width": tuple(range(1000, 1024))},
+    tables=table(rows=("order",), columns=("width",)),
+)
+
+
+@pytest.mark.parametrize("width", [40, 80, 120, 1000])
+def test_text_never_drops_a_column_and_fits_the_width(width):
+    text = printed(MANY, make_trials(MANY, accuracy), width=width)
+    assert all(str(value) in text for value in MANY.factors["width"])
+    assert text.count("50.00 ± 1.56 (3)") == 24
+    assert max(map(len, text.splitlines())) <= width
+
+
+def test_values_are_shown_as_they_are_not_as_markup():
+    odd = ("[red]", (100, 150), True, 1, None, "a|b*")
+    sweep = make_sweep(factors={"odd": odd}, tables=table(rows=("odd",)))
+    trials = make_trials(sweep, lambda _: 0.5)
+    shown = pivot_of(sweep, trials)
+    labels = ["[red]", "[100,150]", "true", "1", "null", "a|b*"]
+    assert [row[0] for row in shown.rows] == labels
+    assert all(label in printed(sweep, trials) for label in labels)
+    assert r"| a\|b\* | 50.00" in markdown(shown)
+    assert "[100, 150]" in tidy_of(sweep, trials)["odd"].tolist()
+
+
+def test_markdown_has_the_table_the_notes_and_the_selected_values():
+    assert markdown(pivot_of(SWEEP, TRIALS)) == (
+        "### main: test_accuracy (%)\n\n"
+        "| dataset | convention | swap |\n"
+        "| --- | ---: | ---: |\n"
+        "| digits | 50.00 ± 1.56 (3) | 62.50 ± 1.56 (3) |\n"
+        "| letters | 50.00 ± 1.56 (3) | 62.50 ± 1.56 (3) |\n\n"
+        "Mean ± sample standard deviation over seeds (number of seeds).\n\n"
+        "Per cell, the config with the largest mean test_accuracy at its last epoch. "
+        "That is test data: the papers' protocol, and optimistic.\n\n"
+        "Selected:\n\n"
+        "| dataset | order | lr |\n"
+        "| --- | --- | --- |\n"
+        "| digits | convention | 0.01 |\n"
+        "| digits | swap | 0.01 |\n"
+        "| letters | convention | 0.01 |\n"
+        "| letters | swap | 0.01 |\n"
+    )
+
+
+def test_print_text_prints_one_table():
+    out = io.StringIO()
+    print_text(pivot_of(SWEEP, TRIALS), Console(file=out, width=80))
+    assert out.getvalue() == printed(SWEEP, TRIALS)
