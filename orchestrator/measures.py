@@ -60,10 +60,10 @@ def _probe_means(probe: str, probes: pd.DataFrame | None) -> Mapping[str, float]
     if probes is None or probe not in known:
         raise ShowError(f"the store has no probe `{probe}`; it has {listed(known)}")
     rows = probes[probes["probe"] == probe]
-    last = rows.groupby("trial_id")["epoch"].transform("max")
+    last = rows.groupby("trial_id", observed=True)["epoch"].transform("max")
     layers = rows[rows["epoch"] == last].groupby(["trial_id", "layer"], observed=True)["value"]
     # pandas leaves NaN out of a mean; a layer that has one is not what it claims to be.
     means = layers.mean().mask(layers.count() < layers.size())
-    trials = means.groupby("trial_id")
+    trials = means.groupby("trial_id", observed=True)
     result = trials.mean().mask(trials.count() < trials.size())
     return {str(trial_id): float(value) for trial_id, value in result.items()}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import fmean, stdev
 
@@ -144,6 +144,52 @@ def best_of(contenders: Sequence[Contender], mode: str) -> Contender:
         for contender, mean in zip(contenders, means, strict=True)
         if math.isclose(mean, top, rel_tol=TIE)
     )
+
+
+def lead(selection: CellSelection, mode: str) -> Statistics | None:
+    """Describe how far the selected config is ahead of the runner-up, paired by seed.
+
+    The selected config was chosen for its lead, so that the interval is too hopeful; one
+    that holds zero says all the more that the two are within noise.
+
+    Returns:
+        The advantage in the selection metric, at least 0 on average; None if fewer than
+        two configs were compared.
+    """
+    best = selection.best
+    others = [contender for contender in selection.contenders if contender is not best]
+    if best is None or not others:
+        return None
+    second = best_of(others, mode)
+    sign = 1 if mode == "max" else -1
+    pairs = zip(best.values, second.values, strict=True)
+    return statistics([sign * (ours - theirs) for ours, theirs in pairs])
+
+
+def optimism(selection: CellSelection, mode: str) -> float | None:
+    """Estimate by how much selecting and reporting on the same seeds flatters a cell.
+
+    Each seed is left out once: the others select, and it reports. The estimate knows of
+    the noise of seeds only, not of selecting and reporting on the same test images.
+
+    Returns:
+        The selected mean's advantage over the mean of the seeds left out, at least 0;
+        None for fewer than two seeds or configs.
+    """
+    if selection.best is None or len(selection.seeds) < 2 or len(selection.contenders) < 2:
+        return None
+    reported = []
+    for left_out in range(len(selection.seeds)):
+        others = [
+            replace(
+                contender, values=contender.values[:left_out] + contender.values[left_out + 1 :]
+            )
+            for contender in selection.contenders
+        ]
+        chosen = others.index(best_of(others, mode))
+        reported.append(selection.contenders[chosen].values[left_out])
+    gain = selection.best.mean - fmean(reported)
+    return gain if mode == "max" else -gain
 
 
 def selection_column(select: Select) -> str:

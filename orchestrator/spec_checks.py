@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from orchestrator.plan import MAX_TRIALS, count_trials
 from orchestrator.source import Key
 from orchestrator.spec_errors import Problem, unknown
-from orchestrator.sweep import Claim, Sweep, Table, Value, canonical
+from orchestrator.sweep import Claim, Published, Sweep, Table, Value, canonical
 
 
 def check(sweep: Sweep) -> list[Problem]:
@@ -114,6 +114,26 @@ def _table(sweep: Sweep, table: Table, key: Key) -> Iterator[Problem]:
     for index, value in enumerate(table.values):
         if value.removeprefix("probe:") in {"", *sweep.axes, *sweep.fixed}:
             yield Problem((*key, "values", index), "expected a metric or `probe:NAME`")
+    if table.published:
+        yield from _published(sweep, table, table.published, (*key, "published"))
+
+
+def _published(sweep: Sweep, table: Table, published: Published, key: Key) -> Iterator[Problem]:
+    values = table.values or (sweep.select.metric,)
+    for index, name in enumerate(published.columns):
+        if name not in (*sweep.factors, *values):
+            what = "factor or value of the table"
+            yield Problem((*key, "columns", index), unknown(what, name, [*sweep.factors, *values]))
+    for index, row in enumerate(published.rows):
+        if len(row) != len(published.columns):
+            text = f"expected {len(published.columns)} values, one per column"
+            yield Problem((*key, "rows", index), text)
+            continue
+        for name, value in zip(published.columns, row, strict=True):
+            if name in sweep.factors:
+                yield from _values(value, sweep.factors[name], (*key, "rows", index))
+            elif name in values and not isinstance(value, int | float | None):
+                yield Problem((*key, "rows", index), f"`{name}`: expected a number or null")
 
 
 def _claim(sweep: Sweep, claim: Claim, key: Key) -> Iterator[Problem]:

@@ -178,6 +178,17 @@ class Variant(_Part):
     resources: ResourceChange = ResourceChange()
 
 
+class Published(_Part):
+    """Figures of a paper, to stand beside those of a table."""
+
+    source: Annotated[str, Field(min_length=1)]
+    """Where they are printed."""
+    columns: Annotated[tuple[str, ...], Field(min_length=1)]
+    """Factors, and values of the table."""
+    rows: Annotated[tuple[tuple[ParamValue, ...], ...], Field(min_length=1)]
+    """Per row one value per column; figures in the table's unit, null where there is none."""
+
+
 class Table(_Part):
     """A table to print from the selected configs."""
 
@@ -186,6 +197,13 @@ class Table(_Part):
     columns: tuple[str, ...] = ()
     values: tuple[str, ...] = ()
     """Metrics, or ``probe:NAME``; without any, the selection metric."""
+    percent: bool | None = None
+    """Whether to print fractions as percent; by default, metrics named ``…accuracy``."""
+    precision: Annotated[int, Field(ge=0, le=12)] | None = None
+    """Decimals to print; by default 2 in percent and 4 otherwise."""
+    best: Literal["max", "min"] | None = None
+    """Which side is bold in each row, or in each column of a table without columns."""
+    published: Published | None = None
 
 
 class Claim(_Part):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -40,7 +41,7 @@ def make_trials(sweep: Sweep, outcome: Callable[[PlannedTrial], Outcome]) -> pd.
             columns = found if isinstance(found, Mapping) else {"test_accuracy": found}
             rows.append(_keys(trial) | {"status": "completed"} | columns)
     names = ["trial_id", "config_id", "cell_id", "seed", "status"]
-    return pd.DataFrame(rows, columns=None if rows else names)
+    return _categorical(pd.DataFrame(rows, columns=None if rows else names))
 
 
 def make_probes(
@@ -50,15 +51,22 @@ def make_probes(
     epoch: int = 1,
 ) -> pd.DataFrame:
     """Make the store's `probes`: one value per layer and trial."""
-    return pd.DataFrame(
-        [
-            _keys(trial)
-            | {"epoch": epoch, "probe": probe, "layer": f"block{i}", "layer_index": i}
-            | {"unit": None, "at": None, "value": value}
-            for trial in expand(sweep)
-            for i, value in enumerate(values(trial))
-        ]
-    )
+    rows = [
+        _keys(trial)
+        | {"epoch": epoch, "probe": probe, "layer": f"block{i}", "layer_index": i}
+        | {"unit": math.nan, "at": math.nan, "value": value}
+        for trial in expand(sweep)
+        for i, value in enumerate(values(trial))
+    ]
+    return _categorical(pd.DataFrame(rows))
+
+
+def _categorical(frame: pd.DataFrame) -> pd.DataFrame:
+    """Make categories of strings, as the store does."""
+    strings = [
+        name for name in frame if len(frame) and all(isinstance(v, str) for v in frame[name])
+    ]
+    return frame.astype(dict.fromkeys(strings, "category"))
 
 
 def _keys(trial: PlannedTrial) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from synthetic import make_sweep, make_trials
 
 from orchestrator.errors import ShowError
 from orchestrator.plan import PlannedTrial, cells, expand
-from orchestrator.selection import CellSelection, select, statistics
+from orchestrator.selection import CellSelection, lead, optimism, select, statistics
 from orchestrator.sweep import Sweep
 
 LRS = (0.1, 0.01, 0.001)
@@ -264,6 +264,29 @@ def test_a_selected_config_that_gets_better_stays_selected(values, gain):
     gains = gain * trials["trial_id"].isin(ids)
     after = select(SWEEP, trials.assign(test_accuracy=trials["test_accuracy"] + gains))
     assert [s.best.config for s in after] == [s.best.config for s in before]
+
+
+@given(VALUES)
+def test_leads_and_optimism_are_never_negative(values):
+    for mode in ("max", "min"):
+        sweep = SWEEP.model_copy(update={"select": SWEEP.select.model_copy(update={"mode": mode})})
+        for selection in select(sweep, trials_of(values)):
+            ahead = lead(selection, mode)
+            assert ahead.mean >= -1e-12
+            means = sorted(c.mean for c in selection.contenders)
+            gap = means[-1] - means[-2] if mode == "max" else means[1] - means[0]
+            assert ahead.mean == pytest.approx(gap, abs=1e-12)
+            assert optimism(selection, mode) >= -1e-12
+
+
+def test_there_is_no_optimism_to_estimate_from_one_seed_or_one_config():
+    trials = trials_of([0.5] * 18)
+    (one_seed, _) = select(SWEEP.with_seeds((0,)), trials)
+    assert optimism(one_seed, "max") is None
+    one_config = make_sweep(factors=SWEEP.factors, search={"lr": (0.1,)})
+    (selection, _) = select(one_config, trials)
+    assert optimism(selection, "max") is None
+    assert lead(selection, "max") is None
 
 
 @given(VALUES)

@@ -16,6 +16,7 @@ from synthetic import Outcome, make_probes, make_sweep, make_trials
 from orchestrator.errors import ShowError
 from orchestrator.plan import PlannedTrial
 from orchestrator.selection import select
+from orchestrator.spec_checks import check
 from orchestrator.sweep import Sweep
 from orchestrator.tables import Pivot, markdown, pivot, print_text, show, tidy
 
@@ -223,12 +224,95 @@ def test_a_value_selected_at_its_best_epoch_shows_that_epoch():
 
 
 def test_selected_search_values_are_listed_per_cell():
-    listing = pivot_of(SWEEP, TRIALS).selected
-    assert listing is not None
-    assert listing.header == ("dataset", "order", "lr")
-    assert listing.rows[1] == ("digits", "swap", "0.01")
+    (listing,) = pivot_of(SWEEP, TRIALS).listings
+    assert listing.header == ("dataset", "order", "lr", "ahead of runner-up by")
+    assert listing.rows[1] == ("digits", "swap", "0.01", "9.00 points")
     without = make_sweep(search={})
-    assert pivot_of(without, make_trials(without, lambda _: 0.5)).selected is None
+    assert pivot_of(without, make_trials(without, lambda _: 0.5)).listings == ()
+
+
+def test_a_lead_within_noise_is_said_to_be():
+    def close(trial: PlannedTrial) -> float:
+        return [0.5, 0.7, 0.6][trial.seed] if trial.config.search["lr"] == 0.1 else 0.59
+
+    def lead_of(sweep: Sweep) -> str:
+        return pivot_of(sweep, make_trials(sweep, close)).listings[0].rows[0][-1]
+
+    assert lead_of(SWEEP) == "1.00 points (within noise)"
+    assert lead_of(SWEEP.with_seeds((1,))) == "11.00 points (one seed)"
+    assert lead_of(make_sweep(search={"lr": (0.1,)})) == "—"
+
+
+def test_the_optimism_of_selecting_and_reporting_on_the_same_seeds_is_estimated():
+    def swapping(trial: PlannedTrial) -> float:
+        first = trial.config.search["lr"] == 0.1
+        return [0.6, 0.5, 0.4][trial.seed] if first else [0.4, 0.5, 0.5][trial.seed]
+
+    # Selected: 0.1 with a mean of 0.5. Left out 0: 0.01 reports 0.4; 1: 0.1 reports 0.5;
+    # 2: 0.1 reports 0.4.
+    notes = pivot_of(SWEEP, make_trials(SWEEP, swapping)).notes
+    assert any("worse by 6.67 points on average over 4 cells (at most 6.67" in n for n in notes)
+
+
+def test_precision_and_percent_are_as_the_table_says():
+    raw = make_sweep(tables=table(rows=("dataset",), percent=False, precision=3))
+    assert entries(pivot_of(raw, TRIALS))[0] == ["0.500 ± 0.016 (3)"]
+    sides = {"rows": ("dataset",), "columns": ("order",)}
+    sweep = make_sweep(tables=table(**sides, values=("probe:sparsity",), percent=True, precision=0))
+    shown = pivot_of(sweep, TRIALS, make_probes(sweep, "sparsity", lambda _: [0.25, 0.75]))
+    assert entries(shown)[0] == ["50 ± 0 (3)", "50 ± 0 (3)"]
+    assert shown.title == "main: probe:sparsity (%)"
+
+
+def bold(shown: Pivot) -> list[list[bool]]:
+    return [[entry is not None and entry.bold for entry in row] for row in shown.entries]
+
+
+def test_the_best_side_of_each_row_is_bold():
+    sides = {"rows": ("dataset",), "columns": ("order",)}
+    assert bold(pivot_of(make_sweep(tables=table(**sides, best="max")), TRIALS)) == [[0, 1]] * 2
+    assert bold(pivot_of(make_sweep(tables=table(**sides, best="min")), TRIALS)) == [[1, 0]] * 2
+    assert bold(pivot_of(SWEEP, TRIALS)) == [[0, 0]] * 2
+
+
+def test_without_columns_the_best_of_each_column_is_bold_and_ties_all_are():
+    sweep = make_sweep(tables=table(rows=("dataset", "order"), best="max"))
+    shown = pivot_of(sweep, TRIALS)
+    assert bold(shown) == [[0], [1], [0], [1]]
+    assert "| digits | swap | **62.50 ± 1.56 (3)** |" in markdown(shown)
+
+
+def test_published_figures_stand_beside_ours():
+    published = {
+        "source": "a paper, Table 1",
+        "columns": ("dataset", "order", "test_accuracy"),
+        "rows": (("digits", "convention", 49), ("digits", "swap", 63.5), ("letters", "swap", None)),
+    }
+    sweep = make_sweep(tables=table(rows=("dataset",), columns=("order",), published=published))
+    _, listing = pivot_of(sweep, TRIALS).listings
+    assert listing.title == "test_accuracy (%) beside a paper, Table 1"
+    assert listing.header == ("dataset", "order", "ours", "published", "difference")
+    assert listing.rows == (
+        ("digits", "convention", "50.00", "49", "+1.00"),
+        ("digits", "swap", "62.50", "63.5", "-1.00"),
+    )
+    nothing = make_trials(sweep, lambda _: None)
+    assert pivot_of(sweep, nothing).listings[1].rows[0][2:] == ("—", "49", "—")
+
+
+@pytest.mark.parametrize(
+    ("columns", "row", "said"),
+    [
+        (("data", "test_accuracy"), ("digits", 1), "did you mean `dataset`"),
+        (("dataset", "test_accuracy"), ("digit", 1), "did you mean `digits`"),
+        (("dataset", "test_accuracy"), ("digits",), "expected 2 values"),
+        (("dataset", "test_accuracy"), ("digits", "x"), "expected a number or null"),
+    ],
+)
+def test_published_figures_are_checked(columns, row, said):
+    published = {"source": "a paper", "columns": columns, "rows": (row,)}
+    (problem,) = check(make_sweep(tables=table(published=published)))
+    assert said in problem.text
 
 
 PROBED = make_sweep(tables=table(rows=("dataset",), columns=("order",), values=("probe:skewness",)))
@@ -305,13 +389,15 @@ def test_markdown_has_the_table_the_notes_and_the_selected_values():
         "Mean ± sample standard deviation over seeds (number of seeds).\n\n"
         "Per cell, the config with the largest mean test_accuracy at its last epoch. "
         "That is test data: the papers' protocol, and optimistic.\n\n"
+        "Selecting on all seeds but one and reporting on that one is worse by 0.00 points "
+        "on average over 4 cells (at most 0.00 points).\n\n"
         "Selected:\n\n"
-        "| dataset | order | lr |\n"
-        "| --- | --- | --- |\n"
-        "| digits | convention | 0.01 |\n"
-        "| digits | swap | 0.01 |\n"
-        "| letters | convention | 0.01 |\n"
-        "| letters | swap | 0.01 |\n"
+        "| dataset | order | lr | ahead of runner-up by |\n"
+        "| --- | --- | --- | --- |\n"
+        "| digits | convention | 0.01 | 9.00 points |\n"
+        "| digits | swap | 0.01 | 9.00 points |\n"
+        "| letters | convention | 0.01 | 9.00 points |\n"
+        "| letters | swap | 0.01 | 9.00 points |\n"
     )
 
 

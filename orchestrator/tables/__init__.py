@@ -2,9 +2,11 @@
 
 `show` prints every table of a sweep. Below it, `tidy` gives one row per cell and value,
 for `to_csv` and `to_json`, and `pivot` lays the same numbers out in rows and columns, for
-`print_text` and `markdown`.
+`print_text`, `markdown`, `latex` and `html`.
 """
 
+from orchestrator.tables._html import html
+from orchestrator.tables._latex import latex
 from orchestrator.tables._markdown import markdown
 from orchestrator.tables._pivot import Pivot, pivot
 from orchestrator.tables._show import Format, show
@@ -14,6 +16,8 @@ from orchestrator.tables._tidy import tidy, to_csv, to_json
 __all__ = [
     "Format",
     "Pivot",
+    "html",
+    "latex",
     "markdown",
     "pivot",
     "print_text",

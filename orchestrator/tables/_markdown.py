@@ -5,29 +5,37 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from orchestrator.tables._pivot import Labels, Pivot
+from orchestrator.tables._labels import Labels
+from orchestrator.tables._pivot import Entry, Pivot
 
 
 def markdown(pivot: Pivot) -> str:
-    """Write a table, its notes and the selected search values."""
+    """Write a table, its notes and its listings."""
     header = (*pivot.corner, *(", ".join(labels) for labels in pivot.columns))
     rows = [
-        (*labels, *("" if entry is None else str(entry) for entry in entries))
+        (*map(_escape, labels), *map(_entry, entries))
         for labels, entries in zip(pivot.rows, pivot.entries, strict=True)
     ]
     parts = [f"### {_escape(pivot.title)}", _table(header, rows, len(pivot.corner))]
     parts += map(_escape, pivot.notes)
-    if pivot.selected:
-        header = pivot.selected.header
-        parts += ["Selected:", _table(header, pivot.selected.rows, len(header))]
+    for listing in pivot.listings:
+        lines = [tuple(map(_escape, row)) for row in listing.rows]
+        parts += [f"{_escape(listing.title)}:", _table(listing.header, lines, len(listing.header))]
     return "\n\n".join(parts) + "\n"
 
 
+def _entry(entry: Entry | None) -> str:
+    if entry is None:
+        return ""
+    text = _escape(str(entry))
+    return f"**{text}**" if entry.bold else text
+
+
 def _table(header: Labels, rows: Iterable[Labels], left: int) -> str:
-    """Write a table whose first ``left`` columns are labels and whose others are numbers."""
+    """Write escaped rows, whose first ``left`` columns are labels and the others numbers."""
     alignment = ["---"] * left + ["---:"] * (len(header) - left)
-    lines = [_line(map(_escape, header)), _line(alignment)]
-    return "\n".join([*lines, *(_line(map(_escape, row)) for row in rows)])
+    lines = [_line(map(_escape, header)), _line(alignment), *map(_line, rows)]
+    return "\n".join(lines)
 
 
 def _line(cells: Iterable[str]) -> str:

@@ -1,21 +1,20 @@
-"""The table as people read it: cells in rows and columns, and what must be said beside."""
+"""The table as people read it: cells in rows and columns, and what belongs beside."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import pandas as pd
 
-from orchestrator.measures import PROBE, measure, selected_values
-from orchestrator.selection import CellSelection, Statistics, statistics
+from orchestrator.measures import measure, selected_values
+from orchestrator.selection import TIE, CellSelection, statistics
 from orchestrator.sweep import Sweep, Table, Value, canonical
-
-INCOMPLETE = "*"
-NOTHING = "—"
-
-Labels = tuple[str, ...]
+from orchestrator.tables._beside import listings, notes
+from orchestrator.tables._labels import INCOMPLETE, NOTHING, Labels, Listing, label
+from orchestrator.tables._units import Unit, unit
 
 
 @dataclass(frozen=True)
@@ -25,32 +24,27 @@ class Entry:
     Attributes:
         mean: with the decimals to print; a dash in an empty cell.
         std: likewise; empty where there is none.
-        n: number of seeds.
+        seeds: the value of each seed, likewise.
         complete: whether every trial of the cell has a result.
+        bold: whether it is the best of its row.
+        value: the mean as stored; NaN in an empty cell.
     """
 
     mean: str
     std: str
-    n: int
+    seeds: Labels
     complete: bool
+    bold: bool
+    value: float
+
+    @property
+    def tail(self) -> str:
+        """The number of seeds and the mark of an incomplete cell."""
+        count = f" ({len(self.seeds)})" if self.seeds else ""
+        return count + ("" if self.complete else INCOMPLETE)
 
     def __str__(self) -> str:
-        deviation = f" ± {self.std}" if self.std else ""
-        count = f" ({self.n})" if self.n else ""
-        return f"{self.mean}{deviation}{count}{'' if self.complete else INCOMPLETE}"
-
-
-@dataclass(frozen=True)
-class Listing:
-    """Plain text under headings: what was selected in each cell.
-
-    Attributes:
-        header: shape (columns,).
-        rows: shape (cells, columns).
-    """
-
-    header: Labels
-    rows: tuple[Labels, ...]
+        return self.mean + (f" ± {self.std}" if self.std else "") + self.tail
 
 
 @dataclass(frozen=True)
@@ -58,22 +52,39 @@ class Pivot:
     """A table with what belongs beside it.
 
     Attributes:
-        title: the table's name and values.
+        name: the table's name.
+        title: its name and values.
         corner: the factors whose values label the rows.
         rows: labels per row, shape (rows, factors in ``corner``).
-        columns: labels per column, one or more each.
+        columns: labels per column, shape (columns, levels).
         entries: shape (rows, columns); None where the sweep has no such cell.
         notes: sentences.
-        selected: the selected search values; None if there was nothing to select.
+        listings: further tables, of what was selected and of what others published.
     """
 
+    name: str
     title: str
     corner: Labels
     rows: tuple[Labels, ...]
     columns: tuple[Labels, ...]
     entries: tuple[tuple[Entry | None, ...], ...]
     notes: Labels
-    selected: Listing | None
+    listings: tuple[Listing, ...]
+
+    def spans(self) -> list[list[tuple[str, int]]]:
+        """List per level of the column labels each label and over how many columns it goes."""
+        levels = range(1, len(self.columns[0]) + 1) if self.columns else range(0)
+        return [
+            [(head[-1], len(list(run))) for head, run in groupby(c[:level] for c in self.columns)]
+            for level in levels
+        ]
+
+
+Place = tuple[int, ...]
+"""Positions of factor values on their axes, so that places sort in file order."""
+
+Key = tuple[Place, str, Place]
+"""The row, the value and the column of an entry."""
 
 
 def pivot(
@@ -100,36 +111,38 @@ def pivot(
         ShowError: the store has no such metric or probe.
     """
     names = table.values or (sweep.select.metric,)
+    measured = {name: measure(name, sweep, trials, probes) for name in names}
     layout = _Layout(sweep, table, selections)
-    entries: dict[tuple[Place, Place, str], Entry] = {}
-    for name in names:
-        measured = measure(name, sweep, trials, probes)
-        for selection in selections:
-            place = layout.place(selection, layout.rows), layout.place(selection, layout.columns)
-            values = selected_values(measured, selection)
-            entries[*place, name] = _entry(name, statistics(values), selection.complete)
+    found = {
+        layout.key(name, selection): (
+            selected_values(measured[name], selection),
+            selection.complete,
+        )
+        for selection in selections
+        for name in names
+    }
+    best = _best(table, found)
+    entries = {
+        key: _entry(unit(table, key[1]), *value, bold=key in best) for key, value in found.items()
+    }
     rows = sorted({row for row, _, _ in entries})
-    places = sorted({column for _, column, _ in entries})
+    places = sorted({place for _, _, place in entries})
     columns = [(name, place) for name in names for place in places]
+    headings = {name: unit(table, name).heading(name) for name in names}
     named = len(names) > 1 or not layout.columns
     return Pivot(
-        title=f"{table.name}: {', '.join(map(_heading, names))}",
+        name=table.name,
+        title=f"{table.name}: {', '.join(headings.values())}",
         corner=layout.rows,
         rows=tuple(layout.labels(row, layout.rows) for row in rows),
         columns=tuple(
-            ((_heading(name),) if named else ()) + layout.labels(place, layout.columns)
+            ((headings[name],) if named else ()) + layout.labels(place, layout.columns)
             for name, place in columns
         ),
-        entries=tuple(
-            tuple(entries.get((row, place, name)) for name, place in columns) for row in rows
-        ),
-        notes=(*_notes(sweep, selections, names), *layout.constants()),
-        selected=_listing(sweep, selections, layout.rows + layout.columns),
+        entries=tuple(tuple(entries.get((row, *column)) for column in columns) for row in rows),
+        notes=(*layout.notes(), *notes(sweep, table, selections)),
+        listings=listings(sweep, table, selections, measured, layout.rows + layout.columns),
     )
-
-
-Place = tuple[int, ...]
-"""Positions of factor values on their axes, so that places sort in file order."""
 
 
 class _Layout:
@@ -142,13 +155,14 @@ class _Layout:
             for name, values in self.axes.items()
         }
         rest = [name for name in self.axes if name not in table.rows + table.columns]
-        self.found = {
-            name: {self.place(selection, (name,)) for selection in selections} for name in rest
-        }
+        self.found = {name: {self._place(s, (name,)) for s in selections} for name in rest}
         self.columns = table.columns
         self.rows = table.rows + tuple(name for name in rest if len(self.found[name]) > 1)
 
-    def place(self, selection: CellSelection, factors: Iterable[str]) -> Place:
+    def key(self, name: str, selection: CellSelection) -> Key:
+        return self._place(selection, self.rows), name, self._place(selection, self.columns)
+
+    def _place(self, selection: CellSelection, factors: Iterable[str]) -> Place:
         values = selection.cell.factors
         return tuple(self.positions[name][canonical(values[name])] for name in factors)
 
@@ -156,7 +170,7 @@ class _Layout:
         pairs = zip(factors, place, strict=True)
         return tuple(label(self.axes[name][index]) for name, index in pairs)
 
-    def constants(self) -> Labels:
+    def notes(self) -> Labels:
         """Name the value of each factor that does not vary and labels nothing."""
         fixed = [
             f"{name} {self.labels(place, (name,))[0]}"
@@ -167,60 +181,27 @@ class _Layout:
         return (f"All cells: {', '.join(fixed)}.",) if fixed else ()
 
 
-def label(value: Value) -> str:
-    """Write a param's value as the sweep file does."""
-    return value if isinstance(value, str) else canonical(value)
+def _entry(unit: Unit, values: Sequence[float], complete: bool, *, bold: bool) -> Entry:
+    found = statistics(values)
+    mean = unit.text(found.mean) if values else NOTHING
+    std = "" if math.isnan(found.std) else unit.text(found.std)
+    return Entry(mean, std, tuple(map(unit.text, values)), complete, bold, found.mean)
 
 
-def _is_percent(name: str) -> bool:
-    return name.endswith("accuracy") and not name.startswith(PROBE)
-
-
-def _heading(name: str) -> str:
-    return f"{name} (%)" if _is_percent(name) else name
-
-
-def _entry(name: str, values: Statistics, complete: bool) -> Entry:
-    if values.n == 0:
-        return Entry(NOTHING, "", 0, complete)
-    factor, decimals = (100, 2) if _is_percent(name) else (1, 4)
-    std = "" if math.isnan(values.std) else f"{factor * values.std:.{decimals}f}"
-    return Entry(f"{factor * values.mean:.{decimals}f}", std, values.n, complete)
-
-
-def _notes(sweep: Sweep, selections: Sequence[CellSelection], names: Iterable[str]) -> Labels:
-    select = sweep.select
-    size = "largest" if select.mode == "max" else "smallest"
-    notes = [
-        "Mean ± sample standard deviation over seeds (number of seeds).",
-        f"Per cell, the config with the {size} mean {select.metric} at its {select.at} epoch.",
-    ]
-    if select.metric.startswith("test"):
-        notes[-1] += " That is test data: the papers' protocol, and optimistic."
-    if any(name.startswith(PROBE) for name in names):
-        notes.append("Probes are means over layers at the last epoch.")
-    unfinished = [selection for selection in selections if not selection.complete]
-    if unfinished:
-        missing = sum(selection.missing for selection in unfinished)
-        failed = sum(selection.failed for selection in unfinished)
-        notes.append(
-            f"{INCOMPLETE} {len(unfinished)} of {len(selections)} cells incomplete: "
-            f"{missing} trials missing, {failed} failed."
-        )
-    lost = sum(selection.complete and selection.best is None for selection in selections)
-    if lost:
-        notes.append(f"{NOTHING} in {lost} of {len(selections)} cells every config diverged.")
-    return tuple(notes)
-
-
-def _listing(sweep: Sweep, selections: Sequence[CellSelection], factors: Labels) -> Listing | None:
-    if not sweep.search:
-        return None
-    rows = []
-    for selection in selections:
-        cell = tuple(label(selection.cell.factors[name]) for name in factors)
-        if selection.best is None:
-            rows.append(cell + (NOTHING,) * len(sweep.search))
-        else:
-            rows.append(cell + tuple(map(label, selection.best.config.search.values())))
-    return Listing((*factors, *sweep.search), tuple(rows))
+def _best(table: Table, found: Mapping[Key, tuple[Sequence[float], bool]]) -> set[Key]:
+    """Find the best of each row, or of each column of a table without columns."""
+    if table.best is None:
+        return set()
+    groups: dict[tuple[Value, ...], dict[Key, float]] = {}
+    for key, (values, _) in found.items():
+        mean = statistics(values).mean
+        if not math.isnan(mean):
+            row, name, _ = key
+            groups.setdefault((name, row if table.columns else ()), {})[key] = mean
+    choose = max if table.best == "max" else min
+    return {
+        key
+        for means in groups.values()
+        for key, mean in means.items()
+        if len(means) > 1 and math.isclose(mean, choose(means.values()), rel_tol=TIE)
+    }

@@ -9,12 +9,14 @@ from rich.console import Console
 
 from orchestrator.selection import select
 from orchestrator.sweep import Sweep
+from orchestrator.tables._html import html
+from orchestrator.tables._latex import latex
 from orchestrator.tables._markdown import markdown
 from orchestrator.tables._pivot import pivot
 from orchestrator.tables._text import print_text
 from orchestrator.tables._tidy import tidy, to_csv, to_json
 
-Format = Literal["text", "markdown", "csv", "json"]
+Format = Literal["text", "markdown", "latex", "html", "csv", "json"]
 
 
 def show(
@@ -31,8 +33,7 @@ def show(
         trials: the store's ``trials``.
         probes: the store's ``probes``; None if no table has ``probe:`` values.
         console: where to; only ``text`` makes use of its width and styles.
-        format_: ``csv`` and ``json`` give one tidy table, ``markdown`` and ``text`` each
-            table of its own.
+        format_: ``csv`` and ``json`` give one tidy table, the others each of its own.
 
     Raises:
         ShowError: the store lacks a metric or probe that is asked for.
@@ -42,9 +43,14 @@ def show(
         frames = [tidy(sweep, table, selections, trials, probes) for table in sweep.tables]
         console.file.write(to_csv(frames) if format_ == "csv" else to_json(frames))
         return
-    for table in sweep.tables:
-        shown = pivot(sweep, table, selections, trials, probes)
-        if format_ == "markdown":
-            console.file.write(markdown(shown) + "\n")
-        else:
-            print_text(shown, console)
+    pivots = [pivot(sweep, table, selections, trials, probes) for table in sweep.tables]
+    match format_:
+        case "markdown":
+            console.file.write("\n".join(map(markdown, pivots)))
+        case "latex":
+            console.file.write(latex(pivots))
+        case "html":
+            console.file.write("".join(map(html, pivots)))
+        case _:
+            for shown in pivots:
+                print_text(shown, console)

@@ -10,11 +10,12 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.tables._pivot import Labels, Pivot
+from orchestrator.tables._labels import Labels
+from orchestrator.tables._pivot import Entry, Pivot
 
 
 def print_text(pivot: Pivot, console: Console) -> None:
-    """Print a table, its notes and the selected search values.
+    """Print a table, its notes and its listings.
 
     Columns that do not fit the console's width follow in further blocks below, each
     with the row labels again.
@@ -24,14 +25,13 @@ def print_text(pivot: Pivot, console: Console) -> None:
         console.print(block)
     for note in pivot.notes:
         console.print(Text(note))
-    if pivot.selected:
-        console.print()
-        console.print(Text("Selected", style="bold"))
-        header = [(name,) for name in pivot.selected.header]
-        listing = _table(header, len(header))
-        for row in pivot.selected.rows:
-            listing.add_row(*map(Text, row))
-        console.print(listing)
+    for listing in pivot.listings:
+        console.print(Text(f"\n{listing.title}", style="bold"))
+        header = [(name,) for name in listing.header]
+        table = _table(header, len(header))
+        for row in listing.rows:
+            table.add_row(*map(Text, row))
+        console.print(table)
 
 
 def _blocks(pivot: Pivot, console: Console) -> Iterator[Table]:
@@ -53,9 +53,14 @@ def _block(pivot: Pivot, start: int, stop: int) -> Table:
     corner = [(name,) for name in pivot.corner]
     block = _table([*corner, *pivot.columns[start:stop]], len(corner))
     for labels, entries in zip(pivot.rows, pivot.entries, strict=True):
-        values = ["" if entry is None else str(entry) for entry in entries[start:stop]]
-        block.add_row(*map(Text, [*labels, *values]))
+        block.add_row(*map(Text, labels), *map(_text, entries[start:stop]))
     return block
+
+
+def _text(entry: Entry | None) -> Text:
+    if entry is None:
+        return Text()
+    return Text(str(entry), style="bold" if entry.bold else "")
 
 
 def _table(headers: Sequence[Labels], left: int) -> Table:

@@ -1,0 +1,104 @@
+"""What keeps a reader from being fooled: notes and listings beside a table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from statistics import fmean
+
+from orchestrator.measures import PROBE
+from orchestrator.selection import CellSelection, lead, optimism
+from orchestrator.sweep import Sweep, Table
+from orchestrator.tables._labels import INCOMPLETE, NOTHING, Labels, Listing, label
+from orchestrator.tables._published import cell_labels, published
+from orchestrator.tables._units import Unit, unit
+
+
+def notes(sweep: Sweep, table: Table, selections: Sequence[CellSelection]) -> Labels:
+    """Say how the numbers came about, and what is lacking."""
+    return tuple(_notes(sweep, table, selections))
+
+
+def _notes(sweep: Sweep, table: Table, selections: Sequence[CellSelection]) -> Iterator[str]:
+    yield "Mean ± sample standard deviation over seeds (number of seeds)."
+    if any(name.startswith(PROBE) for name in table.values):
+        yield "Probes are means over layers at the last epoch."
+    yield _selected_on(sweep)
+    gains = [optimism(selection, sweep.select.mode) for selection in selections]
+    known = [gain for gain in gains if gain is not None]
+    if known:
+        shown = unit(table, sweep.select.metric)
+        yield (
+            f"Selecting on all seeds but one and reporting on that one is worse by "
+            f"{_points(shown, fmean(known))} on average over {len(known)} cells "
+            f"(at most {_points(shown, max(known))})."
+        )
+    unfinished = [selection for selection in selections if not selection.complete]
+    if unfinished:
+        missing = sum(selection.missing for selection in unfinished)
+        failed = sum(selection.failed for selection in unfinished)
+        yield (
+            f"{INCOMPLETE} {len(unfinished)} of {len(selections)} cells incomplete: "
+            f"{missing} trials missing, {failed} failed."
+        )
+    lost = sum(selection.complete and selection.best is None for selection in selections)
+    if lost:
+        yield f"{NOTHING} in {lost} of {len(selections)} cells every config diverged."
+
+
+def _selected_on(sweep: Sweep) -> str:
+    select = sweep.select
+    size = "largest" if select.mode == "max" else "smallest"
+    text = f"Per cell, the config with the {size} mean {select.metric} at its {select.at} epoch."
+    if select.metric.startswith("test"):
+        text += " That is test data: the papers' protocol, and optimistic."
+    return text
+
+
+def _points(unit: Unit, difference: float) -> str:
+    return unit.text(difference) + (" points" if unit.percent else "")
+
+
+def listings(
+    sweep: Sweep,
+    table: Table,
+    selections: Sequence[CellSelection],
+    measured: Mapping[str, Mapping[str, float]],
+    factors: Labels,
+) -> tuple[Listing, ...]:
+    """List what was selected, and what is published, per cell.
+
+    Args:
+        sweep: the sweep.
+        table: the table.
+        selections: one per cell.
+        measured: the table's values by their name and trial id.
+        factors: those that tell the cells apart.
+    """
+    found = []
+    if sweep.search:
+        found.append(_selected(sweep, table, selections, factors))
+    if table.published:
+        found += published(table, table.published, selections, measured, factors)
+    return tuple(found)
+
+
+def _selected(
+    sweep: Sweep, table: Table, selections: Sequence[CellSelection], factors: Labels
+) -> Listing:
+    shown = unit(table, sweep.select.metric)
+    rows = []
+    for selection in selections:
+        chosen = selection.best.config.search if selection.best else {}
+        search = tuple(label(chosen[name]) if chosen else NOTHING for name in sweep.search)
+        ahead = _lead(selection, sweep.select.mode, shown)
+        rows.append((*cell_labels(selection, factors), *search, ahead))
+    header = (*factors, *sweep.search, "ahead of runner-up by")
+    return Listing("Selected", header, tuple(rows))
+
+
+def _lead(selection: CellSelection, mode: str, unit: Unit) -> str:
+    ahead = lead(selection, mode)
+    if ahead is None:
+        return NOTHING
+    noise = " (within noise)" if ahead.n > 1 and ahead.ci_low <= 0 else ""
+    return _points(unit, ahead.mean) + (noise if ahead.n > 1 else " (one seed)")
