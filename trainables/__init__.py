@@ -1,1 +1,1 @@
-"""What a trial does: models, data, optimisation and probes, with no knowledge of the orchestrator."""
+"""What a trial does: models, data, optimisation, probes. Knows nothing of the orchestrator."""

@@ -1,0 +1,145 @@
+"""Trials on real images: learning, resuming, reuse of a process, smoke, refusals."""
+
+import math
+
+import pytest
+import torch
+
+from trainables.classify import train
+
+
+def run(params, trial):
+    return list(train(params, trial))
+
+
+def test_a_narrow_network_learns_digits(digits_params, make_trial):
+    trial = make_trial()
+    epochs = run(digits_params, trial)
+    assert [list(metrics) for metrics in epochs] == [
+        ["train_loss", "train_accuracy", "test_loss", "test_accuracy"]
+    ] * 3
+    assert epochs[-1]["test_accuracy"] > 0.7
+    assert epochs[-1]["train_loss"] < epochs[0]["train_loss"]
+    assert trial.facts == {"device": "cpu"}
+    assert {row.probe for row in trial.rows} == {
+        "saturation",
+        "skewness",
+        "sparsity",
+        "dead_channels",
+    }
+
+
+def test_validation_is_measured_where_images_are_held_out(digits_params, make_trial):
+    params = {**digits_params, "epochs": 1, "val_fraction": 0.2}
+    [metrics] = run(params, make_trial())
+    assert {"val_loss", "val_accuracy"} <= metrics.keys()
+
+
+@pytest.mark.parametrize("killed_after", [1, 2, 3])
+def test_a_resumed_trial_has_the_bits_of_an_undisturbed_one(
+    digits_params, make_trial, killed_after
+):
+    whole = make_trial()
+    undisturbed = run(digits_params, whole)
+    first = make_trial()
+    epochs = train(digits_params, first)
+    before = [next(epochs) for _ in range(killed_after)]
+    epochs.close()
+    torch.manual_seed(99)  # another process starts from another global state
+    second = make_trial(saved=first.saved)
+    after = run(digits_params, second)
+    assert before + after == undisturbed
+    assert first.rows + second.rows == whole.rows
+    assert len(after) == 3 - killed_after
+
+
+def test_trials_in_one_process_do_not_meet(digits_params, make_trial):
+    alone = run(digits_params, make_trial())
+    other = train({**digits_params, "seed": 2, "activation": "relu"}, make_trial())
+    beside = []
+    for metrics in train(digits_params, make_trial()):
+        beside.append(metrics)
+        torch.rand(7)
+        next(other)
+    assert beside == alone
+
+
+def test_the_global_generator_is_left_alone(digits_params, make_trial):
+    torch.manual_seed(3)
+    expected = torch.rand(4)
+    torch.manual_seed(3)
+    run({**digits_params, "epochs": 1}, make_trial())
+    assert torch.equal(torch.rand(4), expected)
+
+
+def test_seeds_differ(digits_params, make_trial):
+    params = {**digits_params, "epochs": 1}
+    first, second = (run({**params, "seed": seed}, make_trial())[0] for seed in (0, 1))
+    assert first["train_loss"] != second["train_loss"]
+
+
+def test_probing_does_not_change_training(digits_params, make_trial):
+    often = make_trial()
+    assert run({**digits_params, "probe_epochs": "all"}, often) == run(digits_params, make_trial())
+    assert len([row for row in often.rows if row.probe == "skewness"]) == 3 * 5
+
+
+def test_nothing_is_saved_unless_due(digits_params, make_trial):
+    trial = make_trial(checkpoint_due=False)
+    run({**digits_params, "epochs": 1}, trial)
+    assert trial.saved is None
+
+
+def test_a_smoke_run_is_one_epoch_even_without_data(
+    digits_params, make_trial, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("ORCH_DATA_DIR", str(tmp_path))
+    trial = make_trial(smoke=True)
+    params = {**digits_params, "dataset": "parquet:cifar10", "probe_epochs": [200]}
+    [metrics] = run(params, trial)
+    assert math.isfinite(metrics["test_loss"])
+    assert trial.rows
+    assert trial.lines == ["the data set parquet:cifar10 is missing: made-up images instead"]
+
+
+def test_a_gpu_that_torch_does_not_see_is_an_error(digits_params, make_trial, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(RuntimeError, match="given a GPU, but torch sees none"):
+        run(digits_params, make_trial(gpus=1))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"model": "vgg99"}, "unknown model 'vgg99'"),
+        ({"order": "swapped"}, "unknown order 'swapped'; did you mean 'swap'"),
+        ({"activation": "gelu"}, "unknown activation 'gelu'"),
+        ({"dataset": "mnits"}, "unknown dataset 'mnits'"),
+        ({"dataset": "parquet:nowhere"}, "or set ORCH_DATA_DIR"),
+        ({"lr": -1}, "lr: "),
+        ({"image_size": 9}, "image_size 9 is larger"),
+        ({"train_size": 1001}, "1001 images cannot"),
+        ({"colour": 3}, "unknown param 'colour'"),
+    ],
+)
+def test_check_refuses_what_cannot_run(digits_params, change, words):
+    train.check(digits_params)
+    with pytest.raises(ValueError, match=words):
+        train.check({**digits_params, **change})
+
+
+def test_real_cifar_images_are_learnt_at_laptop_scale(real_data, make_trial):
+    params = {
+        "model": "vgg16_11",
+        "activation": "relu",
+        "dataset": str(real_data("cifar10")),
+        "image_size": 16,
+        "train_size": 2000,
+        "test_size": 500,
+        "width": 0.125,
+        "lr": 0.02,
+        "epochs": 2,
+        "batch_size": 64,
+        "augment": "crop_flip",
+    }
+    assert run(params, make_trial())[-1]["test_accuracy"] > 0.2

@@ -1,0 +1,138 @@
+"""The probes against Algorithms 1 and 2 of appendix A.11, run as three plain passes."""
+
+import numpy as np
+import pytest
+import torch
+
+from trainables import activations, models
+from trainables.probes.collector import UnitProbes, sparsity
+from trainables.probes.moments import ChannelMagnitudes
+from trainables.units import named_units
+
+
+def outputs(model, x, part):
+    """What a part of every unit puts out, as float64 arrays (N, C, H, W)."""
+    seen, handles = [], []
+    for _, unit in named_units(model):
+        module = unit.output if part == "output" else unit.get_submodule(part)
+        handles.append(module.register_forward_hook(lambda _m, _i, y: seen.append(y.numpy())))
+    with torch.inference_mode():
+        model(x)
+    for handle in handles:
+        handle.remove()
+    return [array.astype(np.float64) for array in seen]
+
+
+def algorithm_1(layers, batch=7):
+    """Skewness over the layers, in one pass each for mean, variance and skewness."""
+    result = []
+    for layer in layers:
+        total = layer[:, 0].size
+        batches = [
+            np.moveaxis(layer[i : i + batch], 1, 0).reshape(layer.shape[1], -1)
+            for i in range(0, len(layer), batch)
+        ]
+        mean = sum(block.sum(1) / total for block in batches)
+        variance = sum(((block - mean[:, None]) ** 2).sum(1) / total for block in batches)
+        correction = np.sqrt(total * (total - 1)) / (total - 2)
+        skewness = sum(
+            ((block - mean[:, None]) ** 3 / np.sqrt(variance[:, None] ** 3)).sum(1)
+            / total
+            * correction
+            for block in batches
+        )
+        result.append(np.abs(skewness).mean())
+    return result
+
+
+def algorithm_2(layers, upper):
+    """Saturation over the layers: mean of |x| / upper, which is a number or one per channel."""
+    return [
+        float(
+            (
+                np.abs(layer)
+                / (np.abs(layer).max((0, 2, 3), keepdims=True) if upper is None else upper)
+            ).mean()
+        )
+        for layer in layers
+    ]
+
+
+@pytest.fixture(params=["convention", "swap", "nobn"])
+def model(request):
+    params = {
+        "model": "vgg16_9",
+        "activation": "tanh",
+        "order": request.param,
+        "width": 0.2,
+        "image_size": 16,
+    }
+    torch.manual_seed(0)
+    network = models.build(params, 3, 10)
+    with torch.no_grad():  # no layer like another, as after training
+        for parameter in network.parameters():
+            parameter.add_(0.3 * torch.randn_like(parameter))
+    return network.eval().to(memory_format=torch.channels_last)
+
+
+def test_probes_are_those_of_the_papers_algorithms(model, make_trial):
+    x = torch.randn(50, 3, 16, 16)
+    trial = make_trial()
+    with torch.inference_mode(), UnitProbes(model, activations.bound({"activation": "tanh"})) as p:
+        model(x[:20])
+        model(x[20:])
+    p.log(trial)
+    activation, block = outputs(model, x, "activation"), outputs(model, x, "output")
+    expected = {
+        "skewness": algorithm_1(activation),
+        "saturation": algorithm_2(activation, 1.0),
+        "sparsity": [1 - value for value in algorithm_2(block, None)],
+        "dead_channels": [0.0] * len(activation),
+    }
+    for probe, values in expected.items():
+        rows = [row for row in trial.rows if row.probe == probe]
+        assert [row.index for row in rows] == list(range(6))
+        np.testing.assert_allclose([row.value for row in rows], values, rtol=1e-5)
+    assert [row.layer for row in trial.rows][::4] == [name for name, _ in named_units(model)]
+
+
+def test_hooks_go_with_the_context(model):
+    with UnitProbes(model, 1.0):
+        pass
+    assert not any(module._forward_hooks for module in model.modules())
+
+
+def test_an_unbounded_activation_has_no_saturation_and_dead_channels_no_skewness(make_trial):
+    params = {"model": "vgg16_8", "activation": "relu", "width": 0.1, "image_size": 8}
+    network = models.build(params, 1, 10).eval()
+    norm = network.get_submodule("conv1_1.norm")
+    with torch.no_grad():
+        norm.bias[:2] = -100  # no value gets past the rectifier
+    trial = make_trial()
+    with torch.inference_mode(), UnitProbes(network, activations.bound(params)) as probes:
+        network(torch.randn(9, 1, 8, 8))
+    probes.log(trial)
+    first = {row.probe: row.value for row in trial.rows if row.index == 0}
+    assert first["dead_channels"] == 2
+    assert first["sparsity"] > 2 / 6
+    assert 0 < first["skewness"] < 10
+    assert "saturation" not in {row.probe for row in trial.rows}
+
+
+def test_a_layer_of_dead_channels_only_has_no_skewness(make_trial):
+    params = {"model": "vgg16_8", "activation": "relu", "width": 0.1, "image_size": 8}
+    network = models.build(params, 1, 10).eval()
+    with torch.no_grad():
+        network.get_submodule("conv1_1.norm").bias.fill_(-100)
+    trial = make_trial()
+    with torch.inference_mode(), UnitProbes(network, None) as probes:
+        network(torch.randn(9, 1, 8, 8))
+    probes.log(trial)
+    first = {row.probe: row.value for row in trial.rows if row.index == 0}
+    assert first == {"dead_channels": 6, "sparsity": 1}
+
+
+def test_sparsity_of_exact_numbers():
+    seen = ChannelMagnitudes(3)
+    seen.update(torch.tensor([[4.0, 0.0, -2.0], [0.0, 0.0, 2.0]]))
+    assert sparsity(seen) == pytest.approx(1 - (0.5 + 0 + 1) / 3, abs=1e-15)

@@ -1,0 +1,54 @@
+"""What is refused among a trial's params, and in what words."""
+
+import pytest
+
+from trainables.settings import parse
+
+GOOD = {"model": "vgg16", "dataset": "digits", "lr": 0.1, "epochs": 10}
+
+
+@pytest.mark.parametrize(
+    ("params", "words"),
+    [
+        ({"larning_rate": 0.1}, "unknown param 'larning_rate'.*there are: activation, augment"),
+        ({"weight_decya": 0.1}, "did you mean 'weight_decay'"),
+        ({"lr": 0}, "lr: .*greater than 0, got 0"),
+        ({"lr": "0.1"}, "lr: .*valid number, got '0.1'"),
+        ({"lr": float("nan")}, "lr: .*finite"),
+        ({"lr": True}, "lr: "),
+        ({"epochs": 1.5}, "epochs: .*valid integer, got 1.5"),
+        ({"epochs": 0}, "epochs: .*greater than 0"),
+        ({"batch_size": 1}, "batch_size: .*greater than or equal to 2"),
+        ({"weight_decay": -1e-4}, "weight_decay: .*greater than or equal to 0"),
+        ({"bn_weight_decay": -1}, "bn_weight_decay"),
+        ({"augment": "flip"}, "augment: .*'none', 'crop' or 'crop_flip', got 'flip'"),
+        ({"val_fraction": 1}, "val_fraction: .*less than 1"),
+        ({"lr_drops": [0]}, "lr_drops: .*greater than 0"),
+        ({"lr_drops": 5}, "lr_drops: .*valid list"),
+        ({"probe_epochs": "some"}, "probe_epochs"),
+        ({"seed": -1}, "seed"),
+    ],
+)
+def test_a_wrong_param_is_named_with_what_was_expected(params, words):
+    with pytest.raises(ValueError, match=words):
+        parse({**GOOD, **params})
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_a_missing_param_is_named(name):
+    with pytest.raises(ValueError, match=f"{name}: Field required$"):
+        parse({key: value for key, value in GOOD.items() if key != name})
+
+
+def test_null_means_the_default_of_batch_norm_decays():
+    settings = parse({**GOOD, "bn_weight_decay": None, "weight_decay": 0})
+    assert settings.bn_weight_decay is None
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"), [(None, [10]), ("all", list(range(1, 11))), ([1, 5], [1, 5])]
+)
+def test_probes_are_taken_when_asked(given, expected):
+    settings = parse({**GOOD, "probe_epochs": given})
+    assert [epoch for epoch in range(1, 11) if settings.probes_at(epoch)] == expected
+    assert settings.for_smoke().probes_at(1)

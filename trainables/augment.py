@@ -1,0 +1,42 @@
+"""Random crops and flips of whole batches, as one gather on the batch's device."""
+
+import torch
+from torch import Generator, Tensor
+from torch.nn import functional
+
+AUGMENTS = ("none", "crop", "crop_flip")
+
+
+def augment(images: Tensor, kind: str, generator: Generator) -> Tensor:
+    """Crop, and flip, every image of a batch at random.
+
+    Each image is padded with black by an eighth of its side (4 pixels of 32, as usual on
+    CIFAR) and cropped back to its size; `crop_flip` also mirrors every second one on average.
+
+    Args:
+        images: Batch of shape (N, H, W, C).
+        kind: none, crop or crop_flip.
+        generator: Of the CPU, so that a GPU sees the same crops.
+
+    Returns:
+        A batch of the same shape, type and device.
+    """
+    if kind == "none":
+        return images
+    count, height, width, _ = images.shape
+    pad = max(1, height // 8)
+    top = torch.randint(0, 2 * pad + 1, (count, 1), generator=generator)
+    left = torch.randint(0, 2 * pad + 1, (count, 1), generator=generator)
+    rows = top + torch.arange(height)
+    columns = torch.arange(width).expand(count, width)
+    if kind == "crop_flip":
+        mirrored = torch.rand(count, 1, generator=generator) < 0.5
+        columns = torch.where(mirrored, width - 1 - columns, columns)
+    columns = left + columns
+    padded = functional.pad(images, (0, 0, pad, pad, pad, pad))
+    device = images.device
+    return padded[
+        torch.arange(count, device=device)[:, None, None],
+        rows.to(device)[:, :, None],
+        columns.to(device)[:, None, :],
+    ]

@@ -1,0 +1,188 @@
+"""Train a network to classify images: the trainable behind the papers' accuracy tables."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import lru_cache
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Generator, Tensor, nn
+from torch.nn import functional
+from torch.optim import SGD
+
+from trainables import activations, data, models, optim
+from trainables.contract import Trial, checked_by
+from trainables.probes.collector import UnitProbes
+from trainables.settings import Settings, parse
+
+
+def check(params: Mapping[str, Any]) -> None:
+    """Refuse params that `train` could not run; decodes the data set if no trial has yet.
+
+    Raises:
+        ValueError: If a param is unknown, missing or impossible, or the data set's files are
+            missing; it says what exists, or where the files come from.
+    """
+    settings = parse(params)
+    shape = _image_shape(_choice(settings))
+    with torch.device("meta"):  # parameters without memory
+        _build(settings, *shape)
+
+
+@checked_by(check)
+def train(params: Mapping[str, Any], trial: Trial) -> Iterator[Mapping[str, float]]:
+    """Run one trial, yielding the metrics of each epoch.
+
+    Yields `train_loss` and `train_accuracy`, averages over the epoch's own training steps;
+    `val_loss` and `val_accuracy` after it where `val_fraction` asks for them; and `test_loss`
+    and `test_accuracy`. Losses are mean cross entropies in nats, accuracies fractions.
+
+    All that is random in an epoch follows from the seed and the epoch's number. So the state
+    to go on from holds no generator, and a resumed trial has the bits of an undisturbed one.
+
+    Args:
+        params: The fields of `trainables.settings.Settings`.
+        trial: What to run on, and where checkpoints and probes go.
+
+    Raises:
+        ValueError: If a param is unknown, missing or impossible, or the data set missing.
+    """
+    settings = parse(params)
+    if trial.smoke:
+        settings = settings.for_smoke()
+    torch.set_num_threads(trial.threads)
+    device = _device(trial)
+    images = data.load(_choice(settings), device, smoke=trial.smoke)
+    if images.made_up:
+        trial.log(f"the data set {settings.dataset} is missing: made-up images instead")
+    with _seeded(settings.seed, 0):
+        model = _build(settings, images.channels, images.size, images.classes)
+    model.to(device).to(memory_format=torch.channels_last)
+    optimizer = optim.sgd(
+        model, settings.weight_decay, settings.bn_weight_decay, settings.bn_beta_weight_decay
+    )
+    done = _restore(trial.load(), model, optimizer)
+    for epoch in range(done + 1, settings.epochs + 1):
+        optim.set_rate(optimizer, optim.rate(settings.lr, settings.lr_drops, epoch))
+        metrics = _named("train", _train_epoch(model, optimizer, images.train, settings, epoch))
+        if images.val:
+            metrics |= _named("val", _evaluate(model, images.val))
+        if settings.probes_at(epoch):
+            with UnitProbes(model, activations.bound(params)) as probes:
+                metrics |= _named("test", _evaluate(model, images.test))
+            probes.log(trial)
+        else:
+            metrics |= _named("test", _evaluate(model, images.test))
+        if trial.checkpoint_due:
+            trial.save(_state(epoch, model, optimizer))
+        yield metrics
+
+
+def _train_epoch(
+    model: nn.Module, optimizer: SGD, images: data.Part, settings: Settings, epoch: int
+) -> tuple[float, float]:
+    """One pass over the training images; mean loss and accuracy of its steps."""
+    model.train()
+    totals = torch.zeros(3, dtype=torch.float64)
+    with _seeded(settings.seed, epoch) as generator:
+        batches = images.training_batches(settings.batch_size, settings.augment, generator)
+        for x, labels in batches:
+            logits = model(x)
+            loss = functional.cross_entropy(logits, labels)
+            optimizer.zero_grad()
+            torch.autograd.backward(loss)
+            optimizer.step()
+            totals = totals.to(x.device) + _sums(loss.detach(), logits, labels)
+    return _means(totals)
+
+
+@torch.inference_mode()
+def _evaluate(model: nn.Module, images: data.Part) -> tuple[float, float]:
+    """Mean loss and accuracy over images, in eval mode."""
+    model.eval()
+    totals = torch.zeros(3, dtype=torch.float64)
+    for x, labels in images.batches():
+        logits = model(x)
+        loss = functional.cross_entropy(logits, labels)
+        totals = totals.to(x.device) + _sums(loss, logits, labels)
+    return _means(totals)
+
+
+def _sums(loss: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
+    """Sum of losses, number right and number of images; stays on the device, so nothing waits."""
+    right = (logits.argmax(1) == labels).sum()
+    count = torch.full_like(right, len(labels))
+    return torch.stack([loss.double() * len(labels), right.double(), count.double()])
+
+
+def _means(totals: Tensor) -> tuple[float, float]:
+    loss, right, count = totals.tolist()
+    return loss / count, right / count
+
+
+def _named(part: str, loss_and_accuracy: tuple[float, float]) -> dict[str, float]:
+    loss, accuracy = loss_and_accuracy
+    return {f"{part}_loss": loss, f"{part}_accuracy": accuracy}
+
+
+def _build(settings: Settings, channels: int, size: int, classes: int) -> nn.Module:
+    return models.build({**settings.model_dump(), "image_size": size}, channels, classes)
+
+
+def _choice(settings: Settings) -> data.Choice:
+    return data.Choice(
+        dataset=settings.dataset,
+        image_size=settings.image_size,
+        train_size=settings.train_size,
+        test_size=settings.test_size,
+        val_fraction=settings.val_fraction,
+    )
+
+
+@lru_cache(maxsize=16)
+def _image_shape(choice: data.Choice) -> tuple[int, int, int]:
+    """Channels, side and classes of the images; many configs of a sweep share a choice."""
+    images = data.load(choice, torch.device("cpu"))
+    return images.channels, images.size, images.classes
+
+
+def _device(trial: Trial) -> torch.device:
+    """The trial's GPU if it has one, else the CPU.
+
+    Raises:
+        RuntimeError: If the trial was given a GPU that torch cannot use.
+    """
+    if trial.gpus and not torch.cuda.is_available():
+        raise RuntimeError("the trial was given a GPU, but torch sees none: is it a CUDA build?")
+    device = torch.device("cuda" if trial.gpus else "cpu")
+    trial.record(device=torch.cuda.get_device_name(device) if trial.gpus else "cpu")
+    return device
+
+
+@contextmanager
+def _seeded(seed: int, epoch: int) -> Iterator[Generator]:
+    """Seed torch, and a generator of its own, for one epoch; the caller's state comes back."""
+    state = np.random.SeedSequence([seed, epoch]).generate_state(2)
+    with torch.random.fork_rng():
+        torch.manual_seed(int(state[0]))
+        yield Generator().manual_seed(int(state[1]))
+
+
+def _state(epoch: int, model: nn.Module, optimizer: SGD) -> bytes:
+    buffer = BytesIO()
+    state = {"epoch": epoch, "model": model.state_dict(), "optimizer": optimizer.state_dict()}
+    torch.save(state, buffer)
+    return buffer.getvalue()
+
+
+def _restore(saved: bytes | None, model: nn.Module, optimizer: SGD) -> int:
+    """Put a saved state into model and optimizer; the number of epochs that it has behind it."""
+    if saved is None:
+        return 0
+    device = next(model.parameters()).device
+    state = torch.load(BytesIO(saved), map_location=device, weights_only=True)
+    model.load_state_dict(state["model"])
+    optimizer.load_state_dict(state["optimizer"])
+    return int(state["epoch"])

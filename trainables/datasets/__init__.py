@@ -1,0 +1,90 @@
+"""Data sets by name, decoded into arrays that all processes of a node share."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from trainables.datasets import digits, parquet
+from trainables.datasets.cache import Images, Labels, cached
+from trainables.datasets.source import MissingDataError, Source, data_dir
+from trainables.naming import unknown
+
+__all__ = ["DATASETS", "MissingDataError", "generated", "load"]
+
+DATASETS: Mapping[str, Callable[[], Source]] = {
+    "digits": digits.source,
+}
+# What each looks like, for images generated in their place: (size, channels, classes).
+_SHAPES: Mapping[str, tuple[int, int, int]] = {
+    "digits": (8, 1, 10),
+}
+_PARQUET = "parquet:"
+
+
+def load(name: str, split: str, image_size: int | None) -> tuple[Images, Labels]:
+    """A split of a data set.
+
+    Args:
+        name: A name in `DATASETS`, `parquet:NAME` for a folder in the data folder, or
+            `parquet:` and an absolute path, or an absolute path.
+        split: `train` or `test`.
+        image_size: Side to which images are averaged down; None leaves them as they are.
+
+    Returns:
+        Images of shape (N, size, size, C), memory-mapped, and labels of shape (N,).
+
+    Raises:
+        ValueError: If the name is unknown, or image_size larger than the images.
+        MissingDataError: If the files are missing.
+    """
+    source = _source(name)
+
+    def make() -> tuple[Images, Labels]:
+        images, labels = source.read(split)
+        return (images if image_size is None else _averaged(images, image_size)), labels
+
+    return cached(source.files, f"{split} {image_size}", make)
+
+
+def exists(name: str) -> bool:
+    """Whether a data set's files are there.
+
+    Raises:
+        ValueError: If the name is unknown.
+    """
+    try:
+        _source(name)
+    except MissingDataError:
+        return False
+    return True
+
+
+def _source(name: str) -> Source:
+    if name.startswith(_PARQUET) or Path(name).is_absolute():
+        return parquet.source(data_dir() / name.removeprefix(_PARQUET))
+    if name not in DATASETS:
+        raise ValueError(unknown("dataset", name, [*DATASETS, "parquet:NAME"]))
+    return DATASETS[name]()
+
+
+def _averaged(images: Images, size: int) -> Images:
+    """Square images (N, H, H, C) averaged over areas to (N, size, size, C)."""
+    height, width = images.shape[1:3]
+    if size > min(height, width):
+        raise ValueError(f"image_size {size} is larger than the images, {height}x{width} pixels")
+    batches = [
+        functional.adaptive_avg_pool2d(part.permute(0, 3, 1, 2).float(), size)
+        for part in torch.split(torch.from_numpy(images), 1_000)
+    ]
+    return np.concatenate([b.round().byte().permute(0, 2, 3, 1).numpy() for b in batches])
+
+
+def generated(name: str, image_size: int | None) -> tuple[Images, Labels]:
+    """Noise in the shape and with the classes of a data set, for a smoke run without its files."""
+    size, channels, classes = _SHAPES.get(name, (32, 3, 10))
+    shape = (2 * classes, image_size or size, image_size or size, channels)
+    noise = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    return noise, np.arange(2 * classes) % classes

@@ -1,0 +1,80 @@
+"""Decoded images in a cache folder: decoded once per node, mapped by every process after that."""
+
+import fcntl
+import os
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+Images = npt.NDArray[np.uint8]
+Labels = npt.NDArray[np.int64]
+
+_FORMAT = "1"  # part of every key: to be changed when what is written changes
+
+
+def folder() -> Path:
+    """Where decoded images are kept: ORCH_CACHE_DIR, or a folder in the user's cache folder."""
+    given = os.environ.get("ORCH_CACHE_DIR")
+    user = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(given) if given else Path(user) / "orch-sweeps"
+
+
+def cached(
+    files: Sequence[Path], variant: str, make: Callable[[], tuple[Images, Labels]]
+) -> tuple[Images, Labels]:
+    """Images and labels made from files, from the cache where they are in it.
+
+    Args:
+        files: The sources; other contents, other cache entry.
+        variant: What is made from them, where several things can be.
+        make: Decodes; it runs only when the cache has no entry, in one process at a time.
+
+    Returns:
+        Images of shape (N, H, W, C), mapped so that all processes of a node share one copy and
+        none can change it, and labels of shape (N,).
+
+    Raises:
+        OSError: If the cache folder cannot be written.
+    """
+    key = sha256(f"{_FORMAT} {digest(files)} {variant}".encode()).hexdigest()[:32]
+    entry = folder() / key
+    if not entry.exists():
+        folder().mkdir(parents=True, exist_ok=True)
+        with (folder() / f"{key}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not entry.exists():
+                _write(entry, *make())
+    # Copy on write: a private change is possible, which torch asks for, one of the file is not.
+    return np.load(entry / "images.npy", mmap_mode="c"), np.load(entry / "labels.npy")
+
+
+def _write(entry: Path, images: Images, labels: Labels) -> None:
+    """Write an entry under another name and rename it; the caller holds the entry's lock."""
+    unfinished = entry.with_suffix(".unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir()
+    np.save(unfinished / "images.npy", images)
+    np.save(unfinished / "labels.npy", labels)
+    unfinished.rename(entry)
+
+
+def digest(files: Iterable[Path]) -> str:
+    """SHA-256 over the names and contents of files; each state of them is read once a process."""
+    stats = [(path, path.stat()) for path in files]
+    return _digest(tuple((path, stat.st_size, stat.st_mtime_ns) for path, stat in stats))
+
+
+@lru_cache(maxsize=64)
+def _digest(states: tuple[tuple[Path, int, int], ...]) -> str:
+    whole = sha256()
+    for path, size, _ in states:
+        whole.update(f"{path.name} {size} ".encode())
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                whole.update(block)
+    return whole.hexdigest()

@@ -1,0 +1,93 @@
+"""The params of the trainable `classify`: names, types, ranges and defaults."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+)
+
+from trainables.naming import unknown
+
+
+class Settings(BaseModel):
+    """What one trial is to do.
+
+    Attributes:
+        model: Name of a network; see `trainables.models`.
+        activation: Name of an activation; see `trainables.activations`.
+        order: convention, swap or nobn; see `trainables.units`.
+        width: Factor on the numbers of channels.
+        dataset: Name of a data set; see `trainables.datasets`.
+        image_size: Side to which images are averaged down; None leaves them as they are.
+        train_size: Number of training images, equally many per class; None for all.
+        test_size: Number of test images, likewise.
+        val_fraction: Part of the training images that is held out and measured as `val_...`.
+        augment: Random crop, or crop and horizontal flip, of training images.
+        lr: Learning rate of SGD with momentum 0.9.
+        lr_drops: Epochs after which the rate is divided by 10.
+        weight_decay: Decay of all parameters but those of batch norms.
+        bn_weight_decay: Decay of batch norms' parameters; None means `weight_decay`.
+        bn_beta_weight_decay: Decay of batch norms' shifts; None means `bn_weight_decay`.
+        epochs: Number of passes over the training images.
+        batch_size: Images per step; batch norm needs two.
+        probe_epochs: Epochs, counted from 1, in which probes are taken; None means the last.
+        seed: Seeds initial weights, order of images and augmentation, and nothing else.
+    """
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+
+    model: str
+    activation: str = "relu"
+    order: str = "convention"
+    width: PositiveFloat = 1
+    dataset: str
+    image_size: PositiveInt | None = None
+    train_size: PositiveInt | None = None
+    test_size: PositiveInt | None = None
+    val_fraction: float = Field(default=0, ge=0, lt=1)
+    augment: Literal["none", "crop", "crop_flip"] = "none"
+    lr: PositiveFloat
+    lr_drops: list[PositiveInt] = []
+    weight_decay: NonNegativeFloat = 0
+    bn_weight_decay: NonNegativeFloat | None = None
+    bn_beta_weight_decay: NonNegativeFloat | None = None
+    epochs: PositiveInt
+    batch_size: int = Field(default=128, ge=2)
+    probe_epochs: list[PositiveInt] | Literal["all"] | None = None
+    seed: NonNegativeInt = 0
+
+    def probes_at(self, epoch: int) -> bool:
+        """Whether probes are taken in an epoch, counted from 1."""
+        if self.probe_epochs is None:
+            return epoch == self.epochs
+        return self.probe_epochs == "all" or epoch in self.probe_epochs
+
+    def for_smoke(self) -> "Settings":
+        """The same for one epoch of batches of 8 images, with every probe taken."""
+        return self.model_copy(update={"epochs": 1, "batch_size": 8, "probe_epochs": None})
+
+
+def parse(params: Mapping[str, Any]) -> Settings:
+    """The settings in a mapping of params.
+
+    Raises:
+        ValueError: If a param is unknown, missing or impossible, in words.
+    """
+    for name in params:
+        if name not in Settings.model_fields:
+            raise ValueError(unknown("param", name, Settings.model_fields))
+    try:
+        return Settings.model_validate(dict(params))
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0])
+        given = f", got {params[name]!r}" if name in params else ""
+        raise ValueError(f"{name}: {first['msg']}{given}") from None
