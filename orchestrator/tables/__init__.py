@@ -7,19 +7,24 @@ for `to_csv` and `to_json`, and `pivot` lays the same numbers out in rows and co
 
 from orchestrator.tables._html import html
 from orchestrator.tables._latex import latex
-from orchestrator.tables._markdown import markdown
+from orchestrator.tables._listing import Labels, Listing
+from orchestrator.tables._markdown import markdown, markdown_listing
 from orchestrator.tables._pivot import Pivot, pivot
 from orchestrator.tables._show import Format, show
-from orchestrator.tables._text import print_text
+from orchestrator.tables._text import print_listing, print_text
 from orchestrator.tables._tidy import tidy, to_csv, to_json
 
 __all__ = [
     "Format",
+    "Labels",
+    "Listing",
     "Pivot",
     "html",
     "latex",
     "markdown",
+    "markdown_listing",
     "pivot",
+    "print_listing",
     "print_text",
     "show",
     "tidy",

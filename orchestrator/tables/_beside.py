@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean
 
+from orchestrator.labels import Unit, label, unit
 from orchestrator.measures import PROBE
 from orchestrator.selection import CellSelection, lead, optimism
 from orchestrator.sweep import Sweep, Table
-from orchestrator.tables._labels import INCOMPLETE, NOTHING, Labels, Listing, label
+from orchestrator.tables._listing import INCOMPLETE, NOTHING, Labels, Listing
 from orchestrator.tables._published import cell_labels, published
-from orchestrator.tables._units import Unit, unit
 
 
 def notes(sweep: Sweep, table: Table, selections: Sequence[CellSelection]) -> Labels:
@@ -26,11 +26,11 @@ def _notes(sweep: Sweep, table: Table, selections: Sequence[CellSelection]) -> I
     gains = [optimism(selection, sweep.select.mode) for selection in selections]
     known = [gain for gain in gains if gain is not None]
     if known:
-        shown = unit(table, sweep.select.metric)
+        shown = unit(sweep.select.metric, table.percent, table.precision)
         yield (
             f"Selecting on all seeds but one and reporting on that one is worse by "
-            f"{_points(shown, fmean(known))} on average over {len(known)} cells "
-            f"(at most {_points(shown, max(known))})."
+            f"{shown.points(fmean(known))} on average over {len(known)} cells "
+            f"(at most {shown.points(max(known))})."
         )
     unfinished = [selection for selection in selections if not selection.complete]
     if unfinished:
@@ -52,10 +52,6 @@ def _selected_on(sweep: Sweep) -> str:
     if select.metric.startswith("test"):
         text += " That is test data: the papers' protocol, and optimistic."
     return text
-
-
-def _points(unit: Unit, difference: float) -> str:
-    return unit.text(difference) + (" points" if unit.percent else "")
 
 
 def listings(
@@ -85,7 +81,7 @@ def listings(
 def _selected(
     sweep: Sweep, table: Table, selections: Sequence[CellSelection], factors: Labels
 ) -> Listing:
-    shown = unit(table, sweep.select.metric)
+    shown = unit(sweep.select.metric, table.percent, table.precision)
     rows = []
     for selection in selections:
         chosen = selection.best.config.search if selection.best else {}
@@ -101,4 +97,4 @@ def _lead(selection: CellSelection, mode: str, unit: Unit) -> str:
     if ahead is None:
         return NOTHING
     noise = " (within noise)" if ahead.n > 1 and ahead.ci_low <= 0 else ""
-    return _points(unit, ahead.mean) + (noise if ahead.n > 1 else " (one seed)")
+    return unit.points(ahead.mean) + (noise if ahead.n > 1 else " (one seed)")

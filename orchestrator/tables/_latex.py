@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from orchestrator.tables._labels import Listing
+from orchestrator.tables._listing import Listing
 from orchestrator.tables._pivot import Entry, Pivot
 
 SPECIAL = str.maketrans(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from orchestrator.tables._labels import Labels
+from orchestrator.tables._listing import Labels, Listing
 from orchestrator.tables._pivot import Entry, Pivot
 
 
@@ -18,10 +18,14 @@ def markdown(pivot: Pivot) -> str:
     ]
     parts = [f"### {_escape(pivot.title)}", _table(header, rows, len(pivot.corner))]
     parts += map(_escape, pivot.notes)
-    for listing in pivot.listings:
-        lines = [tuple(map(_escape, row)) for row in listing.rows]
-        parts += [f"{_escape(listing.title)}:", _table(listing.header, lines, len(listing.header))]
+    parts += map(markdown_listing, pivot.listings)
     return "\n\n".join(parts) + "\n"
+
+
+def markdown_listing(listing: Listing) -> str:
+    """Write a listing, without a line break at its end."""
+    rows = [tuple(map(_escape, row)) for row in listing.rows]
+    return f"{_escape(listing.title)}:\n\n{_table(listing.header, rows, len(listing.header))}"
 
 
 def _entry(entry: Entry | None) -> str:

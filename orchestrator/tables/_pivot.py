@@ -9,12 +9,12 @@ from itertools import groupby
 
 import pandas as pd
 
+from orchestrator.labels import Unit, label, unit
 from orchestrator.measures import measure, selected_values
 from orchestrator.selection import TIE, CellSelection, statistics
 from orchestrator.sweep import Sweep, Table, Value, canonical
 from orchestrator.tables._beside import listings, notes
-from orchestrator.tables._labels import INCOMPLETE, NOTHING, Labels, Listing, label
-from orchestrator.tables._units import Unit, unit
+from orchestrator.tables._listing import INCOMPLETE, NOTHING, Labels, Listing
 
 
 @dataclass(frozen=True)
@@ -112,6 +112,7 @@ def pivot(
     """
     names = table.values or (sweep.select.metric,)
     measured = {name: measure(name, sweep, trials, probes) for name in names}
+    units = {name: unit(name, table.percent, table.precision) for name in names}
     layout = _Layout(sweep, table, selections)
     found = {
         layout.key(name, selection): (
@@ -122,13 +123,11 @@ def pivot(
         for name in names
     }
     best = _best(table, found)
-    entries = {
-        key: _entry(unit(table, key[1]), *value, bold=key in best) for key, value in found.items()
-    }
+    entries = {key: _entry(units[key[1]], *value, bold=key in best) for key, value in found.items()}
     rows = sorted({row for row, _, _ in entries})
     places = sorted({place for _, _, place in entries})
     columns = [(name, place) for name in names for place in places]
-    headings = {name: unit(table, name).heading(name) for name in names}
+    headings = {name: units[name].heading(name) for name in names}
     named = len(names) > 1 or not layout.columns
     return Pivot(
         name=table.name,

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
+from orchestrator.labels import Unit, label, unit
 from orchestrator.measures import selected_values
 from orchestrator.selection import CellSelection, statistics
 from orchestrator.sweep import Published, Table, Value, canonical
-from orchestrator.tables._labels import NOTHING, Labels, Listing, label
-from orchestrator.tables._units import Unit, unit
+from orchestrator.tables._listing import NOTHING, Labels, Listing
 
 
 def published(
@@ -30,7 +30,7 @@ def published(
     """
     rows = [dict(zip(figures.columns, row, strict=True)) for row in figures.rows]
     for name in (name for name in figures.columns if name in measured):
-        shown = unit(table, name)
+        shown = unit(name, table.percent, table.precision)
         pairs = [
             (selection, row[name])
             for row in rows
@@ -62,6 +62,6 @@ def _agree(cell: Mapping[str, Value], row: Mapping[str, Value]) -> bool:
 def _compared(unit: Unit, ours: float, theirs: float) -> Labels:
     if math.isnan(ours):
         return NOTHING, label(theirs), NOTHING
-    difference = ours - theirs / (100 if unit.percent else 1)
+    difference = ours - theirs / unit.factor
     sign = "+" if difference > 0 else ""
     return unit.text(ours), label(theirs), sign + unit.text(difference)

@@ -10,7 +10,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.tables._labels import Labels
+from orchestrator.tables._listing import Labels, Listing
 from orchestrator.tables._pivot import Entry, Pivot
 
 
@@ -26,12 +26,18 @@ def print_text(pivot: Pivot, console: Console) -> None:
     for note in pivot.notes:
         console.print(Text(note))
     for listing in pivot.listings:
-        console.print(Text(f"\n{listing.title}", style="bold"))
-        header = [(name,) for name in listing.header]
-        table = _table(header, len(header))
-        for row in listing.rows:
-            table.add_row(*map(Text, row))
-        console.print(table)
+        console.print()
+        print_listing(listing, console)
+
+
+def print_listing(listing: Listing, console: Console) -> None:
+    """Print a listing; columns that do not fit the console's width are folded."""
+    console.print(Text(listing.title, style="bold"))
+    header = [(name,) for name in listing.header]
+    table = _table(header, len(header))
+    for row in listing.rows:
+        table.add_row(*map(Text, row))
+    console.print(table)
 
 
 def _blocks(pivot: Pivot, console: Console) -> Iterator[Table]:

@@ -1,10 +1,8 @@
-"""Words and signs that all tables share."""
+"""Text under headings, and the signs that all tables share."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-from orchestrator.sweep import Value, canonical
 
 INCOMPLETE = "*"
 NOTHING = "—"
@@ -25,8 +23,3 @@ class Listing:
     title: str
     header: Labels
     rows: tuple[Labels, ...]
-
-
-def label(value: Value) -> str:
-    """Write a param's value as the sweep file does."""
-    return value if isinstance(value, str) else canonical(value)

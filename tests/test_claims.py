@@ -1,0 +1,282 @@
+"""Claims on synthetic stores with known answers: effects of both signs, none, gaps."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.console import Console
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
+from synthetic import Outcome, make_probes, make_sweep, make_trials
+
+from orchestrator.claims import Finding, judge
+from orchestrator.errors import ShowError
+from orchestrator.plan import PlannedTrial
+from orchestrator.selection import select
+from orchestrator.sweep import Sweep
+from orchestrator.verdicts import show_findings
+
+ORDERS = ("convention", "swap", "nobn")
+SEEDS = tuple(range(6))
+NOISE = np.random.default_rng(0).normal(0, 0.01, (2, 3, 6))
+EFFECTS = {"convention": 0.0, "swap": 0.05, "nobn": 0.001}
+
+
+def sweep_of(*claims: dict[str, Any], **changes: Any) -> Sweep:
+    defaults = {"metric": "test_accuracy"}
+    named = tuple(
+        {"name": f"claim{i}"} | ({} if "probe" in claim else defaults) | claim
+        for i, claim in enumerate(claims)
+    )
+    factors = {"dataset": ("digits", "letters"), "order": ORDERS}
+    return make_sweep(**{"factors": factors, "seeds": SEEDS, "claims": named} | changes)
+
+
+def value(trial: PlannedTrial) -> float:
+    factors = trial.config.factors
+    dataset = ("digits", "letters").index(factors["dataset"])
+    noise = NOISE[dataset, ORDERS.index(factors["order"]), trial.seed]
+    worse = trial.config.search["lr"] == 0.1
+    return 0.6 + EFFECTS[factors["order"]] + dataset / 10 + noise - worse / 2
+
+
+def findings(sweep: Sweep, outcome: Any = value, probes: Any = None) -> list[Finding]:
+    trials = make_trials(sweep, outcome)
+    return judge(sweep, select(sweep, trials), trials, probes)
+
+
+def side(order: str, datasets: tuple[int, ...] = (0, 1), seeds: Any = SEEDS) -> np.ndarray:
+    """The values that the selected configs have, shape (seeds,)."""
+    noise = NOISE[list(datasets), ORDERS.index(order)].mean(axis=0)
+    return (0.6 + EFFECTS[order] + np.mean(datasets) / 10 + noise)[list(seeds)]
+
+
+GREATER = {"compare": {"order": ("swap", "convention")}, "expect": "greater"}
+
+
+def test_an_effect_is_paired_averaged_over_cells_and_supported():
+    (finding,) = findings(sweep_of(GREATER))
+    paired = stats.ttest_rel(side("swap"), side("convention"))
+    found = finding.contrast
+    assert found.effect == pytest.approx(np.mean(side("swap") - side("convention")), rel=1e-12)
+    assert (found.low, found.high) == pytest.approx(tuple(paired.confidence_interval()), rel=1e-9)
+    assert finding.p == pytest.approx(paired.pvalue, rel=1e-9)
+    assert finding.p_holm == finding.p
+    assert (found.n, found.p_sign) == (6, 2 / 2**6)
+    assert (finding.verdict, finding.seeds_to_decide, finding.notes) == ("supported", None, ())
+
+
+def test_an_effect_of_the_other_sign_refutes():
+    verdicts = [
+        finding.verdict
+        for finding in findings(
+            sweep_of(
+                GREATER | {"expect": "less"},
+                {"compare": {"order": ("convention", "swap")}, "expect": "greater"},
+                {"compare": {"order": ("convention", "swap")}, "expect": "less"},
+            )
+        )
+    ]
+    assert verdicts == ["refuted", "refuted", "supported"]
+
+
+def test_no_effect_is_undecided_and_says_how_many_seeds_would_decide():
+    (finding,) = findings(
+        sweep_of({"compare": {"order": ("nobn", "convention")}, "expect": "less"})
+    )
+    paired = stats.ttest_rel(side("nobn"), side("convention"))
+    assert finding.p == pytest.approx(paired.pvalue, rel=1e-9)
+    assert finding.verdict == "undecided"
+    assert finding.seeds_to_decide is not None
+    assert finding.seeds_to_decide > 6
+
+
+def test_where_leaves_only_its_cells():
+    claims = (
+        GREATER | {"where": {"dataset": "digits"}},
+        GREATER | {"where": {"dataset": ("letters",)}},
+    )
+    for finding, dataset in zip(findings(sweep_of(*claims)), (0, 1), strict=True):
+        paired = stats.ttest_rel(side("swap", (dataset,)), side("convention", (dataset,)))
+        assert finding.p == pytest.approx(paired.pvalue, rel=1e-9)
+
+
+def test_p_values_are_corrected_over_the_file():
+    claims = [
+        {"compare": {"order": ("nobn", "convention")}, "expect": "less", "where": {"dataset": d}}
+        for d in ("digits", "letters")
+    ]
+    found = findings(sweep_of(*claims, GREATER))
+    expected = multipletests([finding.p for finding in found], method="holm")[1]
+    assert [finding.p_holm for finding in found] == pytest.approx(list(expected), rel=1e-12)
+
+
+def test_a_trend_is_the_slope_per_step_and_seed():
+    orders = ("convention", "nobn", "swap")
+    up, down = findings(
+        sweep_of(
+            {"compare": {"order": orders}, "expect": "increasing"},
+            {"compare": {"order": orders}, "expect": "decreasing"},
+        )
+    )
+    columns = np.stack([side(order) for order in orders]).T
+    slopes = [stats.linregress([0, 1, 2], column).slope for column in columns]
+    assert up.p == pytest.approx(stats.ttest_1samp(slopes, 0).pvalue, rel=1e-9)
+    assert up.contrast.effect == pytest.approx(np.mean(slopes), rel=1e-12)
+    assert (up.verdict, down.verdict) == ("supported", "refuted")
+
+
+@pytest.mark.parametrize(
+    ("margin", "verdict"), [(0.1, "supported"), (0.01, "refuted"), (0.05, "undecided")]
+)
+def test_close_is_two_one_sided_tests(margin, verdict):
+    (finding,) = findings(sweep_of(GREATER | {"expect": "close", "margin": margin}))
+    differences = side("swap") - side("convention")
+    p = max(
+        stats.ttest_1samp(differences, -margin, alternative="greater").pvalue,
+        stats.ttest_1samp(differences, margin, alternative="less").pvalue,
+    )
+    assert finding.p == pytest.approx(p, rel=1e-9)
+    assert finding.verdict == verdict
+
+
+def test_best_must_beat_each_of_the_others():
+    best, worst, middle = findings(
+        sweep_of(
+            {"compare": {"order": ("swap", "convention", "nobn")}, "expect": "best"},
+            {"compare": {"order": ("convention", "swap", "nobn")}, "expect": "best"},
+            {"compare": {"order": ("nobn", "convention")}, "expect": "best"},
+        )
+    )
+    to_convention = stats.ttest_rel(side("swap"), side("convention")).pvalue
+    to_nobn = stats.ttest_rel(side("swap"), side("nobn")).pvalue
+    assert best.p == pytest.approx(max(to_convention, to_nobn), rel=1e-9)
+    assert worst.p == pytest.approx(2 * to_convention, rel=1e-9)
+    verdicts = [finding.verdict for finding in (best, worst, middle)]
+    assert verdicts == ["supported", "refuted", "undecided"]
+
+
+def test_best_of_a_metric_to_minimise_is_the_smallest():
+    def outcome(trial: PlannedTrial) -> Outcome:
+        return {"test_loss": value(trial), "test_accuracy": 1 - value(trial)}
+
+    claim = {"compare": {"order": ("convention", "swap")}, "expect": "best"}
+    by_name = findings(sweep_of(claim | {"metric": "test_loss"}), outcome)
+    assert by_name[0].verdict == "supported"
+    lowest = {"metric": "test_loss", "mode": "min"}
+    selected = findings(sweep_of(claim | {"metric": "test_loss"}, select=lowest), outcome)
+    assert selected[0].verdict == "supported"
+
+
+def test_a_probe_can_be_claimed_about():
+    sweep = sweep_of(GREATER | {"metric": None, "probe": "skewness"})
+    probes = make_probes(sweep, "skewness", lambda t: [value(t) - 1, value(t) + 1])
+    (finding,) = findings(sweep, probes=probes)
+    paired = stats.ttest_rel(side("swap"), side("convention"))
+    assert finding.p == pytest.approx(paired.pvalue, rel=1e-6)
+    with pytest.raises(ShowError, match="no probe `skewness`"):
+        findings(sweep)
+
+
+def test_unequal_seeds_leave_those_that_both_sides_have():
+    def outcome(trial: PlannedTrial) -> float | None:
+        lacking = trial.config.factors == {"dataset": "digits", "order": "swap"} and trial.seed > 3
+        return None if lacking else value(trial)
+
+    (finding,) = findings(sweep_of(GREATER), outcome)
+    paired = stats.ttest_rel(side("swap", seeds=range(4)), side("convention", seeds=range(4)))
+    assert finding.contrast.n == 4
+    assert finding.p == pytest.approx(paired.pvalue, rel=1e-9)
+    assert finding.notes == ("1 of 4 cells incomplete",)
+
+
+def test_a_failed_trial_puts_only_its_config_out():
+    def outcome(trial: PlannedTrial) -> Outcome:
+        failed = trial.config.search["lr"] == 0.1 and trial.seed == 0
+        return {"status": "failed", "test_accuracy": None} if failed else value(trial)
+
+    (finding,) = findings(sweep_of(GREATER), outcome)
+    assert finding.p == pytest.approx(stats.ttest_rel(side("swap"), side("convention")).pvalue)
+    assert finding.notes == ("4 of 4 cells incomplete",)
+
+
+def test_differences_without_spread_are_said_to_be_so():
+    def outcome(trial: PlannedTrial) -> float:
+        return 0.1 * trial.seed + EFFECTS[trial.config.factors["order"]]
+
+    found = findings(sweep_of(GREATER, GREATER | {"expect": "close", "margin": 0.1}), outcome)
+    for finding in found:
+        assert finding.contrast.effect == pytest.approx(0.05)
+        assert (finding.p, finding.p_holm, finding.seeds_to_decide) == (None, None, None)
+        assert finding.verdict == "undecided"
+        assert finding.notes[0].startswith("no spread: all seeds give the same difference")
+
+
+def test_claims_without_data_are_undecided_in_words():
+    def half(trial: PlannedTrial) -> float | None:
+        return None if trial.config.factors["order"] == "swap" else value(trial)
+
+    (finding,) = findings(sweep_of(GREATER), half)
+    assert (finding.verdict, finding.contrast.n, finding.p) == ("undecided", 0, None)
+    assert finding.notes == ("2 of 4 cells empty", "2 of 4 cells incomplete")
+    (finding,) = findings(sweep_of(GREATER), lambda _: None)
+    assert finding.notes[0] == "4 of 4 cells empty"
+    (finding,) = findings(sweep_of(GREATER, exclude=({"order": "swap"},)))
+    assert finding.notes == ("no cells to compare",)
+    (finding,) = findings(sweep_of(GREATER, seeds=(0,)))
+    assert (finding.contrast.n, finding.notes) == (1, ("one seed allows no test",))
+
+
+def test_a_value_that_is_not_finite_is_told():
+    def outcome(trial: PlannedTrial) -> Outcome:
+        return {"test_accuracy": value(trial), "test_loss": math.nan if trial.seed == 2 else 0.5}
+
+    (finding,) = findings(sweep_of(GREATER | {"metric": "test_loss"}), outcome)
+    assert math.isnan(finding.contrast.effect)
+    assert (finding.verdict, finding.notes) == ("undecided", ("not finite in 1 of 6 seeds",))
+
+
+def shown(format_: Any, width: int = 80) -> str:
+    null = {
+        "compare": {"order": ("nobn", "convention")},
+        "expect": "less",
+        "where": {"dataset": "digits"},
+    }
+    out = io.StringIO()
+    show_findings(findings(sweep_of(GREATER, null)), Console(file=out, width=width), format_)
+    return out.getvalue()
+
+
+def test_json_holds_every_bit():
+    supported, undecided = json.loads(shown("json"))
+    assert list(supported) == [
+        "name", "verdict", "effect", "interval", "n", "p", "p_holm", "p_sign", "test",
+        "seeds_to_decide", "notes",
+    ]  # fmt: skip
+    (finding, _) = findings(sweep_of(GREATER, GREATER | {"where": {"dataset": "digits"}}))
+    assert supported["effect"] == finding.contrast.effect
+    assert supported["interval"] == [finding.contrast.low, finding.contrast.high]
+    assert supported["p"] == finding.p
+    assert (supported["verdict"], supported["test"]) == ("supported", "paired t test")
+    assert undecided["verdict"] == "undecided"
+    assert undecided["seeds_to_decide"] > 6
+    sweep = sweep_of(GREATER, seeds=(0,))
+    out = io.StringIO()
+    show_findings(findings(sweep), Console(file=out), "json")
+    (one,) = json.loads(out.getvalue())
+    assert (one["interval"], one["p"], one["p_holm"]) == (None, None, None)
+
+
+def test_text_and_markdown_state_claims_and_verdicts():
+    text = shown("text", width=200)
+    assert "test_accuracy by order: swap greater than convention" in text
+    assert "test_accuracy by order: nobn less than convention (dataset digits)" in text
+    assert "claim0: paired t test; exact sign test p = 0.031." in text
+    assert "seeds would probably decide at the spread seen" in text
+    assert "| claim0 | test_accuracy by order: swap greater" in shown("markdown")
+    assert max(map(len, shown("text", width=60).splitlines())) <= 60
