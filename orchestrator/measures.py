@@ -29,12 +29,13 @@ def measure(
         probes: the store's ``probes``, if it is at hand.
 
     Returns:
-        The value by trial id, in the unit that the trainable yields. Empty while there
-        are no trials.
+        The value by trial id, in the unit that the trainable yields. Empty while no trial
+        has any.
 
     Raises:
         ShowError: the trials have no such metric or probe.
     """
+    trials = trials[trials["status"] != "failed"]
     if trials.empty:
         return {}
     if name.startswith(PROBE):
@@ -55,15 +56,37 @@ def selected_values(measured: Mapping[str, float], selection: CellSelection) -> 
     return tuple(measured.get(trial_id, math.nan) for trial_id in ids)
 
 
-def _probe_means(probe: str, probes: pd.DataFrame | None) -> Mapping[str, float]:
+def last_probes(probe: str, probes: pd.DataFrame | None) -> pd.DataFrame:
+    """Pick a probe's rows, per trial those of the last epoch at which it was taken.
+
+    Raises:
+        ShowError: there are none.
+    """
     known = [] if probes is None else sorted(probes["probe"].unique())
     if probes is None or probe not in known:
         raise ShowError(f"the store has no probe `{probe}`; it has {listed(known)}")
     rows = probes[probes["probe"] == probe]
     last = rows.groupby("trial_id", observed=True)["epoch"].transform("max")
-    layers = rows[rows["epoch"] == last].groupby(["trial_id", "layer"], observed=True)["value"]
+    return rows[rows["epoch"] == last]
+
+
+def layer_means(rows: pd.DataFrame) -> pd.Series[float]:
+    """Average a probe's rows within each layer, which may have several units.
+
+    Args:
+        rows: of one probe, as `last_probes` gives them.
+
+    Returns:
+        One value per trial id and layer, in the order of the layers; NaN for a layer that
+        has one.
+    """
+    keys = ["trial_id", "layer_index", "layer"]
+    values = rows.groupby(keys, observed=True)["value"]
     # pandas leaves NaN out of a mean; a layer that has one is not what it claims to be.
-    means = layers.mean().mask(layers.count() < layers.size())
-    trials = means.groupby("trial_id", observed=True)
-    result = trials.mean().mask(trials.count() < trials.size())
+    return values.mean().mask(values.count() < values.size()).droplevel("layer_index")
+
+
+def _probe_means(probe: str, probes: pd.DataFrame | None) -> Mapping[str, float]:
+    layers = layer_means(last_probes(probe, probes)).groupby("trial_id", observed=True)
+    result = layers.mean().mask(layers.count() < layers.size())
     return {str(trial_id): float(value) for trial_id, value in result.items()}

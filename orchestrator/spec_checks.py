@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from orchestrator.plan import MAX_TRIALS, count_trials
 from orchestrator.source import Key
 from orchestrator.spec_errors import Problem, unknown
-from orchestrator.sweep import Claim, Published, Sweep, Table, Value, canonical
+from orchestrator.sweep import Claim, Figure, Published, Sweep, Table, Value, canonical
 
 
 def check(sweep: Sweep) -> list[Problem]:
@@ -29,6 +29,9 @@ def _names(sweep: Sweep) -> Iterator[Problem]:
         yield from _table(sweep, table, ("tables", index))
     for index, claim in enumerate(sweep.claims):
         yield from _claim(sweep, claim, ("claims", index))
+    yield from _once("name", "figures", [figure.name for figure in sweep.figures])
+    for index, figure in enumerate(sweep.figures):
+        yield from _figure(sweep, figure, ("figures", index))
     yield from _size(sweep)
 
 
@@ -134,6 +137,25 @@ def _published(sweep: Sweep, table: Table, published: Published, key: Key) -> It
                 yield from _values(value, sweep.factors[name], (*key, "rows", index))
             elif name in values and not isinstance(value, int | float | None):
                 yield Problem((*key, "rows", index), f"`{name}`: expected a number or null")
+
+
+def _figure(sweep: Sweep, figure: Figure, key: Key) -> Iterator[Problem]:
+    probes = [value.startswith("probe:") for value in figure.values]
+    if figure.kind in {"layers", "histogram"} and not all(probes):
+        yield Problem((*key, "values"), f"`kind: {figure.kind}` shows probes: `probe:NAME`")
+    if figure.kind == "curves" and any(probes):
+        yield Problem((*key, "values"), "`kind: curves` shows metrics")
+    if (figure.kind in {"relation", "bars"}) != (figure.x is not None):
+        yield Problem(
+            (*key, "x"), "`x` goes with `kind: relation` and `kind: bars`, and only there"
+        )
+    if figure.kind == "bars" and figure.x not in (None, *sweep.factors):
+        yield Problem((*key, "x"), unknown("factor", figure.x, sweep.factors))
+    if figure.kind != "histogram" and (figure.layers or figure.units):
+        yield Problem(key, "`layers` and `units` go with `kind: histogram`")
+    if figure.panels is not None and figure.panels not in sweep.factors:
+        yield Problem((*key, "panels"), unknown("factor", figure.panels, sweep.factors))
+    yield from _matcher(figure.where, sweep.factors, "factor", (*key, "where"))
 
 
 def _claim(sweep: Sweep, claim: Claim, key: Key) -> Iterator[Problem]:

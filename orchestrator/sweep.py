@@ -218,6 +218,30 @@ class Claim(_Part):
     margin: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
 
 
+class Figure(_Part):
+    """A figure of the selected configs; what varies among its cells makes its series."""
+
+    name: Name
+    kind: Literal["curves", "layers", "relation", "bars", "histogram"]
+    """``curves``: metrics by epoch. ``layers``: probes by layer. ``relation`` and ``bars``:
+    values by ``x``. ``histogram``: a probe's values by bin, a panel per layer and channel."""
+    values: Annotated[tuple[str, ...], Field(min_length=1)]
+    """Metrics, or ``probe:NAME``; a row of panels each."""
+    x: str | None = None
+    """A factor; or, for ``relation``, a value, which gives a point per seed."""
+    panels: str | None = None
+    """A factor with a panel for each of its values."""
+    where: dict[str, ParamValue] = {}
+    """Factor values of the cells to show, each one value or a list of them."""
+    layers: tuple[str, ...] = ()
+    """The layers of a ``histogram``; by default all."""
+    units: tuple[int, ...] = ()
+    """The channels of a ``histogram``; by default all."""
+    title: str = ""
+    labels: dict[str, str] = {}
+    """What to write for the name of a value or factor."""
+
+
 class Sweep(_Part):
     """Everything that is to be run and reported."""
 
@@ -236,6 +260,7 @@ class Sweep(_Part):
     checkpoint_every: Annotated[int, Field(ge=1)] = 1
     tables: tuple[Table, ...] = ()
     claims: tuple[Claim, ...] = ()
+    figures: tuple[Figure, ...] = ()
 
     @property
     def axes(self) -> dict[str, tuple[Value, ...]]:

@@ -1,0 +1,217 @@
+"""Figures: their numbers exactly, their files roughly."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import to_rgb
+from synthetic import make_probes, make_sweep, make_trials
+
+from orchestrator.errors import ShowError
+from orchestrator.figures import Frames, Plot, default_figures, plot, save
+from orchestrator.figures._draw import COLOURS
+from orchestrator.plan import PlannedTrial, expand
+from orchestrator.selection import select
+from orchestrator.spec_checks import check
+from orchestrator.sweep import Sweep
+
+
+def accuracy(trial: PlannedTrial) -> float:
+    swap = trial.config.factors["order"] == "swap"
+    return 0.5 + swap / 8 - trial.config.search["lr"] + 0.01 + (trial.seed - 1) / 64
+
+
+def sweep_of(**figure: Any) -> Sweep:
+    return make_sweep(figures=({"name": "shown"} | figure,))
+
+
+def epochs_of(sweep: Sweep) -> pd.DataFrame:
+    """Two epochs a trial, one for the last seed: half the accuracy, then all of it."""
+    rows = [
+        {"trial_id": trial.trial_id, "epoch": epoch, "test_accuracy": accuracy(trial) * epoch / 2}
+        for trial in expand(sweep)
+        for epoch in ((1,) if trial.seed == 2 else (2, 1))
+    ]
+    return pd.DataFrame(rows)
+
+
+def frames_of(sweep: Sweep, probes: pd.DataFrame | None = None) -> Frames:
+    none = make_probes(sweep, "none", lambda _: [0.0])
+    trials = make_trials(sweep, accuracy)
+    return Frames(trials, epochs_of(sweep), none if probes is None else probes)
+
+
+def plot_of(sweep: Sweep, frames: Frames) -> Plot:
+    return plot(sweep, sweep.figures[0], select(sweep, frames.trials), frames)
+
+
+def points(shown: Plot, row: int = 0, column: int = 0) -> dict[str, list[tuple[Any, ...]]]:
+    return {
+        series.label: [(p.x, p.y, p.std, p.n) for p in series.points]
+        for series in shown.panels[row][column].series
+    }
+
+
+def test_curves_are_means_over_the_seeds_that_each_epoch_has():
+    sweep = sweep_of(kind="curves", values=("test_accuracy",), where={"dataset": "digits"})
+    shown = plot_of(sweep, frames_of(sweep))
+    (x1, y1, std1, n1), (x2, y2, std2, n2) = points(shown)["swap"]
+    assert (x1, y1, n1) == (1, 31.25, 3)
+    assert std1 == pytest.approx(100 / 64 / 2)
+    assert (x2, y2, n2) == (2, pytest.approx(100 * (0.625 - 0.5 / 64)), 2)
+    assert std2 == pytest.approx(100 / 64 / math.sqrt(2))
+    assert shown.panels[0][0].y_label == "test_accuracy (%)"
+
+
+def test_factors_that_vary_tell_series_or_panels_apart():
+    together = sweep_of(kind="curves", values=("test_accuracy",))
+    shown = plot_of(together, frames_of(together))
+    assert list(points(shown)) == [
+        "digits, convention",
+        "digits, swap",
+        "letters, convention",
+        "letters, swap",
+    ]
+    apart = sweep_of(kind="curves", values=("test_accuracy",), panels="dataset")
+    shown = plot_of(apart, frames_of(apart))
+    assert [panel.title for panel in shown.panels[0]] == ["digits", "letters"]
+    assert list(points(shown)) == ["convention", "swap"]
+
+
+def test_layers_are_in_order_and_at_the_last_epoch():
+    sweep = sweep_of(kind="layers", values=("probe:skewness",), where={"dataset": "digits"})
+    early = make_probes(sweep, "skewness", lambda _: [9.0, 9.0, 9.0], epoch=1)
+    late = make_probes(sweep, "skewness", lambda t: [3.0, t.seed, math.nan], epoch=2)
+    shown = plot_of(sweep, frames_of(sweep, pd.concat([late, early]).iloc[::-1]))
+    first, second, third = points(shown)["swap"]
+    assert first == ("block0", 3.0, 0.0, 3)
+    assert second == ("block1", 1.0, 1.0, 3)
+    assert third[0] == "block2"
+    assert math.isnan(third[1])
+
+
+def test_bars_and_relations_stand_over_the_values_of_a_factor():
+    for kind in ("bars", "relation"):
+        sweep = sweep_of(kind=kind, values=("test_accuracy",), x="order", panels="dataset")
+        shown = plot_of(sweep, frames_of(sweep))
+        std = pytest.approx(100 / 64)
+        assert points(shown, column=1) == {
+            "": [("convention", 50.0, std, 3), ("swap", 62.5, std, 3)]
+        }
+
+
+def test_a_relation_of_two_values_has_a_point_per_seed():
+    sweep = sweep_of(kind="relation", values=("test_accuracy",), x="probe:skewness")
+    probes = make_probes(sweep, "skewness", lambda t: [t.seed, t.seed + 2.0])
+    shown = plot_of(sweep, frames_of(sweep, probes))
+    found = [(x, y, n) for x, y, _, n in sorted(points(shown)["digits, swap"])]
+    assert found == [(1.0, 60.9375, 1), (2.0, 62.5, 1), (3.0, 64.0625, 1)]
+    assert shown.notes[0] == "One point per seed."
+
+
+def histogram(sweep: Sweep) -> pd.DataFrame:
+    layers = make_probes(sweep, "outputs", lambda _: [0.0, 0.0])
+    return pd.concat(
+        layers.assign(unit=unit, at=at, value=at + unit) for unit in (0, 1) for at in (0.5, -0.5)
+    )
+
+
+def test_histograms_have_a_row_of_panels_per_layer_and_channel():
+    keys = {"kind": "histogram", "values": ("probe:outputs",), "panels": "order"}
+    sweep = sweep_of(**keys, where={"dataset": "digits"})
+    shown = plot_of(sweep, frames_of(sweep, histogram(sweep)))
+    assert [row[1].title for row in shown.panels] == [
+        f"swap, block{layer}, channel {unit}" for layer in (0, 1) for unit in (0, 1)
+    ]
+    assert points(shown, row=3) == {"": [(-0.5, 0.5, 0.0, 3), (0.5, 1.5, 0.0, 3)]}
+    chosen = sweep_of(**keys, where={"dataset": "digits"}, layers=("block1",), units=(0,))
+    (row,) = plot_of(chosen, frames_of(chosen, histogram(chosen))).panels
+    assert row[0].title == "convention, block1, channel 0"
+
+
+def test_too_many_panels_are_refused():
+    sweep = sweep_of(kind="histogram", values=("probe:outputs",), panels="order")
+    many = make_probes(sweep, "outputs", lambda _: [0.0] * 21).assign(at=0.0)
+    with pytest.raises(ShowError, match="42 panels, and the limit is 40; choose"):
+        plot_of(sweep, frames_of(sweep, many))
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({"kind": "curves", "values": ("train_loss",)}, "no metric `train_loss`; it has `test_a"),
+        ({"kind": "layers", "values": ("probe:skew",)}, "no probe `skew`; it has `none`"),
+        ({"kind": "histogram", "values": ("probe:none",)}, "`none` has no bins"),
+    ],
+)
+def test_what_the_store_lacks_is_told(keys, said):
+    sweep = sweep_of(**keys)
+    with pytest.raises(ShowError, match=said):
+        plot_of(sweep, frames_of(sweep))
+
+
+def test_empty_cells_have_no_points_and_are_counted():
+    sweep = sweep_of(kind="curves", values=("test_accuracy",), title="Curves", panels="dataset")
+    trials = make_trials(
+        sweep, lambda t: accuracy(t) if t.config.factors["order"] != "swap" else None
+    )
+    shown = plot_of(sweep, Frames(trials, epochs_of(sweep), trials))
+    assert points(shown)["swap"] == []
+    assert shown.notes[1] == "2 of 4 cells incomplete."
+    assert shown.title == "Curves"
+
+
+def test_without_figures_there_are_curves_and_one_figure_per_layerwise_probe():
+    sweep = make_sweep()
+    probes = [make_probes(sweep, name, lambda _: [1.0]) for name in ("skewness", "Saturation")]
+    frame = pd.concat([*probes, histogram(sweep)])
+    figures = default_figures(sweep, frame)
+    assert [(f.name, f.kind, f.values) for f in figures] == [
+        ("curves", "curves", ("test_accuracy",)),
+        ("layers-saturation", "layers", ("probe:Saturation",)),
+        ("layers-skewness", "layers", ("probe:skewness",)),
+    ]
+    own = sweep_of(kind="curves", values=("test_loss",))
+    assert default_figures(own, frame) == own.figures
+
+
+def test_figures_are_written_as_svg_and_png_with_the_same_bytes(tmp_path: Path):
+    for keys in (
+        {"kind": "curves", "values": ("test_accuracy",), "panels": "dataset"},
+        {"kind": "bars", "values": ("test_accuracy",), "x": "order"},
+    ):
+        sweep = sweep_of(**keys)
+        shown = plot_of(sweep, frames_of(sweep))
+        svg, png = save(shown, tmp_path / "a")
+        assert png.read_bytes().startswith(b"\x89PNG")
+        assert "convention" in svg.read_text(encoding="utf-8")
+        for again, before in zip(save(shown, tmp_path / "b"), (svg, png), strict=True):
+            assert again.read_bytes() == before.read_bytes()
+
+
+def test_neighbouring_colours_differ_in_grey():
+    greys = [np.dot((0.3, 0.59, 0.11), to_rgb(colour)) for colour in COLOURS]
+    assert np.abs(np.diff(greys)).min() > 0.1
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({"kind": "layers", "values": ("test_loss",)}, "shows probes"),
+        ({"kind": "curves", "values": ("probe:skewness",)}, "shows metrics"),
+        ({"kind": "bars", "values": ("test_loss",)}, "`x` goes with"),
+        ({"kind": "curves", "values": ("test_loss",), "x": "order"}, "`x` goes with"),
+        ({"kind": "bars", "values": ("test_loss",), "x": "ordr"}, "did you mean `order`"),
+        ({"kind": "curves", "values": ("test_loss",), "panels": "data"}, "did you mean `dataset`"),
+        ({"kind": "curves", "values": ("test_loss",), "where": {"order": "x"}}, "unknown value"),
+        ({"kind": "curves", "values": ("test_loss",), "units": (1,)}, "go with `kind: histogram`"),
+    ],
+)
+def test_figures_are_checked(keys, said):
+    (problem,) = check(sweep_of(**keys))
+    assert said in problem.text
