@@ -71,10 +71,13 @@ class SweepChangedError(StoreError):
 class CorruptFileError(StoreError):
     """A file of the store cannot be read."""
 
-    def __init__(self, path: str, reason: str) -> None:
+    def __init__(self, name: str, path: str, reason: str) -> None:
+        self.name = name
+        """Within the store."""
         self.path = path
-        self.reason = reason
-        super().__init__(path, reason)
+        """As a person would name it."""
+        self.reason = reason.splitlines()[0] if reason else "no reason given"
+        super().__init__(name, path, reason)
 
     def __str__(self) -> str:
         return f"{self.path} cannot be read ({self.reason})"

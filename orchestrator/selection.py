@@ -15,7 +15,7 @@ import pandas as pd
 from scipy.special import stdtrit
 
 from orchestrator.errors import ShowError
-from orchestrator.plan import Cell, Config, cells, expand
+from orchestrator.plan import Cell, Config, cells, trial_id
 from orchestrator.sweep import STORE_COLUMNS, Select, Sweep
 
 LEVEL = 0.95
@@ -124,10 +124,7 @@ def select(sweep: Sweep, trials: pd.DataFrame) -> list[CellSelection]:
         ShowError: the trials lack the selection metric.
     """
     outcomes = _outcomes(sweep, trials)
-    trial_ids: dict[str, dict[int, str]] = {}
-    for trial in expand(sweep):
-        trial_ids.setdefault(trial.config.config_id, {})[trial.seed] = trial.trial_id
-    return [_select_in(cell, trial_ids, outcomes, sweep.select.mode) for cell in cells(sweep)]
+    return [_select_in(cell, outcomes, sweep.select.mode) for cell in cells(sweep)]
 
 
 def best_of(contenders: Sequence[Contender], mode: str) -> Contender:
@@ -221,16 +218,11 @@ def _outcomes(sweep: Sweep, trials: pd.DataFrame) -> dict[str, float | None]:
     return dict.fromkeys(failed) | dict(zip(done["trial_id"], values, strict=True))
 
 
-def _select_in(
-    cell: Cell,
-    trial_ids: Mapping[str, Mapping[int, str]],
-    outcomes: Mapping[str, float | None],
-    mode: str,
-) -> CellSelection:
+def _select_in(cell: Cell, outcomes: Mapping[str, float | None], mode: str) -> CellSelection:
     missing = failed = 0
     remaining: list[tuple[Config, dict[int, float]]] = []
     for config in cell.configs:
-        ids = trial_ids[config.config_id]
+        ids = {seed: trial_id(config, seed) for seed in cell.seeds}
         ended = {seed: outcomes[id_] for seed, id_ in ids.items() if id_ in outcomes}
         values = {seed: v for seed, v in ended.items() if v is not None and math.isfinite(v)}
         missing += len(ids) - len(ended)
@@ -243,7 +235,7 @@ def _select_in(
     contenders = tuple(
         Contender(
             config,
-            tuple(trial_ids[config.config_id][seed] for seed in seeds),
+            tuple(trial_id(config, seed) for seed in seeds),
             tuple(values[seed] for seed in seeds),
         )
         for config, values in remaining

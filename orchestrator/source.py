@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import io
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -37,6 +38,7 @@ class Place:
 class Source:
     """The data of one file and where each part of it stands."""
 
+    text: str
     data: dict[str, Any]
     places: dict[Key, Place]
     quoted_numbers: frozenset[Key]
@@ -47,16 +49,33 @@ class Source:
             key = key[:-1]
         return self.places[key]
 
+    def with_value(self, key: str, value: Any) -> Source:
+        """Replace the value of one top-level key, in the data and in the text."""
+        editor = YAML()
+        document = editor.load(self.text)
+        document[key] = value
+        buffer = io.StringIO()
+        editor.dump(document, buffer)
+        return replace(self, text=buffer.getvalue(), data={**self.data, key: value})
+
 
 def read(path: Path) -> Source:
     """Read one YAML file whose top level is a mapping.
 
-    Sequences become tuples, so that what is read is immutable and hashable.
-
     Raises:
         SpecError: the file is missing, not text, empty, no mapping, or no plain YAML.
     """
-    text = _text(path)
+    return read_text(_text(path), str(path))
+
+
+def read_text(text: str, path: str) -> Source:
+    """Read the text of a file that is named ``path`` in errors.
+
+    Sequences become tuples, so that what is read is immutable and hashable.
+
+    Raises:
+        SpecError: as `read`.
+    """
     reader = YAML(typ="safe", pure=True)
     try:
         for token in reader.scan(text):
@@ -76,7 +95,7 @@ def read(path: Path) -> Source:
         _fail(path, root.start_mark.line, "expected a mapping of keys such as `name: table1`")
     builder = _Builder(path)
     data = builder.value(root, ())
-    return Source(data, builder.places, frozenset(builder.quoted_numbers))
+    return Source(text, data, builder.places, frozenset(builder.quoted_numbers))
 
 
 def _text(path: Path) -> str:
@@ -106,16 +125,16 @@ def _first_line(error: Exception) -> str:
     return str(error).splitlines()[0]
 
 
-def _fail(path: Path, line: int, problem: str) -> NoReturn:
-    raise SpecError(f"{Place(str(path), line + 1)}: {problem}")
+def _fail(path: str, line: int, problem: str) -> NoReturn:
+    raise SpecError(f"{Place(path, line + 1)}: {problem}")
 
 
 class _Builder:
     """Turns YAML nodes into data and notes the line of each part."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: str) -> None:
         self.path = path
-        self.places: dict[Key, Place] = {(): Place(str(path), 1)}
+        self.places: dict[Key, Place] = {(): Place(path, 1)}
         self.quoted_numbers: list[Key] = []
         self._count = 0
         self._open: list[Node] = []
@@ -175,7 +194,7 @@ class _Builder:
                 return text
 
     def _note(self, key: Key, node: Node) -> None:
-        self.places[key] = Place(str(self.path), node.start_mark.line + 1)
+        self.places[key] = Place(self.path, node.start_mark.line + 1)
 
 
 def _integer(text: str) -> int:

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from orchestrator.errors import InputError, SpecError
 from orchestrator.plan import MAX_TRIALS
-from orchestrator.source import Source, read
+from orchestrator.source import Source, read, read_text
 from orchestrator.spec_checks import check
 from orchestrator.spec_errors import check_quotes, explain, raise_all
 from orchestrator.sweep import Sweep, Table, check_seeds
@@ -22,6 +22,15 @@ def load(path: str | Path) -> Sweep:
         SpecError: with file, line, key and what was expected, one line per mistake.
     """
     return parse(read(Path(path)))
+
+
+def load_text(text: str, name: str) -> Sweep:
+    """Read and check the text of a sweep file that is called ``name`` in errors.
+
+    Raises:
+        SpecError: as `load`.
+    """
+    return parse(read_text(text, name))
 
 
 def parse(source: Source) -> Sweep:

@@ -1,0 +1,210 @@
+"""One `orch sweep`, from the checks to the last merged file."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from orchestrator import editing, heartbeat, reuse, runners, spec, state
+from orchestrator.code import Code, code_of
+from orchestrator.display import Display
+from orchestrator.errors import OrchError, StoreError, TrainableError
+from orchestrator.job import Job, make_job
+from orchestrator.metrics import require_metrics
+from orchestrator.plan import PlannedTrial, expand, longest_first
+from orchestrator.preflight import Preflight
+from orchestrator.progress import Progress
+from orchestrator.runners import Failure
+from orchestrator.source import read
+from orchestrator.store import Store, keeper
+from orchestrator.store.files import Files
+from orchestrator.store.lock import locked
+from orchestrator.store.schema import Layout
+from orchestrator.sweep import Sweep
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line adds to a sweep file."""
+
+    root: str = "results"
+    runner: str = "tune"
+    seeds: tuple[int, ...] | None = None
+    rerun_stale: bool = False
+    data_dir: Path | None = None
+
+
+@dataclass(frozen=True)
+class Report:
+    """What one run of a sweep came to."""
+
+    sweep: Sweep
+    store: Store
+    failures: Mapping[str, Failure]
+    """Trials that failed for good in this run, by id."""
+    interrupted: bool
+    left: int
+    """Trials that are still missing, failed ones among them."""
+
+
+class Driver:
+    """Makes a store match a sweep file: what is missing runs, nothing runs twice."""
+
+    def __init__(self, path: Path, options: Options, display: Display) -> None:
+        self.path, self.options, self.display = path, options, display
+        self.source = read(path)
+        if options.seeds is not None:
+            self.source = self.source.with_value("seeds", options.seeds)
+        self.sweep = spec.parse(self.source)
+        self.root = Files(options.root)
+        self.store = Store(f"{self.root.location}/{self.sweep.name}", display.warn)
+        self.trials = expand(self.sweep)
+
+    def run(self) -> Report:
+        """Run what is missing.
+
+        Raises:
+            OrchError: something is wrong with the file, the store, the code or the cluster.
+        """
+        code = self._code()
+        with contextlib.ExitStack() as held:
+            if self.store.exists:
+                editing.require_same(self.sweep, self.store)
+                held.enter_context(self._lock())
+            found = self._look(code)
+            preflight = self._preflight(found.missing)
+            if preflight is not None:
+                self._wait(preflight)
+            if not self.store.exists:
+                self._create()
+                held.enter_context(self._lock())
+            layout = self._prepare(found, code)
+            interrupted, failures = self._run(found, layout, code)
+            keeper.settle(self.store, self.sweep)
+        left = self._look(code).missing
+        return Report(self.sweep, self.store, failures, interrupted, len(left))
+
+    def _code(self) -> Code:
+        try:
+            return code_of(self.sweep.module)
+        except TrainableError as error:
+            raise self._placed(error, "trainable") from None
+
+    def _placed(self, error: OrchError, *key: str) -> OrchError:
+        """Say where in the sweep file the key stands that an error is about."""
+        return type(error)(f"{self.source.place(key)}: `{'.'.join(key)}`: {error}")
+
+    def _lock(self) -> contextlib.AbstractContextManager[None]:
+        local = self.store.files.local
+        if local is None:
+            return contextlib.nullcontext()
+        return locked(local, lambda: str(heartbeat.look(self.store) or "another process"))
+
+    def _look(self, code: Code) -> state.State:
+        return state.look(
+            self.trials,
+            self.store,
+            state.siblings_of(self.root, self.sweep.name),
+            code.digest,
+            rerun_stale=self.options.rerun_stale,
+        )
+
+    def _preflight(self, missing: Sequence[PlannedTrial]) -> Preflight | None:
+        if not missing:
+            return None
+        return Preflight(self.sweep.trainable, missing, self.options.data_dir)
+
+    def _wait(self, preflight: Preflight) -> None:
+        try:
+            preflight.wait()
+        except TrainableError as error:
+            raise self._placed(error, "trainable") from None
+
+    def _create(self) -> None:
+        try:
+            keeper.create(self.store)
+        except OSError as error:
+            raise StoreError(
+                f"the store {self.store.files.location} cannot be written ({error}); "
+                "choose another folder with --store"
+            ) from None
+
+    def _prepare(self, found: state.State, code: Code) -> Layout:
+        """Write down what is asked for, tidy up, and copy what siblings have."""
+        files = self.store.files
+        files.write("sweep.yaml", self.source.text.encode())
+        drop = {trial.trial_id for trial in found.missing} | found.elsewhere.keys()
+        layout = keeper.settle(self.store, self.sweep, drop)
+        archive = f"code/{code.digest}.zip"
+        if not files.exists(archive):
+            files.write(archive, code.to_zip())
+        return self._copy(found, layout, code)
+
+    def _copy(self, found: state.State, layout: Layout, code: Code) -> Layout:
+        sources: dict[str, tuple[Store, list[PlannedTrial]]] = {}
+        for trial in self.trials:
+            if source := found.elsewhere.get(trial.trial_id):
+                sources.setdefault(source.files.location, (source, []))[1].append(trial)
+        for source, trials in sources.values():
+            theirs = source.layout()
+            if theirs is None:
+                continue
+            if not layout.metrics:
+                layout = self._learn(layout, theirs.metrics)
+            if set(theirs.metrics) == set(layout.metrics):
+                reuse.copy(self.store, source, self._job(trials, layout, code).tasks, layout)
+        return layout
+
+    def _learn(self, layout: Layout, metrics: Sequence[str]) -> Layout:
+        """Give the tables their metric columns, if the metrics are what the file asks for."""
+        require_metrics(self.source, self.sweep, metrics)
+        layout = layout.with_metrics(metrics)
+        keeper.write_schema(self.store, layout)
+        return layout
+
+    def _job(self, trials: Sequence[PlannedTrial], layout: Layout, code: Code) -> Job:
+        location = self.store.files.location
+        return make_job(self.sweep, trials, location, layout, code, self.options.data_dir)
+
+    def _run(
+        self, found: state.State, layout: Layout, code: Code
+    ) -> tuple[bool, Mapping[str, Failure]]:
+        """Run the missing trials; tell whether that was interrupted, and what failed."""
+        todo = longest_first(found.missing, state.Durations.of(found).by_config())
+        if not todo:
+            return False, {}
+        job = self._job(todo, layout, code)
+        learn = None if layout.metrics else lambda metrics: self._learn(layout, metrics)
+        progress = Progress(self.sweep, found, self.store, learn)
+        order = [trial.trial_id for trial in todo]
+        try:
+            with (
+                heartbeat.beating(self.store, progress.running_epochs),
+                self.display.following(progress),
+            ):
+                runner = runners.get(self.options.runner)
+                failures = runner.run(job, order, self.sweep.retries, progress)
+        except KeyboardInterrupt:
+            return True, {}
+        for trial_id, failure in failures.items():
+            self._write_failure(job, trial_id, failure)
+        return False, failures
+
+    def _write_failure(self, job: Job, trial_id: str, failure: Failure) -> None:
+        layout = self.store.layout() or job.layout
+        row: dict[str, Any] = {
+            **job.tasks[trial_id].row,
+            "status": "failed",
+            "error": failure.text,
+            "attempts": failure.attempts,
+            "epochs_run": 0,
+            "threads": job.tasks[trial_id].threads,
+            "ended_at": datetime.now(UTC),
+            "code_digest": job.code_digest,
+        }
+        nothing = {table: layout.schema(table).empty_table() for table in ("epochs", "probes")}
+        self.store.commit(row, nothing["epochs"], nothing["probes"], layout)

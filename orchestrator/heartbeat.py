@@ -1,0 +1,84 @@
+"""The driver's sign of life in a store, by which another terminal follows a sweep."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
+
+from orchestrator.store import Store
+
+FILE = ".driver.json"
+INTERVAL = 2.0
+"""Seconds between beats."""
+STALE_AFTER = 15.0
+"""Seconds without a beat after which a driver on another host counts as gone."""
+
+
+@dataclass(frozen=True)
+class Heartbeat:
+    """Who drives a sweep, and what runs."""
+
+    running: Mapping[str, int]
+    """The last finished epoch of each running trial, by trial id."""
+    pid: int = field(default_factory=os.getpid)
+    host: str = field(default_factory=socket.gethostname)
+    time: float = field(default_factory=time.time)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the driver is still there, as far as can be seen from here."""
+        if self.host == socket.gethostname():
+            try:
+                os.kill(self.pid, 0)
+            except ProcessLookupError:
+                return False
+            except PermissionError:
+                return True
+            return True
+        return time.time() - self.time < STALE_AFTER
+
+    def __str__(self) -> str:
+        return f"process {self.pid} on {self.host}"
+
+
+@contextmanager
+def beating(store: Store, running: Callable[[], Mapping[str, int]]) -> Iterator[None]:
+    """Leave a sign of life in a store every few seconds, and take it back at the end.
+
+    Args:
+        store: where the sweep runs.
+        running: tells the last finished epoch of each running trial.
+    """
+    end = threading.Event()
+
+    def beat() -> None:
+        while True:
+            text = json.dumps(asdict(Heartbeat(running())))
+            with suppress(OSError):  # a full disk is for the trials to tell
+                store.files.write(FILE, text.encode())
+            if end.wait(INTERVAL):
+                return
+
+    thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        end.set()
+        thread.join()
+        store.files.delete(FILE)
+
+
+def look(store: Store) -> Heartbeat | None:
+    """Find the driver that runs in a store, if there is one."""
+    data = store.files.read(FILE)
+    if data is None:
+        return None
+    found = Heartbeat(**json.loads(data))
+    return found if found.alive else None

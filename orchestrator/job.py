@@ -1,0 +1,123 @@
+"""What a worker needs to know: of the whole job once, of each trial its task."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from orchestrator.code import Code, import_from
+from orchestrator.errors import TrainableError
+from orchestrator.plan import PlannedTrial, carried
+from orchestrator.store.schema import Layout
+from orchestrator.sweep import Sweep
+
+Trainable = Callable[..., Iterator[Mapping[str, float]]]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What all trials of one run share. It travels to each worker process once."""
+
+    trainable: str
+    store: str
+    layout: Layout
+    checkpoint_every: int
+    code_digest: str
+    folder: str
+    """The working folder, from which the trainable is imported."""
+    data_dir: str | None
+    smoke: bool
+    tasks: Mapping[str, Task]
+
+    def enter(self) -> Trainable:
+        """Prepare this process for the job's trials and import the trainable."""
+        if self.data_dir is not None:
+            os.environ["ORCH_DATA_DIR"] = self.data_dir
+        return import_trainable(self.trainable, self.folder)
+
+
+@dataclass(frozen=True)
+class Task:
+    """One trial as a worker sees it."""
+
+    row: Mapping[str, Any]
+    """Its ids, seed and the params of which every row has a column."""
+    params: Mapping[str, Any]
+    """What the trainable is given."""
+    fixed: Mapping[str, Any]
+    """Those of the params that the sweep file fixes."""
+    cpu: float
+    gpu: float
+
+    @property
+    def trial_id(self) -> str:
+        """The trial's id."""
+        return str(self.row["trial_id"])
+
+    @property
+    def threads(self) -> int:
+        """How many threads its CPUs allow; a fraction of one still needs one."""
+        return max(1, int(self.cpu))
+
+
+def make_job(
+    sweep: Sweep,
+    todo: Sequence[PlannedTrial],
+    store: str,
+    layout: Layout,
+    code: Code,
+    data_dir: Path | None,
+) -> Job:
+    """Put together what the workers need to run some trials of a sweep."""
+    names = carried(sweep)
+    return Job(
+        trainable=sweep.trainable,
+        store=store,
+        layout=layout,
+        checkpoint_every=sweep.checkpoint_every,
+        code_digest=code.digest,
+        folder=str(Path.cwd()),
+        data_dir=None if data_dir is None else str(data_dir.absolute()),
+        smoke=False,
+        tasks={trial.trial_id: _task(trial, names) for trial in todo},
+    )
+
+
+def _task(trial: PlannedTrial, names: list[str]) -> Task:
+    config, params = trial.config, trial.params
+    row = {
+        "trial_id": trial.trial_id,
+        "config_id": config.config_id,
+        "cell_id": config.cell_id,
+        "seed": trial.seed,
+        **{name: params[name] for name in names},
+    }
+    fixed = {name: params[name] for name in config.fixed}
+    return Task(row, params, fixed, config.resources.cpu, config.resources.gpu)
+
+
+def import_trainable(trainable: str, folder: str) -> Trainable:
+    """Import ``module:generator`` as from a working folder.
+
+    Raises:
+        TrainableError: the module cannot be imported, or has no such function.
+    """
+    import_from(folder)
+    module_name, _, name = trainable.partition(":")
+    try:
+        module = import_module(module_name)
+    except Exception as error:  # whatever a user's module raises when it is imported
+        raise TrainableError(
+            f"{module_name} cannot be imported from {folder}: {type(error).__name__}: {error}"
+        ) from error
+    found = getattr(module, name, None)
+    if not callable(found):
+        functions = sorted(n for n, value in vars(module).items() if callable(value))
+        raise TrainableError(
+            f"{module_name} has no function `{name}`; it has {', '.join(functions) or 'none'}"
+        )
+    return found  # type: ignore[no-any-return]

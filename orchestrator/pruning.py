@@ -1,0 +1,26 @@
+"""Moves what a sweep file no longer asks for out of its store's tables."""
+
+from __future__ import annotations
+
+from orchestrator import editing, heartbeat
+from orchestrator.plan import expand
+from orchestrator.store import Store, keeper
+from orchestrator.store.lock import locked
+from orchestrator.sweep import Sweep
+
+
+def prune(sweep: Sweep, store: Store) -> list[str]:
+    """Move trials that are not asked for, finished or not, to ``retired/``.
+
+    Returns:
+        Their ids.
+
+    Raises:
+        StoreError: the store is in use, or holds another sweep.
+    """
+    editing.require_same(sweep, store)
+    wanted = {trial.trial_id for trial in expand(sweep)}
+    if store.files.local is None:
+        return keeper.retire(store, sweep, wanted)
+    with locked(store.files.local, lambda: str(heartbeat.look(store) or "another process")):
+        return keeper.retire(store, sweep, wanted)

@@ -1,0 +1,77 @@
+"""Where trials run: one seam, and the two backends behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from orchestrator.execution import Epoch
+from orchestrator.job import Job
+
+NAMES = ("tune", "inline")
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a trial did not finish, after its last attempt."""
+
+    text: str
+    attempts: int
+
+
+class Watcher(Protocol):
+    """Is told by a runner what happens, in the driver's process."""
+
+    def started(self, trial_id: str) -> None:
+        """A trial starts, or starts again."""
+
+    def epoch(self, trial_id: str, epoch: Epoch) -> None:
+        """A trial has an epoch behind it; the first one of all comes before any commit.
+
+        Raises:
+            MetricError: the metrics are not what the sweep asks for; the run ends.
+        """
+
+    def finished(self, trial_id: str) -> None:
+        """A trial is committed."""
+
+    def failed(self, trial_id: str, text: str, *, again: bool) -> None:
+        """An attempt failed; ``again`` tells whether another one follows."""
+
+
+class Runner(Protocol):
+    """Runs trials until each is committed or has failed."""
+
+    def run(
+        self, job: Job, todo: Sequence[str], retries: int, watcher: Watcher
+    ) -> Mapping[str, Failure]:
+        """Run trials in the given order, as far as resources allow.
+
+        Args:
+            job: what the workers are to know.
+            todo: ids of trials of the job.
+            retries: how often a failed trial is tried again.
+            watcher: is told what happens.
+
+        Returns:
+            Why trials failed for good, by trial id.
+
+        Raises:
+            KeyboardInterrupt: Ctrl-C; what is committed stays.
+            OrchError: the run cannot start or go on.
+        """
+
+
+def get(name: str) -> Runner:
+    """Make a runner by name; Ray is imported only for the one that needs it."""
+    if name == "inline":
+        from orchestrator.runners.inline import InlineRunner
+
+        return InlineRunner()
+    from orchestrator.runners.ray_settings import apply
+
+    apply()
+    from orchestrator.runners.tune import TuneRunner
+
+    return TuneRunner()

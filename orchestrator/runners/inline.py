@@ -1,0 +1,66 @@
+"""Trials one after another in this process, to debug with."""
+
+from __future__ import annotations
+
+import bdb
+import sys
+import traceback
+from collections.abc import Mapping, Sequence
+
+from orchestrator.errors import OrchError
+from orchestrator.execution import Execution
+from orchestrator.job import Job, Trainable
+from orchestrator.runners import Failure, Watcher
+from orchestrator.store import Store
+
+
+class InlineRunner:
+    """Runs each trial where a breakpoint stops and a traceback points at the line.
+
+    A trial that raises is not tried again: its traceback is printed, and the next one
+    starts. Under ``python -m pdb -m orchestrator sweep … --runner inline`` the debugger
+    stops where it raised.
+    """
+
+    def run(
+        self,
+        job: Job,
+        todo: Sequence[str],
+        retries: int,  # noqa: ARG002  (the same code would fail again in the same process)
+        watcher: Watcher,
+    ) -> Mapping[str, Failure]:
+        """Run trials in the given order."""
+        trainable, store = job.enter(), Store(job.store)
+        failures = {}
+        for trial_id in todo:
+            watcher.started(trial_id)
+            try:
+                _run_one(job, trial_id, store, trainable, watcher)
+            except OrchError:
+                raise
+            except Exception as error:
+                if _in_debugger():
+                    raise
+                failures[trial_id] = _report(store, trial_id, error)
+                watcher.failed(trial_id, failures[trial_id].text, again=False)
+            else:
+                watcher.finished(trial_id)
+        return failures
+
+
+def _run_one(job: Job, trial_id: str, store: Store, trainable: Trainable, watcher: Watcher) -> None:
+    execution = Execution(job, job.tasks[trial_id], store, trainable, attempt=1)
+    while epoch := execution.advance():
+        watcher.epoch(trial_id, epoch)
+
+
+def _report(store: Store, trial_id: str, error: Exception) -> Failure:
+    text = "".join(traceback.format_exception(error))
+    store.log(trial_id, text)
+    sys.stderr.write(text)
+    return Failure(f"{type(error).__name__}: {error}", attempts=1)
+
+
+def _in_debugger() -> bool:
+    tracer = getattr(sys.gettrace(), "__self__", None)
+    return isinstance(tracer, bdb.Bdb)

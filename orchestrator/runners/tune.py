@@ -1,0 +1,321 @@
+"""Trials on Ray Tune: a pool of reused worker processes, on one machine or many.
+
+What is finished is for the store to say. Tune is asked for one thing: to hand each trial
+to a process that has the resources, and to tell what became of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray import cloudpickle, tune
+from ray.exceptions import OutOfMemoryError, RayActorError, RayTaskError
+
+from orchestrator.errors import MetricsChangedError, OrchError, ResourceError, RunError
+from orchestrator.execution import Epoch, Execution
+from orchestrator.job import Job
+from orchestrator.runners import Failure, Watcher
+from orchestrator.store import Store
+
+TRIALS_PER_FIT = 1_000
+"""Tune's own limits on one ``grid_search``, and the size of its state, ask for portions."""
+
+OBJECT_STORE_BYTES = 200_000_000
+"""All that travels through it is the params of the trials, once."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A trial, and how often it was started."""
+
+    trial_id: str
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.trial_id}-{self.number}"
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> Attempt:
+        """Find it in a Tune config, which keeps nothing but plain values as they are."""
+        trial_id, _, number = str(config["attempt"]).rpartition("-")
+        return cls(trial_id, int(number))
+
+
+class TuneRunner:
+    """Runs trials as Tune trials whose processes are reused, so that imports are paid once."""
+
+    def run(
+        self, job: Job, todo: Sequence[str], retries: int, watcher: Watcher
+    ) -> Mapping[str, Failure]:
+        """Run trials in the given order, as far as resources allow."""
+        with _without_chatter(), _cluster():
+            _refuse_what_cannot_fit(job, todo)
+            failures: dict[str, Failure] = {}
+            queue = [Attempt(trial_id, 1) for trial_id in todo]
+            while queue:
+                portion, queue = queue[:TRIALS_PER_FIT], queue[TRIALS_PER_FIT:]
+                for attempt, failed in _fit(job, portion, retries, watcher):
+                    if failed.again:
+                        number = attempt.number + failed.counts
+                        queue.append(Attempt(attempt.trial_id, number))
+                    else:
+                        failures[attempt.trial_id] = Failure(failed.text, attempt.number)
+            return failures
+
+
+@contextlib.contextmanager
+def _cluster() -> Iterator[None]:
+    """Join the cluster of RAY_ADDRESS, or start one of this machine."""
+    own = "RAY_ADDRESS" not in os.environ
+    settings: dict[str, Any] = {"logging_level": "CRITICAL", "log_to_driver": False}
+    if own:
+        settings |= {
+            "address": "local",
+            "include_dashboard": False,
+            "object_store_memory": OBJECT_STORE_BYTES,
+        }
+    try:
+        ray.init(**settings)
+    except ConnectionError as error:
+        address = os.environ.get("RAY_ADDRESS")
+        raise ResourceError(f"no Ray cluster at RAY_ADDRESS={address} ({error})") from None
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+@contextlib.contextmanager
+def _without_chatter() -> Iterator[None]:
+    """Keep off standard output what Ray prints there whatever its log level."""
+    with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
+        yield
+
+
+def _refuse_what_cannot_fit(job: Job, todo: Sequence[str]) -> None:
+    if _can_grow():
+        return
+    nodes = [node["Resources"] for node in _nodes() if node["Alive"]]
+    for trial_id in todo:
+        task = job.tasks[trial_id]
+        if not any(
+            task.cpu <= node.get("CPU", 0) and task.gpu <= node.get("GPU", 0) for node in nodes
+        ):
+            largest = "; ".join(
+                f"{node.get('CPU', 0):g} CPUs and {node.get('GPU', 0):g} GPUs" for node in nodes
+            )
+            raise ResourceError(
+                f"a trial asks for {task.cpu:g} CPUs and {task.gpu:g} GPUs, "
+                f"which no node has (nodes: {largest}); lower `resources` in the sweep file"
+            )
+
+
+def _nodes() -> list[dict[str, Any]]:
+    nodes: Callable[[], list[dict[str, Any]]] = ray.nodes
+    return nodes()
+
+
+def _can_grow() -> bool:
+    """Tell whether an autoscaler may add nodes."""
+    from ray.experimental.internal_kv import _internal_kv_get
+
+    return _internal_kv_get("__autoscaling_status") is not None
+
+
+@dataclass(frozen=True)
+class _Failed:
+    text: str
+    again: bool
+    counts: bool = True
+    """Whether the attempt was the trial's own, not one that was lost with a neighbour."""
+
+
+def _fit(
+    job: Job,
+    portion: Sequence[Attempt],
+    retries: int,
+    watcher: Watcher,
+) -> list[tuple[Attempt, _Failed]]:
+    """Run one portion; return the attempts that did not finish."""
+    observer = _Observer(watcher, retries)
+    worker = tune.with_resources(
+        tune.with_parameters(_Worker, job=job),
+        lambda config: _resources(job, Attempt.of(config)),
+    )
+    error: Exception | None = None
+    with tempfile.TemporaryDirectory(prefix="orch-tune-") as folder:
+        try:
+            tune.Tuner(
+                worker,
+                param_space={"attempt": tune.grid_search(list(map(str, portion)))},
+                tune_config=tune.TuneConfig(reuse_actors=True, trial_name_creator=_name),
+                run_config=tune.RunConfig(
+                    storage_path=folder,
+                    name="sweep",
+                    verbose=0,
+                    callbacks=[observer],
+                    stop=_Stopper(observer),
+                    failure_config=tune.FailureConfig(max_failures=0),
+                    checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+                ),
+            ).fit()
+        except OutOfMemoryError as out_of_memory:
+            error = out_of_memory
+    if observer.fatal is not None:
+        raise observer.fatal
+    lost = [a for a in portion if a not in observer.failed and a not in observer.finished]
+    for attempt in lost:
+        observer.lose(attempt, error)
+    return list(observer.failed.items())
+
+
+def _resources(job: Job, attempt: Attempt) -> tune.PlacementGroupFactory:
+    task = job.tasks[attempt.trial_id]
+    return tune.PlacementGroupFactory([{"CPU": task.cpu, "GPU": task.gpu}])
+
+
+def _name(trial: Any) -> str:
+    return str(trial.config["attempt"])
+
+
+class _Worker(tune.Trainable):
+    """A process that runs one trial after another, an epoch at each step."""
+
+    def setup(self, config: dict[str, Any], job: Job | None = None) -> None:
+        if job is None:
+            raise RunError("Tune started a worker without its job")
+        self._job = job
+        self._store = Store(self._job.store)
+        self._execution: Execution | None = None
+        self._attempt = Attempt.of(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        self._leave()
+        self._attempt = Attempt.of(new_config)
+        return True
+
+    def step(self) -> dict[str, Any]:
+        trial_id = self._attempt.trial_id
+        try:
+            epoch = self._advance()
+        except Exception as error:
+            self._store.log(trial_id, "".join(traceback.format_exception(error)))
+            raise
+        if epoch is None:
+            return {"done": True}
+        return {"epoch": epoch.number, "metrics": dict(epoch.metrics)}
+
+    def _advance(self) -> Epoch | None:
+        if self._execution is None:
+            task = self._job.tasks[self._attempt.trial_id]
+            self._execution = Execution(
+                self._job, task, self._store, self._job.enter(), self._attempt.number
+            )
+        return self._execution.advance()
+
+    def cleanup(self) -> None:
+        self._leave()
+
+    def _leave(self) -> None:
+        if self._execution is not None:
+            self._execution.close()
+            self._execution = None
+
+
+class _Observer(tune.Callback):
+    """Passes Tune's events on to the watcher and keeps what did not finish."""
+
+    def __init__(self, watcher: Watcher, retries: int) -> None:
+        self._watcher = watcher
+        self._retries = retries
+        self._running: set[Attempt] = set()
+        self.finished: set[Attempt] = set()
+        self.failed: dict[Attempt, _Failed] = {}
+        self.fatal: OrchError | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Tune pickles its callbacks into a state that nobody reads.
+        return (tune.Callback, ())
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        attempt = Attempt.of(trial.config)
+        self._running.add(attempt)
+        self._watcher.started(attempt.trial_id)
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        if "metrics" not in result:
+            return
+        attempt = Attempt.of(trial.config)
+        try:
+            self._watcher.epoch(attempt.trial_id, Epoch(result["epoch"], result["metrics"]))
+        except OrchError as error:
+            self.fatal = error
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        attempt = Attempt.of(trial.config)
+        self._running.discard(attempt)
+        if trial.last_result.get("done") and self.fatal is None:
+            self.finished.add(attempt)
+            self._watcher.finished(attempt.trial_id)
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self._fail(Attempt.of(trial.config), _error_of(trial))
+
+    def lose(self, attempt: Attempt, error: Exception | None) -> None:
+        """Take note of an attempt of which Tune told no end."""
+        if attempt in self._running:
+            self._fail(attempt, error)
+        else:
+            self.failed[attempt] = _Failed("", again=True, counts=False)
+
+    def _fail(self, attempt: Attempt, error: Exception | None) -> None:
+        self._running.discard(attempt)
+        again = attempt.number <= self._retries and not isinstance(
+            getattr(error, "cause", None), MetricsChangedError
+        )
+        self.failed[attempt] = _Failed(_words(error), again)
+        self._watcher.failed(attempt.trial_id, self.failed[attempt].text, again=again)
+
+
+class _Stopper(tune.Stopper):
+    """Ends the run when the watcher found the metrics wrong."""
+
+    def __init__(self, observer: _Observer) -> None:
+        self._observer = observer
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        return False
+
+    def stop_all(self) -> bool:
+        return self._observer.fatal is not None
+
+
+def _error_of(trial: Any) -> Exception | None:
+    """Read what Tune itself wrote about a trial's end, on this machine."""
+    path = trial.pickled_error_file
+    if path is None:
+        return None
+    error: Exception = cloudpickle.loads(Path(path).read_bytes())
+    return error
+
+
+def _words(error: Exception | None) -> str:
+    """Say in a line why an attempt failed."""
+    if isinstance(error, RayTaskError):
+        cause = error.cause
+        return f"{type(cause).__name__}: {cause}"
+    if isinstance(error, OutOfMemoryError):
+        return "out of memory: Ray ended the worker because the node's memory was full"
+    if isinstance(error, RayActorError):
+        return "the worker process died (killed, or crashed in native code)"
+    return f"{type(error).__name__}: {error}" if error else "the run ended before the trial did"

@@ -1,0 +1,142 @@
+"""Which file holds which trial's rows, so that every reader meets each row once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+
+from orchestrator.errors import CorruptFileError
+from orchestrator.store.files import Files
+from orchestrator.store.schema import SCHEMA_FILE, TABLES, conform
+
+MERGED = "merged-"
+"""Merged files are named by the time they were made; the latest wins."""
+TRIAL_IDS = b"trial_ids"
+"""Key of a merged file's footer under which the trials in it are listed."""
+
+_BATCH_ROWS = 128 * 1024
+_FORMAT = ds.ParquetFileFormat(
+    default_fragment_scan_options=ds.ParquetFragmentScanOptions(page_checksum_verification=True)
+)
+
+
+@dataclass(frozen=True)
+class Part:
+    """One Parquet file of a table and the trials whose rows it holds."""
+
+    name: str
+    trial_ids: frozenset[str]
+
+    @property
+    def merged(self) -> bool:
+        """Whether it is the driver's, not a single trial's."""
+        return self.name.rpartition("/")[2].startswith(MERGED)
+
+
+class Index:
+    """What the table folders hold at one moment.
+
+    Listing the folders and reading the footers of merged files is enough for it: the file
+    of a single trial is named by its id.
+    """
+
+    def __init__(self, files: Files, on_corrupt: Callable[[CorruptFileError], None]) -> None:
+        self._files = files
+        self._on_corrupt = on_corrupt
+        self.parts = {table: self._parts(table) for table in TABLES}
+        held = [
+            frozenset[str]().union(*(part.trial_ids for part in self.parts[table]))
+            for table in TABLES
+        ]
+        self.committed: frozenset[str] = held[0].intersection(*held[1:])
+        """Trials whose rows are in all three tables."""
+        self.uncommitted: frozenset[str] = held[0].union(*held[1:]) - self.committed
+
+    def _parts(self, table: str) -> list[Part]:
+        names = [name for name in self._files.names(table) if name.endswith(".parquet")]
+        merged = [name for name in names if name.startswith(MERGED)]
+        parts = [part for name in reversed(merged) if (part := self._merged(f"{table}/{name}"))]
+        singles = (name for name in names if not name.startswith(MERGED) and name != SCHEMA_FILE)
+        return parts + [
+            Part(f"{table}/{name}", frozenset({name.removesuffix(".parquet")})) for name in singles
+        ]
+
+    def _merged(self, name: str) -> Part | None:
+        try:
+            with self._files.open(name) as stream:
+                metadata = pq.read_schema(stream).metadata or {}
+            return Part(name, frozenset(metadata[TRIAL_IDS].decode().split()))
+        except FileNotFoundError:
+            return None  # replaced by a newer one since the folder was listed
+        except (pa.ArrowException, OSError, KeyError) as error:
+            self._on_corrupt(corrupt_file(self._files, name, error))
+            return None
+
+    def assigned(
+        self, table: str, wanted: Collection[str]
+    ) -> Iterator[tuple[Part, frozenset[str]]]:
+        """Give each wanted trial to the first file that holds it."""
+        left = set(wanted)
+        for part in self.parts[table]:
+            if taken := part.trial_ids & left:
+                left -= taken
+                yield part, taken
+
+    def read(
+        self,
+        table: str,
+        wanted: Collection[str],
+        schema: pa.Schema,
+        only: ds.Expression | None = None,
+    ) -> pa.Table:
+        """Read the wanted trials' rows of a table, made to fit a schema.
+
+        Args:
+            table: one of `TABLES`.
+            wanted: trial ids.
+            schema: the columns to read.
+            only: a further condition on the rows.
+        """
+        chosen = list(self.assigned(table, wanted))
+
+        def load(choice: tuple[Part, frozenset[str]]) -> list[pa.Table]:
+            return list(self.batches(*choice, only=only, schema=schema))
+
+        with ThreadPoolExecutor(4) as pool:
+            pieces = [piece for pieces in pool.map(load, chosen) for piece in pieces]
+        return pa.concat_tables([schema.empty_table(), *pieces]).unify_dictionaries()
+
+    def batches(
+        self,
+        part: Part,
+        taken: frozenset[str],
+        schema: pa.Schema,
+        only: ds.Expression | None = None,
+    ) -> Iterator[pa.Table]:
+        """Read some trials' rows of one file in pieces; report it if it cannot be read."""
+        if taken != part.trial_ids:
+            among = pc.field("trial_id").isin(sorted(taken))
+            only = among if only is None else among & only
+        try:
+            source = ds.dataset(
+                self._files.path(part.name), filesystem=self._files.fs, format=_FORMAT
+            )
+            columns = [name for name in schema.names if name in source.schema.names]
+            batches = source.to_batches(
+                columns=columns, filter=only, batch_size=_BATCH_ROWS, batch_readahead=2
+            )
+            for batch in batches:
+                yield conform(pa.Table.from_batches([batch]), schema)
+        except (pa.ArrowException, OSError) as error:
+            self._on_corrupt(corrupt_file(self._files, part.name, error))
+
+
+def corrupt_file(files: Files, name: str, error: Exception) -> CorruptFileError:
+    """Name a file that cannot be read."""
+    return CorruptFileError(name, files.shown(name), str(error))

@@ -1,0 +1,237 @@
+"""What only the driver does to a store, under its lock and while no trial runs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import replace
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from orchestrator.errors import CorruptFileError
+from orchestrator.store.checkpoint import to_parquet
+from orchestrator.store.index import MERGED, TRIAL_IDS, Index, Part
+from orchestrator.store.schema import SCHEMA_FILE, TABLES, Layout
+from orchestrator.store.store import FINISHED, Store
+from orchestrator.sweep import Sweep
+
+FOLDERS = (*TABLES, "checkpoints", "logs", "code")
+
+_GROUP_ROWS = 512 * 1024
+"""Rows of a row group: large enough to compress well, small enough to hold in memory."""
+
+
+def create(store: Store) -> None:
+    """Make the folders of an empty store."""
+    for folder in FOLDERS:
+        store.files.make_folder(folder)
+
+
+def settle(store: Store, sweep: Sweep, drop: Collection[str] = ()) -> Layout:
+    """Bring a store into one shape: the sweep's columns, and one file per table.
+
+    What killed workers left behind is deleted; unreadable files are moved aside, and their
+    trials count as missing.
+
+    Args:
+        store: the store, in which no trial runs.
+        sweep: what is to run next.
+        drop: trials whose rows go, because they run again or were retired.
+
+    Returns:
+        The columns that the store now has; without metrics if it holds no finished trial.
+    """
+    for table in TABLES:
+        store.files.clean(table)
+    store.files.clean("checkpoints")
+    _set_aside_checkpoints(store)
+    corrupt: dict[str, None] = {}
+
+    def note(error: CorruptFileError) -> None:
+        if error.name not in corrupt:
+            store.on_corrupt(error)
+        corrupt[error.name] = None
+
+    while True:
+        found_before = len(corrupt)
+        layout = _settle(Store(store.files.location, note), sweep, frozenset(drop), corrupt)
+        if len(corrupt) == found_before:
+            return layout
+        for name in list(corrupt)[found_before:]:
+            _set_aside(store, name)
+
+
+def _settle(store: Store, sweep: Sweep, drop: frozenset[str], corrupt: Collection[str]) -> Layout:
+    """Settle once; it is to be done again if ``corrupt`` grows meanwhile."""
+    outcomes, index, stored = store.outcomes(), store.index(), store.layout()
+    done = frozenset(i for i, end in outcomes.items() if end.status in FINISHED) - drop
+    failed = frozenset(outcomes) - done - drop
+    layout = Layout.of(sweep).widened(stored) if stored else Layout.of(sweep)
+    if not done:
+        layout = replace(layout, metrics=())
+    known = len(corrupt)
+    current = {}
+    for table in reversed(TABLES):
+        merged = _merged_already(index, table, done)
+        if done and (merged is None or stored != layout):
+            chosen = list(index.assigned(table, done))
+            merged = copy_rows(store, index, table, layout, chosen)
+        current[table] = merged
+    if len(corrupt) > known:
+        return layout
+    if stored != layout:
+        write_schema(store, layout)
+        _convert(store, index, failed, layout)
+    for table in TABLES:
+        for part in index.parts[table]:
+            if part.name != current[table] and (part.merged or not part.trial_ids & failed):
+                _discard(store, part, aside=part.merged and bool(corrupt))
+    return layout
+
+
+def _merged_already(index: Index, table: str, keep: frozenset[str]) -> str | None:
+    """Find the one file that holds just the rows to keep."""
+    merged = [part for part in index.parts[table] if part.merged]
+    return merged[0].name if len(merged) == 1 and merged[0].trial_ids == keep else None
+
+
+def copy_rows(
+    store: Store,
+    index: Index,
+    table: str,
+    layout: Layout,
+    chosen: Collection[tuple[Part, frozenset[str]]],
+    folder: str = "",
+    change: Callable[[pa.Table], pa.Table] = lambda rows: rows,
+) -> str:
+    """Write the rows of chosen trials as one merged file.
+
+    Rows pass through in pieces: a table may be larger than memory.
+
+    Args:
+        store: where to write.
+        index: where to read.
+        table: which table.
+        layout: the columns to write.
+        chosen: files and the trials to take from each, as `Index.assigned` gives them.
+        folder: within the store, ending in a slash.
+        change: is applied to each piece.
+
+    Returns:
+        The file's name in the store.
+    """
+    schema = layout.schema(table)
+    ids = sorted(frozenset[str]().union(*(taken for _, taken in chosen)))
+    footer = schema.with_metadata({TRIAL_IDS: " ".join(ids).encode()})
+    name = f"{folder}{table}/{MERGED}{time.time_ns():020d}.parquet"
+    pieces: Iterable[pa.Table] = (
+        change(rows) for part, taken in chosen for rows in index.batches(part, taken, schema)
+    )
+    if table == "trials":
+        pieces = iter(
+            [_with_best(pa.concat_tables([schema.empty_table(), *pieces]), index, layout)]
+        )
+    store.files.make_folder(f"{folder}{table}")
+    with (
+        store.files.writing(name) as stream,
+        pq.ParquetWriter(stream, footer, compression="zstd", write_page_checksum=True) as writer,
+    ):
+        for group in _grouped(pieces, schema.empty_table()):
+            writer.write_table(group.replace_schema_metadata(footer.metadata))
+    return name
+
+
+def _grouped(pieces: Iterable[pa.Table], empty: pa.Table) -> Iterable[pa.Table]:
+    waiting = [empty]
+    for rows in pieces:
+        waiting.append(rows)
+        if sum(map(len, waiting)) >= _GROUP_ROWS:
+            yield pa.concat_tables(waiting).unify_dictionaries()
+            waiting = [empty]
+    yield pa.concat_tables(waiting).unify_dictionaries()
+
+
+def _with_best(trials: pa.Table, index: Index, layout: Layout) -> pa.Table:
+    """Fill the column of the best epoch's value from the epochs, as the metric may be new."""
+    metric = layout.select_metric
+    if metric not in layout.metrics:
+        return trials
+    epochs_schema = layout.schema("epochs")
+    schema = pa.schema([epochs_schema.field("trial_id"), epochs_schema.field(metric)])
+    epochs = index.read("epochs", trials["trial_id"].to_pylist(), schema)
+    finite = epochs.filter(pc.is_finite(epochs[metric]))
+    best = finite.group_by("trial_id").aggregate([(metric, layout.mode)])
+    values = dict(zip(best["trial_id"].to_pylist(), best[f"{metric}_{layout.mode}"], strict=True))
+    column = [values.get(trial_id) for trial_id in trials["trial_id"].to_pylist()]
+    position = trials.schema.get_field_index(f"best_{metric}")
+    return trials.set_column(
+        position, trials.schema.field(position), pa.array(column, pa.float64())
+    )
+
+
+def _convert(store: Store, index: Index, failed: Collection[str], layout: Layout) -> None:
+    """Rewrite the files of failed trials, which are never merged, in new columns."""
+    for table in TABLES:
+        for part, taken in index.assigned(table, failed):
+            rows = pa.concat_tables(index.batches(part, taken, layout.schema(table)))
+            store.files.write(part.name, to_parquet(rows))
+
+
+def _discard(store: Store, part: Part, *, aside: bool) -> None:
+    """Delete a file, or keep it aside where it lost its partner in another table."""
+    if aside:
+        _set_aside(store, part.name)
+    else:
+        store.files.delete(part.name)
+
+
+def _set_aside_checkpoints(store: Store) -> None:
+    for trial_id in store.checkpoint_ids():
+        name = f"checkpoints/{trial_id}"
+        if store.checkpoint(trial_id) is None and store.files.exists(name):
+            _set_aside(store, name)
+
+
+def _set_aside(store: Store, name: str) -> None:
+    """Move an unreadable file to ``corrupt/``, beside others of its name."""
+    target = f"corrupt/{name}"
+    if store.files.exists(target):
+        target += f".{time.time_ns()}"
+    if store.files.exists(name):
+        store.files.move(name, target)
+
+
+def write_schema(store: Store, layout: Layout) -> None:
+    """Write the files of no rows from which pandas takes the columns."""
+    for table in reversed(TABLES):
+        empty = layout.schema(table).empty_table()
+        store.files.write(f"{table}/{SCHEMA_FILE}", to_parquet(empty))
+
+
+def retire(store: Store, sweep: Sweep, wanted: Collection[str]) -> list[str]:
+    """Move what a sweep no longer asks for to ``retired/``.
+
+    Args:
+        store: the store, in which no trial runs.
+        sweep: what stays.
+        wanted: the trials that stay.
+
+    Returns:
+        The trials that went.
+    """
+    layout = settle(store, sweep)
+    index = store.index()
+    going = index.committed - set(wanted)
+    unfinished = set(store.checkpoint_ids()) - set(wanted)
+    if going:
+        for table in TABLES:
+            chosen = list(index.assigned(table, going))
+            copy_rows(store, index, table, layout, chosen, folder="retired/")
+        settle(store, sweep, drop=going)
+    for trial_id in going | unfinished:
+        for name in (f"logs/{trial_id}.log", f"checkpoints/{trial_id}"):
+            if store.files.exists(name):
+                store.files.move(name, f"retired/{name}")
+    return sorted(going | unfinished)

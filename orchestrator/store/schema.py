@@ -1,0 +1,194 @@
+"""The columns of the three tables, and how rows of another shape are made to fit."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pyarrow as pa
+
+from orchestrator.plan import carried
+from orchestrator.sweep import Sweep, Value
+
+TABLES = ("trials", "epochs", "probes")
+SCHEMA_FILE = "0-schema.parquet"
+"""First by name in its folder, so that pandas takes the columns from it."""
+
+TEXT = pa.dictionary(pa.int32(), pa.string())
+JSON = pa.large_string()
+"""Text of params that are lists or of mixed types; no other column has this type."""
+_TIME = pa.timestamp("us", tz="UTC")
+_ROLE = b"role"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What decides the columns of a store: types of params, and the metrics in order."""
+
+    params: Mapping[str, pa.DataType]
+    metrics: tuple[str, ...]
+    select_metric: str
+    mode: str
+    """Whether the best epoch is the one with the ``max`` or the ``min`` of that metric."""
+
+    @classmethod
+    def of(cls, sweep: Sweep) -> Layout:
+        """Derive the types of the params from every value in the sweep file."""
+        axes, names = sweep.axes, carried(sweep)
+        values = {name: list(axes.get(name, (sweep.fixed.get(name),))) for name in names}
+        for variant in sweep.variants:
+            for name, value in variant.fixed.items():
+                values[name].append(value)
+        params = {name: param_type(values[name]) for name in names}
+        return cls(params, (), sweep.select.metric, sweep.select.mode)
+
+    def with_metrics(self, metrics: Iterable[str]) -> Layout:
+        """Add what a trial yields, in the order that it yields it."""
+        return replace(self, metrics=tuple(metrics))
+
+    def widened(self, stored: Layout) -> Layout:
+        """Choose columns that hold this sweep's values and those of an older store."""
+        params = {
+            name: _common(kind, stored.params.get(name, pa.null()))
+            for name, kind in self.params.items()
+        }
+        params.update({name: kind for name, kind in stored.params.items() if name not in params})
+        return replace(self, params=params, metrics=stored.metrics)
+
+    def schema(self, table: str) -> pa.Schema:
+        """List a table's columns, params and metrics marked as such."""
+        ids = [("trial_id", TEXT if table == "probes" else pa.string())]
+        ids += [("config_id", TEXT), ("cell_id", TEXT)]
+        fields = [pa.field(name, kind) for name, kind in [*ids, ("seed", pa.int64())]]
+        fields += [pa.field(n, kind, metadata={_ROLE: b"param"}) for n, kind in self.params.items()]
+        metrics = [pa.field(n, pa.float64(), metadata={_ROLE: b"metric"}) for n in self.metrics]
+        match table:
+            case "trials":
+                role = {_ROLE: b"best", b"mode": self.mode.encode()}
+                best = pa.field(f"best_{self.select_metric}", pa.float64(), metadata=role)
+                fields += [*_fields(_STATUS), *metrics, best, *_fields(_RUN)]
+            case "epochs":
+                fields += [pa.field("epoch", pa.int32()), *metrics]
+                fields += [pa.field("seconds", pa.float64())]
+            case "probes":
+                fields += _fields(PROBE)
+        return pa.schema(fields)
+
+
+_STATUS = {"status": TEXT, "error": pa.string(), "attempts": pa.int32()}
+_RUN = {
+    "epochs_run": pa.int32(),
+    "seconds": pa.float64(),
+    "threads": pa.int32(),
+    "started_at": _TIME,
+    "ended_at": _TIME,
+    "host": TEXT,
+    "device": TEXT,
+    "code_digest": TEXT,
+    "versions": TEXT,
+    "params": pa.string(),
+    "reused_from": TEXT,
+}
+PROBE = {
+    "epoch": pa.int32(),
+    "probe": TEXT,
+    "layer": TEXT,
+    "layer_index": pa.int32(),
+    "unit": pa.int32(),
+    "at": pa.float64(),
+    "value": pa.float64(),
+}
+
+
+def _fields(columns: Mapping[str, pa.DataType]) -> list[pa.Field]:
+    return [pa.field(name, kind) for name, kind in columns.items()]
+
+
+def stored_layout(trials: pa.Schema) -> Layout:
+    """Read back the layout from the schema of ``trials``."""
+    roles: dict[bytes, list[pa.Field]] = {b"param": [], b"metric": [], b"best": []}
+    for field in trials:
+        roles.get((field.metadata or {}).get(_ROLE, b""), []).append(field)
+    (best,) = roles[b"best"]
+    return Layout(
+        params={field.name: field.type for field in roles[b"param"]},
+        metrics=tuple(field.name for field in roles[b"metric"]),
+        select_metric=best.name.removeprefix("best_"),
+        mode=best.metadata[b"mode"].decode(),
+    )
+
+
+def param_type(values: Iterable[Value]) -> pa.DataType:
+    """Find the column type that holds all the values; mixed ones become JSON text."""
+    kind = pa.null()
+    for value in values:
+        kind = _common(kind, _type_of(value))
+    return kind
+
+
+def _type_of(value: Value) -> pa.DataType:
+    match value:
+        case None:
+            return pa.null()
+        case bool():
+            return pa.bool_()
+        case int():
+            return pa.int64()
+        case float():
+            return pa.float64()
+        case str():
+            return TEXT
+        case _:
+            return JSON
+
+
+def _common(one: pa.DataType, other: pa.DataType) -> pa.DataType:
+    if one == other or other == pa.null():
+        return one
+    if one == pa.null():
+        return other
+    return pa.float64() if {one, other} == {pa.int64(), pa.float64()} else JSON
+
+
+def encode(value: Value, kind: pa.DataType) -> Any:
+    """Write a param's value as its column holds it."""
+    if kind == JSON and value is not None:
+        return json.dumps(value)
+    return value
+
+
+def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Make rows of an older layout fit a schema: missing columns null, types widened."""
+    columns = [
+        _conform_column(table.column(field.name), field.type)
+        if field.name in table.column_names
+        else pa.nulls(len(table), field.type)
+        for field in schema
+    ]
+    return pa.table(columns, schema=schema)
+
+
+def _conform_column(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
+    if column.type == kind:
+        return column
+    if column.type == pa.null():
+        return pa.chunked_array([pa.nulls(len(column), kind)])
+    if kind == JSON:
+        texts = [encode(value, JSON) for value in column.to_pylist()]
+        return pa.chunked_array([pa.array(texts, JSON)])
+    return column.cast(kind)
+
+
+def with_ids(row: Mapping[str, Any], own: pa.Table | None, schema: pa.Schema) -> pa.Table:
+    """Repeat a trial's ids and params beside rows of its own; without any, make its one row."""
+    length = 1 if own is None else len(own)
+    columns = {
+        field.name: pa.array([encode(row[field.name], field.type)] * length, field.type)
+        for field in schema
+        if field.name in row and (own is None or field.name not in own.column_names)
+    }
+    if own is not None:
+        columns.update(zip(own.column_names, own.columns, strict=True))
+    return conform(pa.table(columns), schema)

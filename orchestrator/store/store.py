@@ -1,0 +1,182 @@
+"""The store of one sweep: what workers write and everyone reads."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from orchestrator.errors import CorruptFileError, StoreError
+from orchestrator.store.checkpoint import Checkpoint, DamagedError, to_parquet
+from orchestrator.store.files import Files
+from orchestrator.store.index import Index, corrupt_file
+from orchestrator.store.schema import TABLES, Layout, stored_layout, with_ids
+
+FINISHED = ("completed", "diverged")
+"""The states in which a trial does not run again."""
+
+
+class CorruptFileWarning(UserWarning):
+    """A file of the store cannot be read; its trial counts as missing."""
+
+
+def warn_of_corrupt_file(error: CorruptFileError) -> None:
+    """Warn in words: the default of everything that reads a store."""
+    warnings.warn(f"{error}; its trials count as missing", CorruptFileWarning, stacklevel=2)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the store knows of one trial that ended."""
+
+    status: str
+    code_digest: str
+    config_id: str
+    seconds: float
+    error: str | None
+    reused_from: str | None
+
+
+class Store:
+    """One sweep's folder or bucket prefix.
+
+    Reading never blocks or changes anything, and shows each row once whatever a driver is
+    doing at the time.
+    """
+
+    def __init__(
+        self,
+        location: str,
+        on_corrupt: Callable[[CorruptFileError], None] = warn_of_corrupt_file,
+    ) -> None:
+        self.files = Files(location)
+        self.on_corrupt = on_corrupt
+
+    @property
+    def exists(self) -> bool:
+        """Whether a sweep was ever run into it."""
+        return self.files.exists("sweep.yaml")
+
+    def index(self) -> Index:
+        """Look at what the table folders hold now."""
+        return Index(self.files, self.on_corrupt)
+
+    def layout(self) -> Layout | None:
+        """Read the columns that the store has; None if it has no tables yet."""
+        for name in self._schema_sources():
+            try:
+                with self.files.open(name) as stream:
+                    return stored_layout(pq.read_schema(stream))
+            except FileNotFoundError:
+                continue
+            except (pa.ArrowException, OSError) as error:
+                self.on_corrupt(corrupt_file(self.files, name, error))
+        return None
+
+    def _schema_sources(self) -> list[str]:
+        """List the files that tell the columns: the schema file, or else any other."""
+        names = [f"trials/{name}" for name in self.files.names("trials")]
+        return [name for name in names if name.endswith(".parquet")][:3]
+
+    def outcomes(self) -> dict[str, Outcome]:
+        """Tell how each trial ended, by trial id."""
+        layout = self.layout()
+        if layout is None:
+            return {}
+        index = self.index()
+        names = ["trial_id", *Outcome.__dataclass_fields__]
+        schema = pa.schema([layout.schema("trials").field(name) for name in names])
+        rows = index.read("trials", index.committed, schema).to_pylist()
+        return {row.pop("trial_id"): Outcome(**row) for row in rows}
+
+    def trials(self) -> pd.DataFrame:
+        """One row per trial that ended, and per trial that has a checkpoint."""
+        return self._frame("trials")
+
+    def epochs(self) -> pd.DataFrame:
+        """One row per epoch of those trials."""
+        return self._frame("epochs")
+
+    def probes(self, probe: str | None = None) -> pd.DataFrame:
+        """One row per epoch, probe and layer of those trials.
+
+        Args:
+            probe: read the rows of this probe only.
+        """
+        return self._frame("probes", None if probe is None else pc.field("probe") == probe)
+
+    def _frame(self, table: str, only: Any = None) -> pd.DataFrame:
+        layout = self.layout()
+        if layout is None:
+            raise StoreError(f"{self.files.location} holds no results yet; run `orch sweep` first")
+        index, schema = self.index(), layout.schema(table)
+        rows = index.read(table, index.committed, schema, only)
+        for trial_id in self.checkpoint_ids():
+            if trial_id not in index.committed and (found := self.checkpoint(trial_id)):
+                part = found.rows(table, schema)
+                rows = pa.concat_tables([rows, part if only is None else part.filter(only)])
+        frame: pd.DataFrame = rows.unify_dictionaries().to_pandas()
+        return frame
+
+    def is_finished(self, trial_id: str, code_digest: str) -> bool:
+        """Tell whether a trial was finished by this code, also by another driver meanwhile."""
+        names = [f"{table}/{trial_id}.parquet" for table in TABLES]
+        if not all(self.files.exists(name) for name in names):
+            return False
+        with self.files.open(names[0]) as stream:
+            row = pq.read_table(stream, columns=["status", "code_digest"]).to_pylist()[0]
+        return row["status"] in FINISHED and row["code_digest"] == code_digest
+
+    def commit(
+        self, row: Mapping[str, Any], epochs: pa.Table, probes: pa.Table, layout: Layout
+    ) -> None:
+        """Write a trial's rows, ``trials`` last: from then on the trial is finished.
+
+        Args:
+            row: the trial's row in ``trials``, whose ids and params the others repeat.
+            epochs: ``epoch``, the metrics and ``seconds`` of each epoch.
+            probes: the probe rows, with the columns of `schema.PROBE`.
+            layout: the columns of the store.
+        """
+        own = {"trials": None, "epochs": epochs, "probes": probes}
+        for table in reversed(TABLES):
+            rows = with_ids(row, own[table], layout.schema(table))
+            self.files.write(f"{table}/{row['trial_id']}.parquet", to_parquet(rows))
+
+    def checkpoint_ids(self) -> list[str]:
+        """List the trials that have a checkpoint."""
+        return self.files.names("checkpoints")
+
+    def checkpoint(self, trial_id: str) -> Checkpoint | None:
+        """Read a trial's checkpoint; None if it has none that can be read."""
+        name = f"checkpoints/{trial_id}"
+        data = self.files.read(name)
+        if data is None:
+            return None
+        try:
+            return Checkpoint.from_bytes(data)
+        except DamagedError as error:
+            self.on_corrupt(corrupt_file(self.files, name, error))
+            return None
+
+    def save_checkpoint(self, trial_id: str, checkpoint: Checkpoint) -> None:
+        """Write a trial's checkpoint in place of the one before."""
+        self.files.write(f"checkpoints/{trial_id}", checkpoint.to_bytes())
+
+    def drop_checkpoint(self, trial_id: str) -> None:
+        """Delete a trial's checkpoint, if it has one."""
+        self.files.delete(f"checkpoints/{trial_id}")
+
+    def log_name(self, trial_id: str) -> str:
+        """Name a trial's log file for a person."""
+        return self.files.shown(f"logs/{trial_id}.log")
+
+    def log(self, trial_id: str, text: str) -> None:
+        """Add lines to a trial's log file."""
+        self.files.append(f"logs/{trial_id}.log", text.rstrip("\n") + "\n")
