@@ -2,14 +2,28 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import tanh
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
 
+from trainables import wsgaf
 from trainables.naming import look_up
 
 Params = Mapping[str, Any]
-Shape = tuple[int, int, int]
+Shape = tuple[int, ...]
+
+_LECUN = 1.7159  # LeCun et al. (2012), "Efficient BackProp"
+
+
+class Formula(nn.Module):
+    """A function of one tensor as a module."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.forward = function
 
 
 @dataclass(frozen=True)
@@ -18,7 +32,7 @@ class Activation:
 
     Attributes:
         formula: What it computes, for people.
-        build: Makes the module from the params and the input's shape (C, H, W).
+        build: Makes the module from the params and the input's shape without the batch.
         bound: The least upper bound of |f(x)| over all x, None where there is none.
     """
 
@@ -27,13 +41,67 @@ class Activation:
     bound: Callable[[Params], float | None]
 
 
-def _plain(formula: str, module: type[nn.Module], bound: float | None) -> Activation:
-    return Activation(formula, lambda _params, _shape: module(), lambda _params: bound)
+def _plain(formula: str, function: Callable[[Tensor], Tensor], bound: float | None) -> Activation:
+    return Activation(formula, lambda _params, _shape: Formula(function), lambda _params: bound)
+
+
+def _leaky(
+    formula: str, function: Callable[[Tensor, float], Tensor], bound: float | None
+) -> Activation:
+    """A kind with the slope `leak` for negative inputs: 0.25 unless given, from 0 to 0.5."""
+
+    def build(params: Params, _shape: Shape | None) -> nn.Module:
+        leak = params.get("leak", 0.25)
+        if not 0 <= leak <= 0.5:
+            raise ValueError(f"leak must lie in [0, 0.5], got {leak}")
+        return Formula(lambda x: function(x, leak))
+
+    return Activation(formula, build, lambda _params: bound)
+
+
+def _shifted() -> Activation:
+    """The slides name a shifted tanh without a formula; this one is our reading.
+
+    It goes through the origin, and is asymmetric for any shift but 0.
+    """
+
+    def shift(params: Params) -> float:
+        return float(params.get("shift", 1.0))
+
+    def build(params: Params, _shape: Shape | None) -> nn.Module:
+        by = shift(params)
+        return Formula(lambda x: torch.tanh(x - by) + tanh(by))
+
+    return Activation("tanh(x - s) + tanh(s)", build, lambda params: 1 + tanh(abs(shift(params))))
 
 
 ACTIVATIONS: Mapping[str, Activation] = {
-    "tanh": _plain("tanh(x)", nn.Tanh, 1.0),
-    "relu": _plain("max(0, x)", nn.ReLU, None),
+    "tanh": _plain("tanh(x)", torch.tanh, 1.0),
+    "lecun_tanh": _plain(
+        "1.7159 tanh(2 x / 3)", lambda x: _LECUN * torch.tanh(x * (2 / 3)), _LECUN
+    ),
+    "softsign": _plain("x / (1 + |x|)", functional.softsign, 1.0),
+    "sigmoid": _plain("1 / (1 + exp(-x))", torch.sigmoid, 1.0),
+    # Xu et al. (2016), Eq. 10
+    "scaled_sigmoid": _plain("4 sigmoid(x) - 2", lambda x: 4 * torch.sigmoid(x) - 2, 2.0),
+    "relu": _plain("max(0, x)", torch.relu, None),
+    "leaky_relu": _leaky("x, a x for x < 0", functional.leaky_relu, None),
+    # Xu et al. (2016), Eq. 11
+    "leaky_tanh": _leaky(
+        "tanh(x), a tanh(x) for x < 0",
+        lambda x, leak: functional.leaky_relu(torch.tanh(x), leak),
+        1.0,
+    ),
+    # as "Batch Normalization and Bounded Activation Functions" describes it in its introduction
+    "penalized_tanh": _leaky(
+        "tanh(x), tanh(a x) for x < 0",
+        lambda x, leak: torch.tanh(functional.leaky_relu(x, leak)),
+        1.0,
+    ),
+    "shifted_tanh": _shifted(),
+    "wsgaf": Activation(
+        "g(w1) relu(x) + g(w2) tanh(x) + g(w3) sigmoid(x)", wsgaf.build, lambda _params: None
+    ),
 }
 
 
@@ -41,7 +109,8 @@ def build(params: Params, shape: Shape | None = None) -> nn.Module:
     """Make the activation module that `params["activation"]` names.
 
     Args:
-        params: `activation`, and the params of that activation; others are ignored.
+        params: `activation`, and the params of that activation (`leak`, `shift`, `wsgaf_...`);
+            others are ignored.
         shape: The input's (channels, height, width), for activations with weights of their own.
 
     Raises:

@@ -1,20 +1,18 @@
 """Train a network to classify images: the trainable behind the papers' accuracy tables."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from io import BytesIO
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Generator, Tensor, nn
-from torch.nn import functional
+from torch import Generator, nn
 from torch.optim import SGD
 
-from trainables import activations, data, models, optim
+from trainables import data, models, optim, passes, probes
 from trainables.contract import Trial, checked_by
-from trainables.probes.collector import UnitProbes
 from trainables.settings import Settings, parse
 
 
@@ -28,7 +26,7 @@ def check(params: Mapping[str, Any]) -> None:
     settings = parse(params)
     shape = _image_shape(_choice(settings))
     with torch.device("meta"):  # parameters without memory
-        _build(settings, *shape)
+        probes.watchers(_build(settings, *shape), settings)
 
 
 @checked_by(check)
@@ -54,7 +52,7 @@ def train(params: Mapping[str, Any], trial: Trial) -> Iterator[Mapping[str, floa
         settings = settings.for_smoke()
     torch.set_num_threads(trial.threads)
     device = _device(trial)
-    images = data.load(_choice(settings), device, smoke=trial.smoke)
+    images = data.load(_choice(settings), device, workers=trial.threads, smoke=trial.smoke)
     if images.made_up:
         trial.log(f"the data set {settings.dataset} is missing: made-up images instead")
     with _seeded(settings.seed, 0):
@@ -66,60 +64,50 @@ def train(params: Mapping[str, Any], trial: Trial) -> Iterator[Mapping[str, floa
     done = _restore(trial.load(), model, optimizer)
     for epoch in range(done + 1, settings.epochs + 1):
         optim.set_rate(optimizer, optim.rate(settings.lr, settings.lr_drops, epoch))
-        metrics = _named("train", _train_epoch(model, optimizer, images.train, settings, epoch))
+        metrics = _train(model, optimizer, images, settings, epoch, trial)
         if images.val:
-            metrics |= _named("val", _evaluate(model, images.val))
-        if settings.probes_at(epoch):
-            with UnitProbes(model, activations.bound(params)) as probes:
-                metrics |= _named("test", _evaluate(model, images.test))
-            probes.log(trial)
-        else:
-            metrics |= _named("test", _evaluate(model, images.test))
+            metrics |= _named("val", passes.evaluate(model, images.val))
+        metrics |= _test(model, images, settings, epoch, trial)
         if trial.checkpoint_due:
             trial.save(_state(epoch, model, optimizer))
         yield metrics
 
 
-def _train_epoch(
-    model: nn.Module, optimizer: SGD, images: data.Part, settings: Settings, epoch: int
-) -> tuple[float, float]:
-    """One pass over the training images; mean loss and accuracy of its steps."""
-    model.train()
-    totals = torch.zeros(3, dtype=torch.float64)
+def _train(
+    model: nn.Module,
+    optimizer: SGD,
+    images: data.Data,
+    settings: Settings,
+    epoch: int,
+    trial: Trial,
+) -> dict[str, float]:
+    steps = -(-len(images.train) // settings.batch_size)
+    after_step = passes.AfterStep(
+        model, images.test, trial, settings.loss_every, done=(epoch - 1) * steps
+    )
     with _seeded(settings.seed, epoch) as generator:
-        batches = images.training_batches(settings.batch_size, settings.augment, generator)
-        for x, labels in batches:
-            logits = model(x)
-            loss = functional.cross_entropy(logits, labels)
-            optimizer.zero_grad()
-            torch.autograd.backward(loss)
-            optimizer.step()
-            totals = totals.to(x.device) + _sums(loss.detach(), logits, labels)
-    return _means(totals)
+        result = passes.train_epoch(model, optimizer, images.train, settings, generator, after_step)
+    return _named("train", result)
 
 
-@torch.inference_mode()
-def _evaluate(model: nn.Module, images: data.Part) -> tuple[float, float]:
-    """Mean loss and accuracy over images, in eval mode."""
-    model.eval()
-    totals = torch.zeros(3, dtype=torch.float64)
-    for x, labels in images.batches():
-        logits = model(x)
-        loss = functional.cross_entropy(logits, labels)
-        totals = totals.to(x.device) + _sums(loss, logits, labels)
-    return _means(totals)
-
-
-def _sums(loss: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
-    """Sum of losses, number right and number of images; stays on the device, so nothing waits."""
-    right = (logits.argmax(1) == labels).sum()
-    count = torch.full_like(right, len(labels))
-    return torch.stack([loss.double() * len(labels), right.double(), count.double()])
-
-
-def _means(totals: Tensor) -> tuple[float, float]:
-    loss, right, count = totals.tolist()
-    return loss / count, right / count
+def _test(
+    model: nn.Module, images: data.Data, settings: Settings, epoch: int, trial: Trial
+) -> dict[str, float]:
+    """Measure on the test images, with the epoch's probes."""
+    if not settings.probes_at(epoch):
+        return _named("test", passes.evaluate(model, images.test))
+    watchers = probes.watchers(model, settings)
+    with ExitStack() as stack:
+        for watcher in watchers:
+            stack.enter_context(watcher)
+        result = passes.evaluate(model, images.test)
+    for watcher in watchers:
+        watcher.log(trial)
+    if "gates" in settings.probes:
+        probes.log_gates(model, trial)
+    if "gradients" in settings.probes:
+        probes.log_gradients(model, images.train, trial)
+    return _named("test", result)
 
 
 def _named(part: str, loss_and_accuracy: tuple[float, float]) -> dict[str, float]:
@@ -128,7 +116,7 @@ def _named(part: str, loss_and_accuracy: tuple[float, float]) -> dict[str, float
 
 
 def _build(settings: Settings, channels: int, size: int, classes: int) -> nn.Module:
-    return models.build({**settings.model_dump(), "image_size": size}, channels, classes)
+    return models.build({**settings.for_model(), "image_size": size}, channels, classes)
 
 
 def _choice(settings: Settings) -> data.Choice:

@@ -1,24 +1,23 @@
-"""The images of one trial: which part of a data set it sees, and in what batches."""
+"""The images of one trial: which part of a data set it sees, and where they come from."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Generator, Tensor
 
 from trainables import datasets
-from trainables.augment import augment
+from trainables.datasets import imagenet
 from trainables.datasets.cache import Images, Labels
+from trainables.in_memory import MemoryPart, standardisation
+from trainables.streamed import Folder, StreamedPart
+from trainables.subset import Index, split
 
-Batches = Iterator[tuple[Tensor, Tensor]]
-Index = npt.NDArray[np.int64]
-
-# Evaluation is fastest at this batch size on a CPU core.
-_EVAL_BATCH = 128
 # Two batches of eight to train on, one to measure on.
 _SMOKE_TRAIN, _SMOKE_TEST = 16, 8
+_IMAGENET_SIZE = 224
 
 
 @dataclass(frozen=True)
@@ -40,43 +39,22 @@ class Choice:
     val_fraction: float = 0
 
 
-@dataclass(frozen=True)
-class Part:
-    """Some images of a data set, standardised as they are read.
+class Part(Protocol):
+    """Some images with their labels, standardised, in batches.
 
-    Attributes:
-        images: All images of the split, uint8, shape (N, H, W, C).
-        labels: Their classes, int64, shape (N,).
-        index: Which of them belong to the part, int64, shape (n,).
-        mean: Per channel, in units of the images, float32, shape (C,).
-        deviation: Likewise.
+    A batch is float32 images of shape (n, C, H, W) in channels_last memory, and labels (n,).
     """
 
-    images: Tensor
-    labels: Tensor
-    index: Tensor
-    mean: Tensor
-    deviation: Tensor
+    def __len__(self) -> int:
+        """Number of images."""
 
-    def batches(self) -> Batches:
-        """All images once, in order: float32 (n, C, H, W) in channels_last memory, and labels."""
-        for index in torch.split(self.index, _EVAL_BATCH):
-            yield self._standardised(self.images[index]), self.labels[index]
+    def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """All images once, in order."""
 
-    def training_batches(self, batch_size: int, kind: str, generator: Generator) -> Batches:
-        """All images once, shuffled, augmented as `trainables.augment` says for the kind.
-
-        A last batch of a single image is left out: batch norm has no deviation for it.
-        """
-        order = torch.randperm(len(self.index), generator=generator).to(self.index.device)
-        for index in torch.split(self.index[order], batch_size):
-            if len(index) > 1:
-                images = augment(self.images[index], kind, generator)
-                yield self._standardised(images), self.labels[index]
-
-    def _standardised(self, images: Tensor) -> Tensor:
-        scaled = images.float().sub_(self.mean).div_(self.deviation)
-        return scaled.permute(0, 3, 1, 2)
+    def training_batches(
+        self, batch_size: int, kind: str, generator: Generator, *, shuffle: bool = True
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """All images once, augmented; the generator alone decides on order and augmentation."""
 
 
 @dataclass(frozen=True)
@@ -99,96 +77,85 @@ class Data:
     channels: int
     size: int
     classes: int
-    made_up: bool
+    made_up: bool = False
 
 
-def load(choice: Choice, device: torch.device, *, smoke: bool = False) -> Data:
+def load(choice: Choice, device: torch.device, *, workers: int = 1, smoke: bool = False) -> Data:
     """The chosen images.
 
     Args:
         choice: Which they are.
-        device: Where batches are wanted; on a GPU all images are moved there.
+        device: Where batches are wanted; on a GPU, images that fit into memory move there.
+        workers: Number of processes that decode images which do not.
         smoke: Keep a few images of each part, and make them up where the data set is missing.
 
     Raises:
         ValueError: If the data set is unknown or missing, or smaller than asked for.
     """
-    made_up = smoke and not datasets.exists(choice.dataset)
-    if made_up:
-        images, labels = test_images, test_labels = datasets.generated(
-            choice.dataset, choice.image_size
-        )
-    else:
-        images, labels = datasets.load(choice.dataset, "train", choice.image_size)
-        test_images, test_labels = datasets.load(choice.dataset, "test", choice.image_size)
-    classes = int(labels.max()) + 1
-    train, val = split(labels, choice.train_size, choice.val_fraction)
-    test, _ = split(test_labels, choice.test_size, 0)
-    if smoke:
-        train, val, test = train[:_SMOKE_TRAIN], val[:_SMOKE_TEST], test[:_SMOKE_TEST]
-    mean, deviation = standardisation(images, train)
+    if smoke and not datasets.exists(choice.dataset):
+        arrays = datasets.generated(choice.dataset, choice.image_size)
+        everything = Choice(choice.dataset, val_fraction=0.5 if choice.val_fraction else 0)
+        return _in_memory(everything, arrays, arrays, device, smoke, made_up=True)
+    if choice.dataset == imagenet.NAME:
+        return _streamed(choice, device, workers, smoke)
+    train, test = (
+        datasets.load(choice.dataset, name, choice.image_size) for name in ("train", "test")
+    )
+    return _in_memory(choice, train, test, device, smoke, made_up=False)
 
-    def part(images: Images, labels: Labels, index: Index) -> Part:
-        arrays = (torch.from_numpy(array) for array in (images, labels, index))
-        return Part(*(tensor.to(device) for tensor in (*arrays, mean, deviation)))
+
+def _in_memory(
+    choice: Choice,
+    train: tuple[Images, Labels],
+    test: tuple[Images, Labels],
+    device: torch.device,
+    smoke: bool,
+    made_up: bool,
+) -> Data:
+    indices = _indices(choice, train[1], test[1], smoke)
+    scale = standardisation(train[0], indices[0])
+    moved = {
+        name: [torch.from_numpy(array).to(device) for array in arrays]
+        for name, arrays in (("train", train), ("test", test))
+    }
+
+    def part(name: str, index: Index) -> MemoryPart:
+        mean, deviation = (each.to(device) for each in scale)
+        images, labels = moved[name]
+        return MemoryPart(images, labels, torch.from_numpy(index).to(device), mean, deviation)
 
     return Data(
-        train=part(images, labels, train),
-        val=part(images, labels, val) if len(val) else None,
-        test=part(test_images, test_labels, test),
-        channels=images.shape[3],
-        size=images.shape[1],
-        classes=classes,
+        train=part("train", indices[0]),
+        val=part("train", indices[1]) if len(indices[1]) else None,
+        test=part("test", indices[2]),
+        channels=train[0].shape[3],
+        size=train[0].shape[1],
+        classes=int(train[1].max()) + 1,
         made_up=made_up,
     )
 
 
-def split(labels: Labels, size: int | None, val_fraction: float) -> tuple[Index, Index]:
-    """Choose which images to train on and which to validate on: the same for every seed.
-
-    Args:
-        labels: Class of every image, shape (N,).
-        size: Number of images to use, equally many of each class; None for all.
-        val_fraction: The part of each class that is held out for validation.
-
-    Returns:
-        Two sorted, disjoint indices into `labels`.
-
-    Raises:
-        ValueError: If `size` cannot be met, or no image is left for one of the two.
-    """
-    classes = int(labels.max()) + 1
-    per_class = None if size is None else size // classes
-    if size is not None and size % classes:
-        raise ValueError(f"{size} images cannot be equally many of each of {classes} classes")
-    order = np.random.default_rng(0).permutation(len(labels))
-    train, val = [], []
-    for number in range(classes):
-        members = order[labels[order] == number][:per_class]
-        if per_class is not None and len(members) < per_class:
-            raise ValueError(f"class {number} has {len(members)} images, fewer than {per_class}")
-        held_out = round(val_fraction * len(members))
-        val.append(members[:held_out])
-        train.append(members[held_out:])
-    chosen, held = np.sort(np.concatenate(train)), np.sort(np.concatenate(val))
-    if not len(chosen) or (val_fraction and not len(held)):
-        raise ValueError(f"val_fraction {val_fraction} of {len(labels)} images leaves a part empty")
-    return chosen, held
+def _streamed(choice: Choice, device: torch.device, workers: int, smoke: bool) -> Data:
+    size = choice.image_size or _IMAGENET_SIZE
+    roots = imagenet.find()
+    labels = {name: np.array(Folder(root, size, "none").targets) for name, root in roots.items()}
+    train, val, test = _indices(choice, labels["train"], labels["test"], smoke)
+    return Data(
+        train=StreamedPart(roots["train"], train, size, workers, device),
+        val=StreamedPart(roots["train"], val, size, workers, device) if len(val) else None,
+        test=StreamedPart(roots["test"], test, size, workers, device),
+        channels=3,
+        size=size,
+        classes=int(labels["train"].max()) + 1,
+    )
 
 
-def standardisation(images: Images, index: Index) -> tuple[Tensor, Tensor]:
-    """Mean and deviation per channel over the images of an index, float32, shape (C,).
-
-    Sums of squares of bytes are whole numbers below 2**53, so that they are exact in float64
-    and the same in any order.
-    """
-    total = torch.zeros(2, images.shape[3], dtype=torch.float64)
-    pixels = 0
-    source = torch.from_numpy(images)
-    for part in torch.split(torch.from_numpy(index), 500):
-        values = source[part].flatten(0, 2).double()
-        total += torch.stack([values.sum(0), values.square().sum(0)])
-        pixels += len(values)
-    mean, square = total / pixels
-    deviation = (square - mean**2).sqrt()
-    return mean.float(), torch.where(deviation > 0, deviation, 1).float()
+def _indices(
+    choice: Choice, labels: Labels, test_labels: Labels, smoke: bool
+) -> tuple[Index, Index, Index]:
+    """Which images are for training, for validation and for testing."""
+    train, val = split(labels, choice.train_size, choice.val_fraction)
+    test, _ = split(test_labels, choice.test_size, 0)
+    if smoke:
+        return train[:_SMOKE_TRAIN], val[:_SMOKE_TEST], test[:_SMOKE_TEST]
+    return train, val, test

@@ -16,6 +16,8 @@ from pydantic import (
 
 from trainables.naming import unknown
 
+ProbeGroup = Literal["units", "inputs", "histograms", "gradients", "gates"]
+
 
 class Settings(BaseModel):
     """What one trial is to do.
@@ -23,6 +25,12 @@ class Settings(BaseModel):
     Attributes:
         model: Name of a network; see `trainables.models`.
         activation: Name of an activation; see `trainables.activations`.
+        leak: Slope for negative inputs of leaky_relu, leaky_tanh and penalized_tanh.
+        shift: Shift of shifted_tanh.
+        wsgaf_per: neuron, channel or layer: what has weights of its own; see `trainables.wsgaf`.
+        wsgaf_gate: linear or sigmoid.
+        wsgaf_init: relu, tanh, sigmoid or all.
+        wsgaf_std: small or large.
         order: convention, swap or nobn; see `trainables.units`.
         width: Factor on the numbers of channels.
         dataset: Name of a data set; see `trainables.datasets`.
@@ -31,6 +39,7 @@ class Settings(BaseModel):
         test_size: Number of test images, likewise.
         val_fraction: Part of the training images that is held out and measured as `val_...`.
         augment: Random crop, or crop and horizontal flip, of training images.
+        shuffle: Whether each epoch has an order of its own.
         lr: Learning rate of SGD with momentum 0.9.
         lr_drops: Epochs after which the rate is divided by 10.
         weight_decay: Decay of all parameters but those of batch norms.
@@ -38,7 +47,11 @@ class Settings(BaseModel):
         bn_beta_weight_decay: Decay of batch norms' shifts; None means `bn_weight_decay`.
         epochs: Number of passes over the training images.
         batch_size: Images per step; batch norm needs two.
+        probes: Which groups of probes are taken; see `trainables.probes`.
         probe_epochs: Epochs, counted from 1, in which probes are taken; None means the last.
+        histogram_layers: Units of which the group `histograms` is to be taken.
+        histogram_channels: Channels of each of them that get a histogram of their own.
+        loss_every: Every how many steps losses are logged; None means once an epoch only.
         seed: Seeds initial weights, order of images and augmentation, and nothing else.
     """
 
@@ -46,6 +59,12 @@ class Settings(BaseModel):
 
     model: str
     activation: str = "relu"
+    leak: float = 0.25
+    shift: float = 1.0
+    wsgaf_per: str = "neuron"
+    wsgaf_gate: str = "linear"
+    wsgaf_init: str = "tanh"
+    wsgaf_std: str = "small"
     order: str = "convention"
     width: PositiveFloat = 1
     dataset: str
@@ -54,6 +73,7 @@ class Settings(BaseModel):
     test_size: PositiveInt | None = None
     val_fraction: float = Field(default=0, ge=0, lt=1)
     augment: Literal["none", "crop", "crop_flip"] = "none"
+    shuffle: bool = True
     lr: PositiveFloat
     lr_drops: list[PositiveInt] = []
     weight_decay: NonNegativeFloat = 0
@@ -61,8 +81,16 @@ class Settings(BaseModel):
     bn_beta_weight_decay: NonNegativeFloat | None = None
     epochs: PositiveInt
     batch_size: int = Field(default=128, ge=2)
+    probes: list[ProbeGroup] = ["units"]
     probe_epochs: list[PositiveInt] | Literal["all"] | None = None
+    histogram_layers: list[str] = []
+    histogram_channels: list[NonNegativeInt] = []
+    loss_every: PositiveInt | None = None
     seed: NonNegativeInt = 0
+
+    def for_model(self) -> dict[str, Any]:
+        """The params that were given, for doors that have their own defaults."""
+        return self.model_dump(exclude_unset=True, exclude_none=True)
 
     def probes_at(self, epoch: int) -> bool:
         """Whether probes are taken in an epoch, counted from 1."""

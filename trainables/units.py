@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 
-from torch import nn
+from torch import Tensor, nn
 
 from trainables.naming import look_up
 
@@ -49,6 +49,13 @@ class Unit(nn.Sequential):
         }
         super().__init__(OrderedDict((name, parts[name]) for name in names))
         self.output_name = [name for name in names if name != "weight"][-1]
+
+    def preactivated(self, x: Tensor) -> Tensor:
+        """What a pre-activation unit's weight reads, for a shortcut that starts there."""
+        for name, part in self.named_children():
+            if name != "weight":
+                x = part(x)
+        return x
 
     @property
     def output(self) -> nn.Module:

@@ -115,7 +115,7 @@ def test_a_gpu_that_torch_does_not_see_is_an_error(digits_params, make_trial, mo
         ({"order": "swapped"}, "unknown order 'swapped'; did you mean 'swap'"),
         ({"activation": "gelu"}, "unknown activation 'gelu'"),
         ({"dataset": "mnits"}, "unknown dataset 'mnits'"),
-        ({"dataset": "parquet:nowhere"}, "or set ORCH_DATA_DIR"),
+        ({"dataset": "parquet:nowhere"}, r"missing .*train.parquet; .* ORCH_DATA_DIR"),
         ({"lr": -1}, "lr: "),
         ({"image_size": 9}, "image_size 9 is larger"),
         ({"train_size": 1001}, "1001 images cannot"),

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from torch import Generator
 
 from trainables import data
+from trainables.in_memory import standardisation
+from trainables.subset import split
 
 CPU = torch.device("cpu")
 
@@ -23,9 +25,9 @@ def test_a_subset_has_equally_many_of_each_class(classes, each, val_fraction, se
     held_out = round(each * val_fraction)
     if held_out == each or (val_fraction and not held_out):
         with pytest.raises(ValueError, match="leaves a part empty"):
-            data.split(labels, classes * each, val_fraction)
+            split(labels, classes * each, val_fraction)
         return
-    train, val = data.split(labels, classes * each, val_fraction)
+    train, val = split(labels, classes * each, val_fraction)
     assert np.bincount(labels[train]).tolist() == [each - held_out] * classes
     assert np.bincount(labels[val], minlength=classes).tolist() == [held_out] * classes
     assert not set(train) & set(val)
@@ -33,7 +35,7 @@ def test_a_subset_has_equally_many_of_each_class(classes, each, val_fraction, se
 
 
 def test_all_images_are_used_unless_told():
-    train, val = data.split(np.array([0, 1, 1, 0, 2]), None, 0)
+    train, val = split(np.array([0, 1, 1, 0, 2]), None, 0)
     assert train.tolist() == [0, 1, 2, 3, 4]
     assert val.tolist() == []
 
@@ -44,14 +46,14 @@ def test_all_images_are_used_unless_told():
 )
 def test_a_subset_that_does_not_exist_is_refused(size, words):
     with pytest.raises(ValueError, match=words):
-        data.split(np.repeat([0, 1, 2], 4), size, 0)
+        split(np.repeat([0, 1, 2], 4), size, 0)
 
 
 def test_standardisation_is_that_of_numpy():
     images = np.random.default_rng(0).integers(0, 256, (600, 5, 5, 3), dtype=np.uint8)
     images[..., 2] = 7
     index = np.arange(0, 600, 2)
-    mean, deviation = data.standardisation(images, index)
+    mean, deviation = standardisation(images, index)
     np.testing.assert_allclose(mean, images[index].mean((0, 1, 2)), rtol=1e-6)
     expected = images[index].std((0, 1, 2))
     np.testing.assert_allclose(deviation[:2], expected[:2], rtol=1e-6)
@@ -98,5 +100,5 @@ def test_a_smoke_run_makes_images_up_only_where_they_are_missing(monkeypatch, tm
     assert len(made_up.train.index) == 16
     real = data.load(data.Choice("digits"), CPU, smoke=True)
     assert real.channels == 1
-    with pytest.raises(ValueError, match=r"no train.parquet .* in .*nowhere"):
+    with pytest.raises(ValueError, match=r"missing .*nowhere/train.parquet"):
         data.load(data.Choice("parquet:nowhere"), CPU)

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from trainables import activations, models
-from trainables.probes.collector import UnitProbes, sparsity
 from trainables.probes.moments import ChannelMagnitudes
+from trainables.probes.units import UnitProbes, sparsity
 from trainables.units import named_units
 
 

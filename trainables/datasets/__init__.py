@@ -1,26 +1,41 @@
 """Data sets by name, decoded into arrays that all processes of a node share."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch.nn import functional
 
-from trainables.datasets import digits, parquet
+from trainables.datasets import cifar, digits, idx, imagenet, parquet, tiny_imagenet
 from trainables.datasets.cache import Images, Labels, cached
 from trainables.datasets.source import MissingDataError, Source, data_dir
 from trainables.naming import unknown
 
-__all__ = ["DATASETS", "MissingDataError", "generated", "load"]
+__all__ = ["DATASETS", "MissingDataError", "exists", "generated", "imagenet", "load"]
 
 DATASETS: Mapping[str, Callable[[], Source]] = {
     "digits": digits.source,
+    "mnist": partial(idx.source, "MNIST"),
+    "fashion_mnist": partial(idx.source, "FashionMNIST"),
+    "cifar10": partial(cifar.source, "CIFAR10"),
+    "cifar100": partial(cifar.source, "CIFAR100"),
+    "tiny_imagenet": tiny_imagenet.source,
 }
 # What each looks like, for images generated in their place: (size, channels, classes).
 _SHAPES: Mapping[str, tuple[int, int, int]] = {
     "digits": (8, 1, 10),
+    "mnist": (28, 1, 10),
+    "fashion_mnist": (28, 1, 10),
+    "cifar10": (32, 3, 10),
+    "cifar100": (32, 3, 100),
+    "tiny_imagenet": (64, 3, 200),
+    "imagenet": (224, 3, 1000),
 }
+# As many as a smoke run looks at, whatever the number of classes.
+_MADE_UP = 16
+
 _PARQUET = "parquet:"
 
 
@@ -46,7 +61,7 @@ def load(name: str, split: str, image_size: int | None) -> tuple[Images, Labels]
         images, labels = source.read(split)
         return (images if image_size is None else _averaged(images, image_size)), labels
 
-    return cached(source.files, f"{split} {image_size}", make)
+    return cached(source.files(), f"{split} {image_size}", make)
 
 
 def exists(name: str) -> bool:
@@ -56,7 +71,7 @@ def exists(name: str) -> bool:
         ValueError: If the name is unknown.
     """
     try:
-        _source(name)
+        (imagenet.find if name == imagenet.NAME else _source(name).find)()
     except MissingDataError:
         return False
     return True
@@ -66,7 +81,7 @@ def _source(name: str) -> Source:
     if name.startswith(_PARQUET) or Path(name).is_absolute():
         return parquet.source(data_dir() / name.removeprefix(_PARQUET))
     if name not in DATASETS:
-        raise ValueError(unknown("dataset", name, [*DATASETS, "parquet:NAME"]))
+        raise ValueError(unknown("dataset", name, [*DATASETS, imagenet.NAME, "parquet:NAME"]))
     return DATASETS[name]()
 
 
@@ -85,6 +100,6 @@ def _averaged(images: Images, size: int) -> Images:
 def generated(name: str, image_size: int | None) -> tuple[Images, Labels]:
     """Noise in the shape and with the classes of a data set, for a smoke run without its files."""
     size, channels, classes = _SHAPES.get(name, (32, 3, 10))
-    shape = (2 * classes, image_size or size, image_size or size, channels)
+    shape = (_MADE_UP, image_size or size, image_size or size, channels)
     noise = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-    return noise, np.arange(2 * classes) % classes
+    return noise, np.linspace(0, classes - 1, _MADE_UP).astype(np.int64)

@@ -3,7 +3,8 @@
 import fcntl
 import os
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
@@ -44,13 +45,20 @@ def cached(
     key = sha256(f"{_FORMAT} {digest(files)} {variant}".encode()).hexdigest()[:32]
     entry = folder() / key
     if not entry.exists():
-        folder().mkdir(parents=True, exist_ok=True)
-        with (folder() / f"{key}.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with locked(key):
             if not entry.exists():
                 _write(entry, *make())
     # Copy on write: a private change is possible, which torch asks for, one of the file is not.
     return np.load(entry / "images.npy", mmap_mode="c"), np.load(entry / "labels.npy")
+
+
+@contextmanager
+def locked(name: str) -> Iterator[None]:
+    """Let one process of the node at a time do what goes by a name; the others wait."""
+    folder().mkdir(parents=True, exist_ok=True)
+    with (folder() / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _write(entry: Path, images: Images, labels: Labels) -> None:

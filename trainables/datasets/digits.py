@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from trainables.datasets.cache import Images, Labels
-from trainables.datasets.source import Source
+from trainables.datasets.source import MissingDataError, Source
 
 # The 1,797 images have no split of their own. Writers follow each other in the file, so that
 # a cut tests on other writers than it trains on; a third leaves the test set large enough to
@@ -16,10 +16,14 @@ _TRAIN = 1_200
 
 def source() -> Source:
     """1,200 training and 597 test images."""
+    return Source(_find, _read)
+
+
+def _find() -> list[Path]:
     spec = find_spec("sklearn")
     if spec is None or spec.origin is None:
-        raise ModuleNotFoundError("the data set 'digits' is part of scikit-learn: install it")
-    return Source([Path(spec.origin).parent / "datasets" / "data" / "digits.csv.gz"], _read)
+        raise MissingDataError("the data set digits is part of scikit-learn: install that")
+    return [Path(spec.origin).parent / "datasets" / "data" / "digits.csv.gz"]
 
 
 def _read(split: str) -> tuple[Images, Labels]:

@@ -5,12 +5,18 @@ from typing import Any
 
 from torch import nn
 
-from trainables.models import vgg
+from trainables.models import inception, mobilenet, preact_resnet, tensorflow, vgg
 from trainables.naming import look_up
 
 Builder = Callable[[Mapping[str, Any], int, int], nn.Module]
 
-MODELS: Mapping[str, Builder] = {**vgg.MODELS}
+MODELS: Mapping[str, Builder] = {
+    **vgg.MODELS,
+    **mobilenet.MODELS,
+    **preact_resnet.MODELS,
+    **inception.MODELS,
+    **tensorflow.MODELS,
+}
 
 
 def build(params: Mapping[str, Any], in_channels: int, num_classes: int) -> nn.Module:
@@ -27,4 +33,21 @@ def build(params: Mapping[str, Any], in_channels: int, num_classes: int) -> nn.M
     """
     defaults = {"order": "convention", "width": 1, "image_size": 32, "activation": "relu"}
     builder = look_up("model", params.get("model"), MODELS)
-    return builder({**defaults, **params}, in_channels, num_classes)
+    complete = {**defaults, **params}
+    model = builder(complete, in_channels, num_classes)
+    if complete["order"] == "nobn":
+        _xavier(model)
+    return model
+
+
+def _xavier(model: nn.Module) -> None:
+    """Give a network Xavier's initial weights (Glorot & Bengio, 2010) and biases of zero.
+
+    Without batch norm a deep network hardly learns from torch's own initial weights, which
+    shrink the signal in every layer; Xu et al. (2016) build on Xavier's.
+    """
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            nn.init.xavier_uniform_(module.weight)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)

@@ -11,62 +11,78 @@ from trainables import activations
 from trainables.models.scaling import narrow
 from trainables.units import Unit
 
-# Channels of the convolutions of each stage; a 2x2 maximum pool ends every stage.
-_VGG16 = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
+# Channels of each convolution; "pool" is a 2x2 maximum pool, which ends a stage.
+Layout = tuple[int | str, ...]
+
+# fmt: off
+_VGG11: Layout = (64, "pool", 128, "pool", 256, 256, "pool", 512, 512, "pool", 512, 512, "pool")
+_VGG16: Layout = (
+    64, 64, "pool", 128, 128, "pool", 256, 256, 256, "pool",
+    512, 512, 512, "pool", 512, 512, 512, "pool",
+)
+# fmt: on
+
+# From this size on the three fully connected layers follow; smaller images have one.
+_LARGE = 64
 
 
-def _shortened(layers: int) -> tuple[tuple[int, ...], ...]:
-    """The first `layers` - 3 convolutions of VGG16, in stages (appendix A.6).
-
-    The last stage may be incomplete; the pool after it goes with the removed convolutions.
-    """
-    left = layers - 3
-    stages = []
-    for stage in _VGG16:
-        if left > 0:
-            stages.append(stage[:left])
-        left -= len(stage)
-    return tuple(stages)
-
-
-def _features(
-    stages: tuple[tuple[int, ...], ...], params: Mapping[str, Any], in_channels: int
-) -> tuple[OrderedDict[str, nn.Module], int]:
-    """The convolutional layers, and the number of channels that they end with."""
-    size = params["image_size"]
-    layers: OrderedDict[str, nn.Module] = OrderedDict()
-    for number, stage in enumerate(stages, start=1):
-        for place, full in enumerate(stage, start=1):
-            channels = narrow(full, params["width"])
-            activation = activations.build(params, (channels, size, size))
-            conv = nn.Conv2d(in_channels, channels, 3, padding=1)
-            layers[f"conv{number}_{place}"] = Unit(conv, activation, params["order"])
-            in_channels = channels
-        complete = len(stage) == len(_VGG16[number - 1])
-        if complete and size > 1:
-            layers[f"pool{number}"] = nn.MaxPool2d(2)
-            size //= 2
-    return layers, in_channels
+def _shortened(layers: int) -> Layout:
+    """The first `layers` - 3 convolutions of VGG16, with the pools that follow kept ones (A.6)."""
+    kept: list[int | str] = []
+    for layer in _VGG16:
+        if layer != "pool" and sum(each != "pool" for each in kept) == layers - 3:
+            break
+        kept.append(layer)
+    return tuple(kept)
 
 
 def _build(
-    stages: tuple[tuple[int, ...], ...],
-    params: Mapping[str, Any],
-    in_channels: int,
-    num_classes: int,
+    layout: Layout, params: Mapping[str, Any], in_channels: int, num_classes: int
 ) -> nn.Module:
-    """VGG for small images: global average pooling and one linear layer after the convolutions.
-
-    A pool that would find a single pixel is left out, so that images of 8x8 pixels pass too.
-    """
-    layers, channels = _features(stages, params, in_channels)
-    layers["average"] = nn.AdaptiveAvgPool2d(1)
+    """A VGG network; a pool that would find a single pixel is left out, so that 8x8 images pass."""
+    size, stage, place = params["image_size"], 1, 1
+    channels = in_channels
+    layers: OrderedDict[str, nn.Module] = OrderedDict()
+    for layer in layout:
+        if isinstance(layer, int):
+            wide = narrow(layer, params["width"])
+            activation = activations.build(params, (wide, size, size))
+            conv = nn.Conv2d(channels, wide, 3, padding=1)
+            layers[f"conv{stage}_{place}"] = Unit(conv, activation, params["order"])
+            channels, place = wide, place + 1
+        else:
+            if size > 1:
+                layers[f"pool{stage}"] = nn.MaxPool2d(2)
+                size //= 2
+            stage, place = stage + 1, 1
+    if params["image_size"] < _LARGE:
+        layers["average"] = nn.AdaptiveAvgPool2d(1)
+        size = 1
     layers["flatten"] = nn.Flatten()
-    layers["classifier"] = nn.Linear(channels, num_classes)
+    layers["classifier"] = _classifier(params, channels * size * size, num_classes)
     return nn.Sequential(layers)
 
 
+def _classifier(params: Mapping[str, Any], features: int, num_classes: int) -> nn.Module:
+    """One linear layer for small images; three, with dropout and without batch norm, for large."""
+    if params["image_size"] < _LARGE:
+        return nn.Linear(features, num_classes)
+    hidden = narrow(4096, params["width"])
+    return nn.Sequential(
+        OrderedDict(
+            hidden1=nn.Linear(features, hidden),
+            activation1=activations.build(params, (hidden,)),
+            dropout1=nn.Dropout(),
+            hidden2=nn.Linear(hidden, hidden),
+            activation2=activations.build(params, (hidden,)),
+            dropout2=nn.Dropout(),
+            logits=nn.Linear(hidden, num_classes),
+        )
+    )
+
+
 MODELS = {
+    "vgg11": partial(_build, _VGG11),
     "vgg16": partial(_build, _VGG16),
     **{f"vgg16_{n}": partial(_build, _shortened(n)) for n in range(8, 17)},
 }

@@ -1,21 +1,18 @@
-"""The three probes of the paper, gathered with hooks while a network runs over the test set."""
-
-from types import TracebackType
-from typing import Self
+"""The paper's three measures, of every unit, while a network runs over the test set."""
 
 import torch
-from torch import Tensor, nn
-from torch.utils.hooks import RemovableHandle
+from torch import nn
 
 from trainables.contract import Trial
 from trainables.probes.moments import ChannelMagnitudes, ChannelMoments
+from trainables.probes.watcher import Watcher
 from trainables.units import named_units
 
 
-class UnitProbes:
+class UnitProbes(Watcher):
     """Saturation, skewness and sparsity of every unit of a network.
 
-    As a context manager it watches all forward passes of the network; `log` gives the result.
+    Saturation and skewness are those of activation outputs, sparsity that of block outputs.
 
     Args:
         model: A network of units, in eval mode.
@@ -23,46 +20,21 @@ class UnitProbes:
     """
 
     def __init__(self, model: nn.Module, bound: float | None) -> None:
+        super().__init__()
         self._bound = bound
-        self._units = list(named_units(model))
-        self._activations = [ChannelMoments(unit.channels) for _, unit in self._units]
-        # Only swap's output differs from the activation; elsewhere one set of sums serves both.
-        self._outputs: list[ChannelMagnitudes] = [
-            seen if unit.output is unit.activation else ChannelMagnitudes(unit.channels)
-            for (_, unit), seen in zip(self._units, self._activations, strict=True)
-        ]
-        self._handles: list[RemovableHandle] = []
-
-    def __enter__(self) -> Self:
-        for (_, unit), activation, output in zip(
-            self._units, self._activations, self._outputs, strict=True
-        ):
-            self._watch(unit.get_submodule("activation"), activation)
-            if output is not activation:
-                self._watch(unit.output, output)
-        return self
-
-    def _watch(self, module: nn.Module, statistics: ChannelMagnitudes) -> None:
-        def hook(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-            del module, inputs
-            statistics.update(output)
-
-        self._handles.append(module.register_forward_hook(hook))
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        for handle in self._handles:
-            handle.remove()
+        self._seen: list[tuple[str, ChannelMoments, ChannelMagnitudes]] = []
+        for name, unit in named_units(model):
+            active = ChannelMoments(unit.channels)
+            self._watch_output(unit.get_submodule("activation"), active.update)
+            output: ChannelMagnitudes = active
+            if unit.output_name != "activation":  # in swap; elsewhere one set of sums serves both
+                output = ChannelMagnitudes(unit.channels)
+                self._watch_output(unit.output, output.update)
+            self._seen.append((name, active, output))
 
     def log(self, trial: Trial) -> None:
         """Log one row per probe and unit; an undefined one has no row."""
-        for index, ((name, _), activation, output) in enumerate(
-            zip(self._units, self._activations, self._outputs, strict=True)
-        ):
+        for index, (name, activation, output) in enumerate(self._seen):
             values = {
                 "skewness": skewness(activation),
                 "dead_channels": float(activation.skewness.isnan().sum()),

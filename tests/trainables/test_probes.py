@@ -1,0 +1,169 @@
+"""Probes beyond the paper's three measures, against values worked out another way."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.nn import functional
+
+from trainables import data, models, probes
+from trainables.probes.histograms import Histogram
+from trainables.settings import parse
+from trainables.units import named_units
+
+PARAMS = {
+    "model": "vgg16_8",
+    "dataset": "digits",
+    "activation": "tanh",
+    "order": "swap",
+    "width": 0.1,
+    "lr": 0.1,
+    "epochs": 1,
+}
+
+
+@pytest.fixture
+def model():
+    torch.manual_seed(0)
+    return models.build({**PARAMS, "image_size": 8}, 1, 10).eval()
+
+
+def seen(model, x, part):
+    """Output of a part of every unit, by unit."""
+    outputs = {}
+    for name, unit in named_units(model):
+        unit.get_submodule(part).register_forward_hook(
+            lambda _m, _i, y, name=name: outputs.update({name: y.detach().numpy()})
+        )
+    model(x)
+    return outputs
+
+
+def watched(model, x, trial, **params):
+    for watcher in probes.watchers(model, parse({**PARAMS, **params})):
+        with watcher, torch.inference_mode():
+            model(x[:3])
+            model(x[3:])
+        watcher.log(trial)
+    return trial.rows
+
+
+def test_inputs_are_means_over_channels(model, make_trial):
+    x = torch.randn(9, 1, 8, 8)
+    rows = watched(model, x, make_trial(), probes=["inputs"])
+    assert len(rows) == 2 * 5
+    for index, (name, y) in enumerate(seen(model, x, "weight").items()):
+        mean, deviation = (row.value for row in rows if row.layer == name)
+        assert mean == pytest.approx(np.abs(y.mean((0, 2, 3))).mean(), rel=1e-4)
+        assert deviation == pytest.approx(y.std((0, 2, 3)).mean(), rel=1e-4)
+        assert {row.index for row in rows if row.layer == name} == {index}
+
+
+def test_histograms_of_a_layer_and_its_channels(model, make_trial):
+    x = torch.randn(9, 1, 8, 8)
+    rows = watched(
+        model,
+        x,
+        make_trial(),
+        probes=["histograms"],
+        histogram_layers=["conv2_1"],
+        histogram_channels=[0, 5],
+    )
+    for probe, part in (("activation_histogram", "activation"), ("output_histogram", "norm")):
+        y = seen(model, x, part)["conv2_1"]
+        for unit, values in ((None, y), (0, y[:, 0]), (5, y[:, 5])):
+            mine = [row for row in rows if row.probe == probe and row.unit == unit]
+            edge = mine[-1].at + (mine[1].at - mine[0].at) / 2
+            expected, edges = np.histogram(values, bins=64, range=(-edge, edge))
+            np.testing.assert_allclose([row.value for row in mine], expected / values.size)
+            np.testing.assert_allclose([row.at for row in mine], (edges[1:] + edges[:-1]) / 2)
+            assert {row.index for row in mine} == {2}
+
+
+@given(
+    st.lists(
+        st.lists(st.floats(-1e3, 1e3, width=32), min_size=1, max_size=8), min_size=1, max_size=6
+    )
+)
+def test_a_histogram_that_grew_counts_as_one_that_knew_its_range(batches):
+    grown = Histogram()
+    for batch in batches:
+        grown.update(torch.tensor(batch))
+    known = Histogram()
+    known.limit = grown.limit
+    known.update(torch.tensor([value for batch in batches for value in batch]))
+    assert grown.counts.sum() == sum(map(len, batches))
+    # a value on the border of two bins may stand on either side
+    assert torch.equal(grown.counts.cumsum(0)[-1], known.counts.cumsum(0)[-1])
+    assert (grown.counts - known.counts).abs().sum() <= 2 * sum(map(len, batches))
+
+
+@pytest.mark.parametrize(
+    ("params", "words"),
+    [
+        ({"histogram_layers": ["conv9"]}, "unknown unit in histogram_layers 'conv9'.*conv1_1"),
+        (
+            {"histogram_layers": ["conv1_1"], "histogram_channels": [6]},
+            "conv1_1 has 6 channels, got 6",
+        ),
+    ],
+)
+def test_histograms_of_what_does_not_exist_are_refused(model, params, words):
+    with pytest.raises(ValueError, match=words):
+        probes.watchers(model, parse({**PARAMS, "probes": ["histograms"], **params}))
+
+
+def test_gradients_are_those_of_the_mean_loss(model, make_trial):
+    trial = make_trial()
+    part = data.load(data.Choice("digits", train_size=200), torch.device("cpu")).train
+    probes.log_gradients(model, part, trial)
+    got = {(row.probe, row.layer): row.value for row in trial.rows}
+    assert len(got) == 3 * 5
+    expected = {"weight": [], "input": [], "activation": []}
+    unit = dict(named_units(model))["conv2_2"]
+    kept = {}
+    unit.get_submodule("weight").register_forward_hook(
+        lambda _m, inputs, y: kept.update(x=inputs[0], y=y) or y.retain_grad()
+    )
+    for x, labels in part.batches():
+        model.zero_grad()
+        functional.cross_entropy(model(x), labels).backward()
+        expected["weight"].append(unit.get_parameter("weight.weight").grad.abs().mean())
+        expected["input"].append(kept["x"].abs().mean())
+        expected["activation"].append(kept["y"].grad.abs().mean())
+    for probe, name in (
+        ("weight_gradient", "weight"),
+        ("convolution_input", "input"),
+        ("activation_gradient", "activation"),
+    ):
+        mean = float(torch.stack(expected[name]).detach().mean())
+        assert got[probe, "conv2_2"] == pytest.approx(mean, rel=1e-5)
+
+
+def test_gradients_leave_nothing_behind(model, make_trial):
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    part = data.load(data.Choice("digits", train_size=50), torch.device("cpu")).train
+    probes.log_gradients(model, part, make_trial())
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert all(parameter.grad is None for parameter in model.parameters())
+    assert not any(m._forward_pre_hooks or m._backward_hooks for m in model.modules())
+
+
+def test_gates_of_every_wsgaf_layer(make_trial):
+    params = {"model": "tf_mnist", "activation": "wsgaf", "width": 0.1, "order": "nobn"}
+    network = models.build({**params, "image_size": 8}, 1, 10)
+    with torch.no_grad():
+        network.get_parameter("conv2.activation.weights")[0] += 1.5
+    trial = make_trial()
+    probes.log_gates(network, trial)
+    rows = {(row.probe, row.layer): row for row in trial.rows}
+    assert len(rows) == 6 * 3
+    assert {(row.layer, row.index) for row in trial.rows} == {
+        ("conv1", 0),
+        ("conv2", 1),
+        ("activation", 2),
+    }
+    assert rows["gate_change_relu", "conv2"].value == pytest.approx(1.5, rel=1e-5)
+    assert rows["gate_change_tanh", "conv2"].value == 0
+    assert rows["gate_tanh", "conv1"].value == pytest.approx(1, abs=0.1)

@@ -1,0 +1,75 @@
+"""Images that lie in memory, whole, where batches are gathered from them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+
+from trainables.augment import augment
+from trainables.datasets.cache import Images
+from trainables.subset import Index
+
+# Evaluation is fastest at this batch size on a CPU core.
+EVAL_BATCH = 128
+
+
+@dataclass(frozen=True)
+class MemoryPart:
+    """Some images of a data set, standardised as they are read.
+
+    Attributes:
+        images: All images of the split, uint8, shape (N, H, W, C).
+        labels: Their classes, int64, shape (N,).
+        index: Which of them belong to the part, int64, shape (n,).
+        mean: Per channel, in units of the images, float32, shape (C,).
+        deviation: Likewise.
+    """
+
+    images: Tensor
+    labels: Tensor
+    index: Tensor
+    mean: Tensor
+    deviation: Tensor
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """All images once, in order: float32 (n, C, H, W) in channels_last memory, and labels."""
+        for index in torch.split(self.index, EVAL_BATCH):
+            yield self._standardised(self.images[index]), self.labels[index]
+
+    def training_batches(
+        self, batch_size: int, kind: str, generator: Generator, *, shuffle: bool = True
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """All images once, augmented as `trainables.augment` says for the kind."""
+        order = self.index
+        if shuffle:
+            order = order[torch.randperm(len(order), generator=generator).to(order.device)]
+        for index in torch.split(order, batch_size):
+            if len(index) > 1:  # batch norm has no deviation for a last image alone
+                images = augment(self.images[index], kind, generator)
+                yield self._standardised(images), self.labels[index]
+
+    def _standardised(self, images: Tensor) -> Tensor:
+        scaled = images.float().sub_(self.mean).div_(self.deviation)
+        return scaled.permute(0, 3, 1, 2)
+
+
+def standardisation(images: Images, index: Index) -> tuple[Tensor, Tensor]:
+    """Mean and deviation per channel over the images of an index, float32, shape (C,).
+
+    Sums of squares of bytes are whole numbers below 2**53, so that they are exact in float64
+    and the same in any order.
+    """
+    total = torch.zeros(2, images.shape[3], dtype=torch.float64)
+    pixels = 0
+    source = torch.from_numpy(images)
+    for part in torch.split(torch.from_numpy(index), 500):
+        values = source[part].flatten(0, 2).double()
+        total += torch.stack([values.sum(0), values.square().sum(0)])
+        pixels += len(values)
+    mean, square = total / pixels
+    deviation = (square - mean**2).sqrt()
+    return mean.float(), torch.where(deviation > 0, deviation, 1).float()

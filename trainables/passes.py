@@ -1,0 +1,115 @@
+"""Passes over images: one epoch of training, and one measurement."""
+
+from itertools import islice
+
+import torch
+from torch import Generator, Tensor, nn
+from torch.nn import functional
+from torch.optim import SGD
+
+from trainables.contract import Trial
+from trainables.data import Part
+from trainables.settings import Settings
+
+# Batches of test images behind each `test_loss` that is logged between epochs: 1,024 images.
+# 004 uses all 10,000 of MNIST, and a part on CIFAR-10, for want of memory.
+_STEP_BATCHES = 8
+
+
+def train_epoch(
+    model: nn.Module,
+    optimizer: SGD,
+    images: Part,
+    settings: Settings,
+    generator: Generator,
+    after_step: "AfterStep",
+) -> tuple[float, float]:
+    """Train on all images once.
+
+    Args:
+        model: The network.
+        optimizer: Over its parameters, with the epoch's rate set.
+        images: What to train on.
+        settings: For batch size, augmentation and shuffling.
+        generator: Decides on all that is random in the batches.
+        after_step: Told of every step's loss.
+
+    Returns:
+        Mean loss and accuracy of the steps, each with the weights that it began with.
+    """
+    model.train()
+    totals = Totals()
+    batches = images.training_batches(
+        settings.batch_size, settings.augment, generator, shuffle=settings.shuffle
+    )
+    for x, labels in batches:
+        logits = model(x)
+        loss = functional.cross_entropy(logits, labels)
+        optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        optimizer.step()
+        totals.add(loss.detach(), logits, labels)
+        after_step(loss.detach())
+    return totals.means()
+
+
+@torch.inference_mode()
+def evaluate(model: nn.Module, images: Part, batches: int | None = None) -> tuple[float, float]:
+    """Mean loss and accuracy over images, or over their first batches, in eval mode."""
+    model.eval()
+    totals = Totals()
+    for x, labels in islice(images.batches(), batches):
+        logits = model(x)
+        totals.add(functional.cross_entropy(logits, labels), logits, labels)
+    return totals.means()
+
+
+class Totals:
+    """Sums of loss and of right answers, which stay on the device, so that no step waits."""
+
+    def __init__(self) -> None:
+        self._loss_and_right = torch.zeros(2, dtype=torch.float64)
+        self._count = 0
+
+    def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
+        """Take in a batch: its mean loss, logits (n, classes) and labels (n,)."""
+        right = (logits.argmax(1) == labels).sum()
+        batch = torch.stack([loss.double() * len(labels), right.double()])
+        self._loss_and_right = self._loss_and_right.to(batch.device) + batch
+        self._count += len(labels)
+
+    def means(self) -> tuple[float, float]:
+        """Mean loss and accuracy over everything so far."""
+        loss, right = self._loss_and_right.tolist()
+        return loss / self._count, right / self._count
+
+
+class AfterStep:
+    """Logs losses every so many steps, if at all, as rows `train_loss` and `test_loss`.
+
+    The training loss is that of the step's own batch, `at` the number of the step over the
+    whole trial, counted from 1.
+
+    Args:
+        model: The network.
+        test: Test images.
+        trial: Where the rows go.
+        every: Number of steps between rows; None for no rows.
+        done: Number of steps before this epoch.
+    """
+
+    def __init__(
+        self, model: nn.Module, test: Part, trial: Trial, every: int | None, done: int
+    ) -> None:
+        self._model, self._test, self._trial = model, test, trial
+        self._every, self._step = every, done
+
+    def __call__(self, loss: Tensor) -> None:
+        """Count a step, and log if it is due."""
+        self._step += 1
+        if self._every is None or self._step % self._every:
+            return
+        test_loss, _ = evaluate(self._model, self._test, _STEP_BATCHES)
+        self._model.train()
+        self._trial.probe("train_loss", "network", float(loss), index=0, at=self._step)
+        self._trial.probe("test_loss", "network", test_loss, index=0, at=self._step)

@@ -1,0 +1,47 @@
+"""What probes that watch forward passes have in common."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+
+from trainables.contract import Trial
+
+See = Callable[[Tensor], None]
+Hook = Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]
+
+
+class Watcher(ABC):
+    """Sees what passes through modules of a network while it is entered as a context manager."""
+
+    def __init__(self) -> None:
+        self._hooks: list[tuple[nn.Module, Hook]] = []
+        self._handles: list[RemovableHandle] = []
+
+    def _watch_input(self, module: nn.Module, see: See) -> None:
+        """Have `see` called with what the module has read, whenever it has run."""
+        self._hooks.append((module, lambda _module, inputs, _output: see(inputs[0])))
+
+    def _watch_output(self, module: nn.Module, see: See) -> None:
+        """Have `see` called with what the module has put out, whenever it has run."""
+        self._hooks.append((module, lambda _module, _inputs, output: see(output)))
+
+    def __enter__(self) -> Self:
+        self._handles = [module.register_forward_hook(hook) for module, hook in self._hooks]
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for handle in self._handles:
+            handle.remove()
+
+    @abstractmethod
+    def log(self, trial: Trial) -> None:
+        """Log what was seen as rows of probes."""

@@ -1,0 +1,89 @@
+"""WSGAF: a trainable weighted sum of activation functions (Karz & Kovacs, 2018)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from trainables.naming import look_up
+
+FUNCTIONS = ("relu", "tanh", "sigmoid")
+# Deviation of the initial weights: Table I's note.
+_DEVIATIONS: Mapping[str, Mapping[str, float]] = {
+    "linear": {"large": 0.5, "small": 0.05},
+    "sigmoid": {"large": 1.0, "small": 0.1},
+}
+# The function whose weight starts with mean 1, the others' with 0. The paper gives no mean for
+# `all`; that each starts at 1 is our reading of "high initial mean for weight of: all".
+_MEANS: Mapping[str, tuple[float, float, float]] = {
+    "relu": (1, 0, 0),
+    "tanh": (0, 1, 0),
+    "sigmoid": (0, 0, 1),
+    "all": (1, 1, 1),
+}
+
+
+class Wsgaf(nn.Module):
+    """g(w1) relu(x) + g(w2) tanh(x) + g(w3) sigmoid(x), with g linear or a sigmoid.
+
+    With the sigmoid gate the weights start from the same means, as the paper's text has it, so
+    that no function starts switched off: sigmoid(0) is one half.
+
+    Args:
+        shape: Shape of the input without the batch: (C, H, W), or (C,) after a linear layer.
+        per: Whether each neuron, channel or the whole layer has weights of its own.
+        gate: linear or sigmoid.
+        init: The function that the sum starts as: relu, tanh, sigmoid, or all.
+        std: Deviation of the initial weights: small or large.
+
+    Raises:
+        ValueError: If an argument is not one of those.
+    """
+
+    initial: Tensor
+
+    def __init__(self, shape: tuple[int, ...], *, per: str, gate: str, init: str, std: str) -> None:
+        super().__init__()
+        means = look_up("wsgaf_init", init, _MEANS)
+        deviation = look_up("wsgaf_std", std, look_up("wsgaf_gate", gate, _DEVIATIONS))
+        ones = (1,) * len(shape)
+        shapes = {"neuron": shape, "channel": (shape[0], *ones[1:]), "layer": ones}
+        own = look_up("wsgaf_per", per, shapes)
+        self.gate = gate
+        mean = torch.tensor(means).view(3, *ones)
+        self.weights = nn.Parameter(mean + deviation * torch.randn(3, *own))
+        self.register_buffer("initial", self.weights.detach().clone())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The weighted sum, of x's shape (N, *shape)."""
+        relu, tanh, sigmoid = self.weights if self.gate == "linear" else self.weights.sigmoid()
+        return torch.addcmul(relu * x.relu() + tanh * x.tanh(), sigmoid, x.sigmoid())
+
+    def means(self) -> dict[str, float]:
+        """Mean weight of each function, before the gate."""
+        return dict(zip(FUNCTIONS, self.weights.flatten(1).mean(1).tolist(), strict=True))
+
+    def changes(self) -> dict[str, float]:
+        """Mean |change| of each function's weights since the start of training."""
+        moved = (self.weights - self.initial).abs().flatten(1).mean(1)
+        return dict(zip(FUNCTIONS, moved.tolist(), strict=True))
+
+
+def build(params: Mapping[str, Any], shape: tuple[int, ...] | None) -> Wsgaf:
+    """WSGAF for inputs of a shape; `wsgaf_per`, `wsgaf_gate`, `wsgaf_init`, `wsgaf_std`.
+
+    The defaults are the setting that won in the paper: neuron, linear, tanh, small.
+
+    Raises:
+        ValueError: If a param is none of those that exist, or there is no shape.
+    """
+    if shape is None:
+        raise ValueError("the activation wsgaf needs the shape of its input")
+    return Wsgaf(
+        shape,
+        per=params.get("wsgaf_per", "neuron"),
+        gate=params.get("wsgaf_gate", "linear"),
+        init=params.get("wsgaf_init", "tanh"),
+        std=params.get("wsgaf_std", "small"),
+    )
