@@ -34,7 +34,7 @@ def show_findings(findings: Sequence[Finding], console: Console, format_: Format
 
 def listed(findings: Sequence[Finding]) -> Listing:
     """Put findings under headings, one row each."""
-    header = ("claim", "statement", "verdict", "effect", "95 % interval", "n", "p", "p (Holm)")
+    header = ("claim", "verdict", "effect", "95 % interval", "n", "p", "p (Holm)")
     return Listing("Claims", header, tuple(map(_row, findings)))
 
 
@@ -48,6 +48,7 @@ def remarks(findings: Sequence[Finding]) -> list[str]:
 
 
 def _said(finding: Finding) -> Iterator[str]:
+    yield _statement(finding)
     yield finding.test
     if finding.contrast.p_sign is not None:
         yield f"exact sign test p = {_p(finding.contrast.p_sign)}"
@@ -63,7 +64,6 @@ def _row(finding: Finding) -> tuple[str, ...]:
     interval = f"{shown.text(found.low)} to {shown.text(found.high)}" if known else "—"
     return (
         finding.claim.name,
-        _statement(finding),
         finding.verdict,
         "—" if found.n == 0 else shown.points(found.effect),
         interval,

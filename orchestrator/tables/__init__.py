@@ -5,7 +5,7 @@ for `to_csv` and `to_json`, and `pivot` lays the same numbers out in rows and co
 `print_text`, `markdown`, `latex` and `html`.
 """
 
-from orchestrator.tables._html import html
+from orchestrator.tables._html import html, html_listing
 from orchestrator.tables._latex import latex
 from orchestrator.tables._listing import Labels, Listing
 from orchestrator.tables._markdown import markdown, markdown_listing
@@ -20,6 +20,7 @@ __all__ = [
     "Listing",
     "Pivot",
     "html",
+    "html_listing",
     "latex",
     "markdown",
     "markdown_listing",

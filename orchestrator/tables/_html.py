@@ -25,7 +25,7 @@ def html(pivot: Pivot) -> str:
         "</tbody>\n</table>\n<ul>",
         *(f"<li>{escape(note)}</li>" for note in pivot.notes),
         "</ul>",
-        *map(_listing, pivot.listings),
+        *map(html_listing, pivot.listings),
         "</section>",
     ]
     return "\n".join(parts) + "\n"
@@ -60,7 +60,8 @@ def _entry(entry: Entry | None) -> str:
     )
 
 
-def _listing(listing: Listing) -> str:
+def html_listing(listing: Listing) -> str:
+    """Write a listing as a table of its own."""
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in listing.header)
     rows = ["".join(f"<td>{escape(text)}</td>" for text in row) for row in listing.rows]
     body = "\n".join(f"<tr>{row}</tr>" for row in rows)

@@ -1,0 +1,77 @@
+"""What several `orch` commands share: their arguments, and how they open a store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from orchestrator import editing, spec
+from orchestrator.display import Display
+from orchestrator.errors import InputError
+from orchestrator.store import Store
+from orchestrator.store.files import Files
+from orchestrator.sweep import Sweep
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def file_argument(command: Command) -> Command:
+    """Add the argument that names the sweep file."""
+    return click.argument("file", type=click.Path(path_type=Path, dir_okay=True))(command)
+
+
+def _seeds(_context: click.Context, _param: click.Parameter, text: str | None) -> Any:
+    return None if text is None else spec.parse_seeds(text)
+
+
+seeds_option = click.option(
+    "--seeds",
+    callback=_seeds,
+    metavar="LIST",
+    help="Seeds instead of the file's top-level ones, such as 0-4 or 0,2,5.",
+)
+
+
+def places(command: Command) -> Command:
+    """Add the options that say where the store and the data lie."""
+    store = click.option(
+        "--store",
+        "root",
+        default="results",
+        show_default=True,
+        metavar="FOLDER",
+        help="Folder (or URI) that holds the stores, one per sweep.",
+    )
+    data = click.option(
+        "--data-dir",
+        type=click.Path(path_type=Path, file_okay=False),
+        metavar="FOLDER",
+        help="Where data sets lie [default: $ORCH_DATA_DIR, else ./data].",
+    )
+    return store(data(command))
+
+
+def load(file: Path, seeds: tuple[int, ...] | None) -> Sweep:
+    """Read a sweep file, with other seeds if they are given."""
+    loaded = spec.load(file)
+    return loaded if seeds is None else loaded.with_seeds(seeds)
+
+
+def stored(file: Path, seeds: tuple[int, ...] | None, root: str) -> tuple[Store, Sweep]:
+    """Open a sweep's store; the seeds are those of its last run unless they are given.
+
+    Raises:
+        InputError: the sweep was never run under this root.
+    """
+    asked = load(file, seeds)
+    store = Store(f"{Files(root).location}/{asked.name}", Display().warn)
+    if not store.exists:
+        raise InputError(
+            f"there is no store of `{asked.name}` in {root} yet; run `orch sweep {file}` first"
+        )
+    if seeds is None:
+        asked = asked.with_seeds(editing.stored(store).seeds)
+    return store, asked

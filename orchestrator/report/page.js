@@ -1,0 +1,90 @@
+"use strict";
+
+// Okabe and Ito's colours, on a dark page in an order that begins with light ones.
+const dark = matchMedia("(prefers-color-scheme: dark)");
+const colours = () =>
+  dark.matches
+    ? ["#56B4E9", "#E69F00", "#FFFFFF", "#CC79A7", "#009E73", "#0072B2", "#D55E00"]
+    : ["#0072B2", "#E69F00", "#000000", "#CC79A7", "#009E73", "#56B4E9", "#D55E00"];
+
+function theme() {
+  const style = getComputedStyle(document.documentElement);
+  const [text, line] = ["--text", "--line"].map((name) => style.getPropertyValue(name).trim());
+  return {
+    background: "transparent",
+    view: { stroke: null },
+    axis: { labelColor: text, titleColor: text, gridColor: line, domainColor: line, tickColor: line },
+    range: { category: colours() },
+  };
+}
+
+async function drawFigure(figure) {
+  const boxes = [...figure.querySelectorAll("fieldset input")];
+  const views = [];
+  for (const panel of figure.querySelectorAll(".panel")) {
+    const spec = JSON.parse(panel.querySelector("script").textContent);
+    const options = { actions: false, renderer: "svg", config: theme() };
+    views.push((await vegaEmbed(panel.querySelector(".chart"), spec, options)).view);
+  }
+  const toggle = () => {
+    const shown = boxes.filter((box) => box.checked).map((box) => box.value);
+    return Promise.all(views.map((view) => view.signal("shown", shown).runAsync()));
+  };
+  for (const box of boxes) box.onchange = toggle;
+  for (const swatch of figure.querySelectorAll(".swatch")) {
+    swatch.style.background = colours()[swatch.dataset.index % colours().length];
+  }
+  if (boxes.some((box) => !box.checked)) await toggle();
+}
+
+function drawAll() {
+  return Promise.all([...document.querySelectorAll(".figure")].map(drawFigure));
+}
+
+// A cell's mean as stored, or else its text; what has no number goes last.
+function key(row, column) {
+  const cell = row.cells[column];
+  const text = cell.dataset.value ?? cell.textContent.trim();
+  return text === "" ? NaN : Number.isNaN(Number(text)) ? text : Number(text);
+}
+
+function compare(a, b) {
+  const missing = (value) => Number.isNaN(value);
+  if (missing(a) || missing(b)) return missing(a) - missing(b);
+  if (typeof a === "number" && typeof b === "number") return a - b;
+  return String(a).localeCompare(String(b), undefined, { numeric: true });
+}
+
+function makeSortable(table) {
+  const first = [...table.tHead.rows[0].cells];
+  const last = table.tHead.rows.length > 1 ? [...table.tHead.rows[table.tHead.rows.length - 1].cells] : [];
+  const corner = last.length ? first.filter((head) => head.rowSpan > 1) : first;
+  const heads = [...corner, ...last];
+  heads.forEach((head, column) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.append(...head.childNodes);
+    head.append(button);
+    button.onclick = () => {
+      const up = head.getAttribute("aria-sort") !== "ascending";
+      for (const other of heads) other.removeAttribute("aria-sort");
+      head.setAttribute("aria-sort", up ? "ascending" : "descending");
+      const rows = [...table.tBodies[0].rows];
+      rows.sort((a, b) => {
+        const [left, right] = [key(a, column), key(b, column)];
+        const order = compare(left, right);
+        return up || Number.isNaN(left) || Number.isNaN(right) ? order : -order;
+      });
+      table.tBodies[0].append(...rows);
+    };
+  });
+}
+
+document.querySelectorAll("table").forEach(makeSortable);
+document.getElementById("all-seeds").onchange = (event) => {
+  const all = event.target.checked;
+  for (const span of document.querySelectorAll("td .mean")) span.hidden = all;
+  for (const span of document.querySelectorAll("td .seeds")) span.hidden = !all;
+};
+dark.onchange = drawAll;
+drawAll().then(() => document.documentElement.setAttribute("data-drawn", ""));

@@ -1,0 +1,187 @@
+"""The commands that judge, draw and report, and their page, in a browser too."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from synthetic import make_probes, make_sweep, make_trials
+
+from orchestrator import cli_show
+from orchestrator.display import Display
+from orchestrator.driver import Driver, Options
+from orchestrator.errors import InputError
+from orchestrator.figures import Frames
+from orchestrator.report import Origin, render
+
+TRAINABLE = """
+def train(params, trial):
+    if params["order"] == "swap" and params["lr"] == 0.1 and params["seed"] == 1:
+        raise RuntimeError("<out> of luck")
+    for epoch in (1, 2):
+        accuracy = (0.5 + (params["order"] == "swap") / 8 + params["seed"] ** 2 / 100) * epoch / 2
+        for index in (0, 1):
+            trial.probe("skewness", f"block{index}", index + params["seed"], index=index)
+        yield {"test_accuracy": accuracy - params["lr"]}
+"""
+
+FILE = """
+name: small
+description: Is <b>swap</b> better?
+trainable: toy:train
+seeds: [0, 1, 2]
+factors:
+  order: [convention, swap]
+search:
+  lr: [0.1, 0.01]
+select: {metric: test_accuracy}
+retries: 0
+tables:
+  - {name: main, columns: [order], values: [test_accuracy, "probe:skewness"], best: max}
+claims:
+  - {name: helps, compare: {order: [swap, convention]}, metric: test_accuracy, expect: greater}
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A folder with a sweep that was run and whose one trial failed."""
+    place = tmp_path_factory.mktemp("report")
+    (place / "toy.py").write_text(TRAINABLE, encoding="utf-8")
+    (place / "small.yaml").write_text(FILE, encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(place)
+        patch.syspath_prepend(place)
+        Driver(Path("small.yaml"), Options(runner="inline"), Display()).run()
+        yield place
+
+
+def invoke(command: Any, *arguments: str) -> Result:
+    result = CliRunner().invoke(command, arguments, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result
+
+
+@pytest.mark.usefixtures("folder")
+def test_claims_prints_verdicts_and_json():
+    assert "swap greater than" in invoke(cli_show.claims, "small.yaml").stdout
+    (claim,) = json.loads(invoke(cli_show.claims, "small.yaml", "--format", "json").stdout)
+    assert claim["effect"] == pytest.approx(0.125)
+    assert (claim["n"], claim["verdict"], claim["p"]) == (3, "undecided", None)
+    assert claim["notes"][0].startswith("no spread")
+
+
+def test_figure_draws_all_or_one(folder: Path):
+    lines = invoke(cli_show.figure, "small.yaml").stdout.split()
+    assert lines == [
+        f"figures/small/{name}.{kind}"
+        for name in ("curves", "layers-skewness")
+        for kind in ("svg", "png")
+    ]
+    assert all((folder / line).stat().st_size > 1000 for line in lines)
+    one = invoke(cli_show.figure, "small.yaml", "curves", "-o", "one").stdout
+    assert one == "one/small/curves.svg\none/small/curves.png\n"
+    with pytest.raises(InputError, match="did you mean `curves`"):
+        invoke(cli_show.figure, "small.yaml", "curve")
+
+
+class Page(HTMLParser):
+    """Collects what a page is made of."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def count(self, tag: str) -> int:
+        return sum(name == tag for name, _ in self.tags)
+
+
+def test_report_is_one_accessible_page_that_asks_for_nothing(folder: Path):
+    assert invoke(cli_show.report, "small.yaml", "-o", "out/page.html").stdout == "out/page.html\n"
+    text = (folder / "out/page.html").read_text(encoding="utf-8")
+    assert len(text) < 6_000_000
+    page = Page(text)
+    assert ("html", {"lang": "en"}) in page.tags
+    assert page.count("h1") == 1
+    for _, attributes in page.tags:
+        assert not {"src", "href"} & attributes.keys() or attributes["href"] == "data:,"
+    scopes = [attributes.get("scope") for tag, attributes in page.tags if tag == "th"]
+    assert None not in scopes
+    assert page.count("table") == page.count("caption")
+
+
+def test_report_says_what_ran_what_failed_and_how_to_make_it_again(folder: Path):
+    invoke(cli_show.report, "small.yaml")
+    text = (folder / "small.html").read_text(encoding="utf-8")
+    assert "12: 11 completed, 0 diverged, 1 failed, 0 missing" in text
+    assert "0 trials made by other code" in text
+    assert "Is &lt;b&gt;swap&lt;/b&gt; better?" in text
+    assert "RuntimeError: &lt;out&gt; of luck" in text
+    assert "orch sweep small.yaml --seeds 0,1,2 --store results" in text
+    assert "no spread: all seeds give the same difference" in text
+    assert "* 1 of 2 cells incomplete: 0 trials missing, 1 failed." in text
+
+
+def test_report_of_a_store_without_results_has_words():
+    sweep = make_sweep(claims=())
+    trials = make_trials(sweep, lambda _: None)
+    probes = make_probes(sweep, "skewness", lambda _: [0.0]).head(0)
+    origin = Origin("a file.yaml", "", "results", "0" * 64, str)
+    text = render(sweep, Frames(trials, trials, probes), origin)
+    assert "24: 0 completed, 0 diverged, 0 failed, 24 missing" in text
+    assert "No cell has a selected config yet." in text
+    assert "orch report &#39;a file.yaml&#39; --store results" in text
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("chromium"), reason="needs chromium")
+def test_report_works_in_a_browser(folder: Path, tmp_path: Path):
+    sync_api = pytest.importorskip("playwright.sync_api")
+    invoke(cli_show.report, "small.yaml")
+    heard: list[str] = []
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox"]
+        )
+        for scheme, width in (("light", 1200), ("dark", 360)):
+            page = browser.new_page(color_scheme=scheme, viewport={"width": width, "height": 800})
+            page.on("console", lambda message: heard.append(message.text))
+            page.on("pageerror", lambda error: heard.append(str(error)))
+            page.on("request", lambda request: heard.append(request.url))
+            page.goto((folder / "small.html").as_uri())
+            page.wait_for_selector("html[data-drawn]")
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            page.screenshot(path=tmp_path / f"{scheme}.png", full_page=True)
+            _use(page)
+        browser.close()
+    assert heard == [(folder / "small.html").as_uri()] * 2
+
+
+def _use(page: Any) -> None:
+    """Sort a table by keyboard, show all seeds, and take a series away."""
+    table = page.locator("table", has_text="Selected")
+    first = table.locator("tbody tr td").first
+    assert first.inner_text() == "convention"
+    for expected in ("convention", "swap"):
+        table.locator("th button").first.press("Enter")
+        assert first.inner_text() == expected
+    value = page.locator("td[data-value]").first
+    assert "±" in value.inner_text()
+    page.get_by_label("Show all seeds").check()
+    assert value.inner_text().count(",") == 2
+    lines = page.locator(".chart").first.locator("path[aria-roledescription='line mark']")
+    assert lines.count() == 2
+    page.get_by_label("swap").first.uncheck()
+    page.wait_for_function(
+        "document.querySelector('.chart')"
+        ".querySelectorAll(\"path[aria-roledescription='line mark']\").length === 1"
+    )
