@@ -13,7 +13,8 @@ from torch.optim import SGD
 
 from trainables import data, models, optim, passes, probes
 from trainables.contract import Trial, checked_by
-from trainables.settings import Settings, parse
+from trainables.params import validated
+from trainables.settings import Settings
 
 
 def check(params: Mapping[str, Any]) -> None:
@@ -23,7 +24,7 @@ def check(params: Mapping[str, Any]) -> None:
         ValueError: If a param is unknown, missing or impossible, or the data set's files are
             missing; it says what exists, or where the files come from.
     """
-    settings = parse(params)
+    settings = validated(Settings, params)
     shape = _image_shape(_choice(settings))
     with torch.device("meta"):  # parameters without memory
         probes.watchers(_build(settings, *shape), settings)
@@ -47,7 +48,7 @@ def train(params: Mapping[str, Any], trial: Trial) -> Iterator[Mapping[str, floa
     Raises:
         ValueError: If a param is unknown, missing or impossible, or the data set missing.
     """
-    settings = parse(params)
+    settings = validated(Settings, params)
     if trial.smoke:
         settings = settings.for_smoke()
     torch.set_num_threads(trial.threads)

@@ -1,28 +1,25 @@
-"""The params of the trainable `classify`: names, types, ranges and defaults."""
+"""The params of the trainable `classify`."""
 
-from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
-    ValidationError,
 )
 
-from trainables.naming import unknown
+from trainables.params import Params
 
 ProbeGroup = Literal["units", "inputs", "histograms", "gradients", "gates"]
 
 
-class Settings(BaseModel):
+class Settings(Params):
     """What one trial is to do.
 
     Attributes:
+        case: A name for the setting, where several params make one axis; it changes nothing.
         model: Name of a network; see `trainables.models`.
         activation: Name of an activation; see `trainables.activations`.
         leak: Slope for negative inputs of leaky_relu, leaky_tanh and penalized_tanh.
@@ -55,8 +52,7 @@ class Settings(BaseModel):
         seed: Seeds initial weights, order of images and augmentation, and nothing else.
     """
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
-
+    case: str = ""
     model: str
     activation: str = "relu"
     leak: float = 0.25
@@ -75,16 +71,16 @@ class Settings(BaseModel):
     augment: Literal["none", "crop", "crop_flip"] = "none"
     shuffle: bool = True
     lr: PositiveFloat
-    lr_drops: list[PositiveInt] = []
+    lr_drops: list[PositiveInt] = Field(default=[])
     weight_decay: NonNegativeFloat = 0
     bn_weight_decay: NonNegativeFloat | None = None
     bn_beta_weight_decay: NonNegativeFloat | None = None
     epochs: PositiveInt
     batch_size: int = Field(default=128, ge=2)
-    probes: list[ProbeGroup] = ["units"]
+    probes: list[ProbeGroup] = Field(default=["units"])
     probe_epochs: list[PositiveInt] | Literal["all"] | None = None
-    histogram_layers: list[str] = []
-    histogram_channels: list[NonNegativeInt] = []
+    histogram_layers: list[str] = Field(default=[])
+    histogram_channels: list[NonNegativeInt] = Field(default=[])
     loss_every: PositiveInt | None = None
     seed: NonNegativeInt = 0
 
@@ -101,21 +97,3 @@ class Settings(BaseModel):
     def for_smoke(self) -> "Settings":
         """The same for one epoch of batches of 8 images, with every probe taken."""
         return self.model_copy(update={"epochs": 1, "batch_size": 8, "probe_epochs": None})
-
-
-def parse(params: Mapping[str, Any]) -> Settings:
-    """The settings in a mapping of params.
-
-    Raises:
-        ValueError: If a param is unknown, missing or impossible, in words.
-    """
-    for name in params:
-        if name not in Settings.model_fields:
-            raise ValueError(unknown("param", name, Settings.model_fields))
-    try:
-        return Settings.model_validate(dict(params))
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = str(first["loc"][0])
-        given = f", got {params[name]!r}" if name in params else ""
-        raise ValueError(f"{name}: {first['msg']}{given}") from None

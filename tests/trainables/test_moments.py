@@ -124,6 +124,16 @@ def test_magnitudes_agree_with_moments_and_merge():
     assert torch.equal(parts.abs_max, whole.abs_max)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_the_input_is_left_as_it_was(dtype):
+    x = torch.from_numpy(skewed(4, (50, 3), mean=-2)).to(dtype)
+    before = x.clone()
+    moments = ChannelMoments(3)
+    moments.update(x)
+    assert torch.equal(x, before)
+    assert_close(moments, before.double().numpy())
+
+
 def test_wrong_shapes_are_refused():
     moments = ChannelMoments(3)
     with pytest.raises(ValueError, match=r"expected shape \(N, 3, ...\), got \(2, 4\)"):

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from trainables import data, models, probes
+from trainables.params import validated
 from trainables.probes.histograms import Histogram
-from trainables.settings import parse
+from trainables.settings import Settings
 from trainables.units import named_units
 
 PARAMS = {
@@ -41,7 +42,7 @@ def seen(model, x, part):
 
 
 def watched(model, x, trial, **params):
-    for watcher in probes.watchers(model, parse({**PARAMS, **params})):
+    for watcher in probes.watchers(model, validated(Settings, {**PARAMS, **params})):
         with watcher, torch.inference_mode():
             model(x[:3])
             model(x[3:])
@@ -111,7 +112,7 @@ def test_a_histogram_that_grew_counts_as_one_that_knew_its_range(batches):
 )
 def test_histograms_of_what_does_not_exist_are_refused(model, params, words):
     with pytest.raises(ValueError, match=words):
-        probes.watchers(model, parse({**PARAMS, "probes": ["histograms"], **params}))
+        probes.watchers(model, validated(Settings, {**PARAMS, "probes": ["histograms"], **params}))
 
 
 def test_gradients_are_those_of_the_mean_loss(model, make_trial):

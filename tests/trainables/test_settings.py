@@ -2,7 +2,8 @@
 
 import pytest
 
-from trainables.settings import parse
+from trainables.params import validated
+from trainables.settings import Settings
 
 GOOD = {"model": "vgg16", "dataset": "digits", "lr": 0.1, "epochs": 10}
 
@@ -31,17 +32,17 @@ GOOD = {"model": "vgg16", "dataset": "digits", "lr": 0.1, "epochs": 10}
 )
 def test_a_wrong_param_is_named_with_what_was_expected(params, words):
     with pytest.raises(ValueError, match=words):
-        parse({**GOOD, **params})
+        validated(Settings, {**GOOD, **params})
 
 
 @pytest.mark.parametrize("name", GOOD)
 def test_a_missing_param_is_named(name):
     with pytest.raises(ValueError, match=f"{name}: Field required$"):
-        parse({key: value for key, value in GOOD.items() if key != name})
+        validated(Settings, {key: value for key, value in GOOD.items() if key != name})
 
 
 def test_null_means_the_default_of_batch_norm_decays():
-    settings = parse({**GOOD, "bn_weight_decay": None, "weight_decay": 0})
+    settings = validated(Settings, {**GOOD, "bn_weight_decay": None, "weight_decay": 0})
     assert settings.bn_weight_decay is None
 
 
@@ -49,6 +50,6 @@ def test_null_means_the_default_of_batch_norm_decays():
     ("given", "expected"), [(None, [10]), ("all", list(range(1, 11))), ([1, 5], [1, 5])]
 )
 def test_probes_are_taken_when_asked(given, expected):
-    settings = parse({**GOOD, "probe_epochs": given})
+    settings = validated(Settings, {**GOOD, "probe_epochs": given})
     assert [epoch for epoch in range(1, 11) if settings.probes_at(epoch)] == expected
     assert settings.for_smoke().probes_at(1)

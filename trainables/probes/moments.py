@@ -109,7 +109,7 @@ class ChannelMoments(ChannelMagnitudes):
     _powers = 3
 
     def _reduce(self, chunk: Tensor) -> tuple[Tensor, Tensor]:
-        exact = chunk.double()
+        exact = chunk.to(torch.float64, copy=True)  # a copy, since its signs go below
         off = exact - self._origin.repeat(chunk.shape[1] // self.channels)
         square = off * off
         magnitudes = exact.abs_()

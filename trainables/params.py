@@ -1,0 +1,35 @@
+"""From a mapping of params to checked fields, with errors that say what was expected."""
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from trainables.naming import unknown
+
+
+class Params(BaseModel):
+    """Params of a trainable as fields: names, types, ranges and defaults."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+P = TypeVar("P", bound=Params)
+
+
+def validated(kind: type[P], params: Mapping[str, Any]) -> P:
+    """The params as fields of a kind.
+
+    Raises:
+        ValueError: If a param is unknown, missing or impossible, in words.
+    """
+    for name in params:
+        if name not in kind.model_fields:
+            raise ValueError(unknown("param", name, kind.model_fields))
+    try:
+        return kind.model_validate(dict(params))
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0])
+        given = f", got {params[name]!r}" if name in params else ""
+        raise ValueError(f"{name}: {first['msg']}{given}") from None
