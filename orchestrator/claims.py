@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -173,6 +173,7 @@ def _test(claim: Claim, sides: _Sides, sign: int) -> _Test:
         p, name = found.p, "paired t test"
         if claim.margin is not None:
             p, name = equivalence(found, claim.margin), "two one-sided paired t tests"
+            found = replace(found, p_sign=None)  # it is about zero, not about the margin
     return _Test(found, p, name, sign, tuple(_notes(sides, found)))
 
 

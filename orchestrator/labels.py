@@ -22,7 +22,11 @@ class Unit:
 
     def text(self, value: float) -> str:
         """Write a value, without its unit."""
-        return f"{value * self.factor:.{self.decimals}f}"
+        return f"{value * self.factor:z.{self.decimals}f}"
+
+    def signed(self, difference: float) -> str:
+        """Write a difference with its sign, without its unit."""
+        return f"{difference * self.factor:+z.{self.decimals}f}"
 
     def points(self, difference: float) -> str:
         """Write a difference, with its unit."""

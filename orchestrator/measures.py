@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from orchestrator.errors import ShowError
-from orchestrator.selection import CellSelection, listed, metric_columns, selection_column
+from orchestrator.selection import DONE, CellSelection, listed, metric_columns, selection_column
 from orchestrator.sweep import Sweep
 
 PROBE = "probe:"
@@ -36,7 +36,7 @@ def measure(
         ShowError: the trials have no such metric or probe.
     """
     trials = trials[trials["status"] != "failed"]
-    if trials.empty:
+    if not trials["status"].isin(DONE).any():
         return {}
     if name.startswith(PROBE):
         return _probe_means(name.removeprefix(PROBE), probes)

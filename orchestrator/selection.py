@@ -21,6 +21,9 @@ from orchestrator.sweep import STORE_COLUMNS, Select, Sweep
 LEVEL = 0.95
 """Coverage of every confidence interval."""
 
+DONE = ("completed", "diverged")
+"""The states of a trial whose metrics count."""
+
 TIE = 1e-12
 """Means this close, relative to their size, are equal: accuracies are multiples of
 1 / images, which floating point only approximates."""
@@ -208,7 +211,7 @@ def listed(names: Iterable[str]) -> str:
 def _outcomes(sweep: Sweep, trials: pd.DataFrame) -> dict[str, float | None]:
     """Map each trial that ended to its selection value, or to None if it failed."""
     failed = trials["trial_id"][trials["status"] == "failed"]
-    done = trials[trials["status"].isin(["completed", "diverged"])]
+    done = trials[trials["status"].isin(DONE)]
     if done.empty:
         return dict.fromkeys(failed)
     column, known = selection_column(sweep.select), metric_columns(sweep, trials)

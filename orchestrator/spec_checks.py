@@ -156,6 +156,13 @@ def _figure(sweep: Sweep, figure: Figure, key: Key) -> Iterator[Problem]:
     if figure.panels is not None and figure.panels not in sweep.factors:
         yield Problem((*key, "panels"), unknown("factor", figure.panels, sweep.factors))
     yield from _matcher(figure.where, sweep.factors, "factor", (*key, "where"))
+    shown = [_bare(value) for axis in sweep.factors.values() for value in axis]
+    known = [*figure.values, *filter(None, [figure.x]), *shown]
+    for name in figure.labels:
+        if name not in known:
+            yield Problem(
+                (*key, "labels", name), unknown("value, `x` or factor value", name, known)
+            )
 
 
 def _claim(sweep: Sweep, claim: Claim, key: Key) -> Iterator[Problem]:

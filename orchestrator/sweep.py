@@ -239,7 +239,7 @@ class Figure(_Part):
     """The channels of a ``histogram``; by default all."""
     title: str = ""
     labels: dict[str, str] = {}
-    """What to write for the name of a value or factor."""
+    """What to write for a value of ``values``, for ``x``, or for a factor's value."""
 
 
 class Sweep(_Part):

@@ -83,6 +83,18 @@ def test_factors_that_vary_tell_series_or_panels_apart():
     assert list(points(shown)) == ["convention", "swap"]
 
 
+def test_labels_replace_names():
+    labels = {"test_accuracy": "Accuracy", "swap": "Swap", "order": "Order", "digits": "Digits"}
+    sweep = sweep_of(
+        kind="bars", values=("test_accuracy",), x="order", panels="dataset", labels=labels
+    )
+    panel = plot_of(sweep, frames_of(sweep)).panels[0][0]
+    assert (panel.title, panel.x_label, panel.y_label) == ("Digits", "Order", "Accuracy (%)")
+    assert [point.x for point in panel.series[0].points] == ["convention", "Swap"]
+    curves = sweep_of(kind="curves", values=("test_accuracy",), panels="dataset", labels=labels)
+    assert list(points(plot_of(curves, frames_of(curves)))) == ["convention", "Swap"]
+
+
 def test_layers_are_in_order_and_at_the_last_epoch():
     sweep = sweep_of(kind="layers", values=("probe:skewness",), where={"dataset": "digits"})
     early = make_probes(sweep, "skewness", lambda _: [9.0, 9.0, 9.0], epoch=1)
@@ -210,6 +222,7 @@ def test_neighbouring_colours_differ_in_grey():
         ({"kind": "curves", "values": ("test_loss",), "panels": "data"}, "did you mean `dataset`"),
         ({"kind": "curves", "values": ("test_loss",), "where": {"order": "x"}}, "unknown value"),
         ({"kind": "curves", "values": ("test_loss",), "units": (1,)}, "go with `kind: histogram`"),
+        ({"kind": "curves", "values": ("a_loss",), "labels": {"swop": "S"}}, "did you mean `swap`"),
     ],
 )
 def test_figures_are_checked(keys, said):

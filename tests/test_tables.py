@@ -110,6 +110,12 @@ def test_a_store_without_trials_gives_empty_cells():
     assert "4 of 4 cells incomplete: 24 trials missing, 0 failed." in printed(SWEEP, nothing)
 
 
+def test_a_store_whose_every_trial_failed_gives_empty_cells():
+    failed = make_trials(SWEEP, lambda _: {"status": "failed"})
+    assert entries(pivot_of(SWEEP, failed)) == [["—*", "—*"]] * 2
+    assert "4 of 4 cells incomplete: 0 trials missing, 24 failed." in printed(SWEEP, failed)
+
+
 def test_search_values_keep_their_types_beside_a_null():
     sweep = make_sweep(search={"lr": (0.01,), "clip": (None, 5)})
     trials = make_trials(sweep, lambda trial: 0.5 + (trial.config.search["clip"] is not None) / 4)

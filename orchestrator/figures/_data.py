@@ -135,7 +135,7 @@ def plot(sweep: Sweep, figure: Figure, selections: Sequence[CellSelection], fram
         )
     telling = _telling(sweep, figure, cells)
     panels = tuple(
-        tuple(_panel(line, title, column, telling) for title, column in columns.items())
+        tuple(_panel(figure, line, title, column, telling) for title, column in columns.items())
         for line in lines
     )
     title = figure.title or f"{sweep.name}: {figure.name}"
@@ -156,9 +156,15 @@ def _columns(figure: Figure, cells: Sequence[CellSelection]) -> dict[str, list[C
     """Group the cells by the value of the panels' factor, in file order."""
     columns: dict[str, list[CellSelection]] = {}
     for cell in cells:
-        title = label(cell.cell.factors[figure.panels]) if figure.panels else ""
-        columns.setdefault(figure.labels.get(title, title), []).append(cell)
+        title = _shown(figure, cell, figure.panels) if figure.panels else ""
+        columns.setdefault(title, []).append(cell)
     return columns
+
+
+def _shown(figure: Figure, cell: CellSelection, factor: str) -> str:
+    """Write a cell's value of a factor as the figure wants it."""
+    text = label(cell.cell.factors[factor])
+    return figure.labels.get(text, text)
 
 
 def _telling(sweep: Sweep, figure: Figure, cells: Sequence[CellSelection]) -> list[str]:
@@ -221,7 +227,7 @@ def _related(
     readings: dict[str, dict[X, float]] = {}
     if x in sweep.factors:
         for cell in cells:
-            place = label(cell.cell.factors[x])
+            place = _shown(figure, cell, x)
             for trial_id in cell.best.trial_ids if cell.best else ():
                 readings[trial_id] = {place: measured.get(trial_id, math.nan)}
         return readings, figure.labels.get(x, x)
@@ -233,11 +239,11 @@ def _related(
 
 
 def _panel(
-    line: _Line, title: str, cells: Sequence[CellSelection], telling: Sequence[str]
+    figure: Figure, line: _Line, title: str, cells: Sequence[CellSelection], telling: Sequence[str]
 ) -> Panel:
     groups: dict[str, list[CellSelection]] = {}
     for cell in cells:
-        text = ", ".join(label(cell.cell.factors[name]) for name in telling)
+        text = ", ".join(_shown(figure, cell, name) for name in telling)
         groups.setdefault(text, []).append(cell)
     series = tuple(Series(text, _points(line, group)) for text, group in groups.items())
     titles = ", ".join(filter(None, [title, line.title]))

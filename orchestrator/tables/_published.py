@@ -63,5 +63,4 @@ def _compared(unit: Unit, ours: float, theirs: float) -> Labels:
     if math.isnan(ours):
         return NOTHING, label(theirs), NOTHING
     difference = ours - theirs / unit.factor
-    sign = "+" if difference > 0 else ""
-    return unit.text(ours), label(theirs), sign + unit.text(difference)
+    return unit.text(ours), label(theirs), unit.signed(difference)
