@@ -61,6 +61,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Any:
         yield place
 
 
+@pytest.fixture(scope="module")
+def page(folder: Path) -> Path:
+    """The report of that sweep."""
+    assert invoke(cli_show.report, "small.yaml", "-o", "out/page.html").stdout == "out/page.html\n"
+    return folder / "out/page.html"
+
+
 def invoke(command: Any, *arguments: str) -> Result:
     result = CliRunner().invoke(command, arguments, catch_exceptions=False)
     assert result.exit_code == 0, result.output
@@ -105,23 +112,20 @@ class Page(HTMLParser):
         return sum(name == tag for name, _ in self.tags)
 
 
-def test_report_is_one_accessible_page_that_asks_for_nothing(folder: Path):
-    assert invoke(cli_show.report, "small.yaml", "-o", "out/page.html").stdout == "out/page.html\n"
-    text = (folder / "out/page.html").read_text(encoding="utf-8")
-    assert len(text) < 6_000_000
-    page = Page(text)
-    assert ("html", {"lang": "en"}) in page.tags
-    assert page.count("h1") == 1
-    for _, attributes in page.tags:
+def test_report_is_one_accessible_page_that_asks_for_nothing(page: Path):
+    assert page.stat().st_size < 6_000_000
+    parsed = Page(page.read_text(encoding="utf-8"))
+    assert ("html", {"lang": "en"}) in parsed.tags
+    assert parsed.count("h1") == 1
+    for _, attributes in parsed.tags:
         assert not {"src", "href"} & attributes.keys() or attributes["href"] == "data:,"
-    scopes = [attributes.get("scope") for tag, attributes in page.tags if tag == "th"]
+    scopes = [attributes.get("scope") for tag, attributes in parsed.tags if tag == "th"]
     assert None not in scopes
-    assert page.count("table") == page.count("caption")
+    assert parsed.count("table") == parsed.count("caption")
 
 
-def test_report_says_what_ran_what_failed_and_how_to_make_it_again(folder: Path):
-    invoke(cli_show.report, "small.yaml")
-    text = (folder / "small.html").read_text(encoding="utf-8")
+def test_report_says_what_ran_what_failed_and_how_to_make_it_again(page: Path):
+    text = page.read_text(encoding="utf-8")
     assert "12: 11 completed, 0 diverged, 1 failed, 0 missing" in text
     assert "0 trials made by other code" in text
     assert "Is &lt;b&gt;swap&lt;/b&gt; better?" in text
@@ -144,44 +148,43 @@ def test_report_of_a_store_without_results_has_words():
 
 @pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("chromium"), reason="needs chromium")
-def test_report_works_in_a_browser(folder: Path, tmp_path: Path):
+def test_report_works_in_a_browser(page: Path, tmp_path: Path):
     sync_api = pytest.importorskip("playwright.sync_api")
-    invoke(cli_show.report, "small.yaml")
     heard: list[str] = []
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=["--no-sandbox"]
         )
         for scheme, width in (("light", 1200), ("dark", 360)):
-            page = browser.new_page(color_scheme=scheme, viewport={"width": width, "height": 800})
-            page.on("console", lambda message: heard.append(message.text))
-            page.on("pageerror", lambda error: heard.append(str(error)))
-            page.on("request", lambda request: heard.append(request.url))
-            page.goto((folder / "small.html").as_uri())
-            page.wait_for_selector("html[data-drawn]")
-            assert page.evaluate("document.documentElement.scrollWidth") <= width
-            page.screenshot(path=tmp_path / f"{scheme}.png", full_page=True)
-            _use(page)
+            tab = browser.new_page(color_scheme=scheme, viewport={"width": width, "height": 800})
+            tab.on("console", lambda message: heard.append(message.text))
+            tab.on("pageerror", lambda error: heard.append(str(error)))
+            tab.on("request", lambda request: heard.append(request.url))
+            tab.goto(page.as_uri())
+            tab.wait_for_selector("html[data-drawn]")
+            assert tab.evaluate("document.documentElement.scrollWidth") <= width
+            tab.screenshot(path=tmp_path / f"{scheme}.png", full_page=True)
+            _use(tab)
         browser.close()
-    assert heard == [(folder / "small.html").as_uri()] * 2
+    assert heard == [page.as_uri()] * 2
 
 
-def _use(page: Any) -> None:
+def _use(tab: Any) -> None:
     """Sort a table by keyboard, show all seeds, and take a series away."""
-    table = page.locator("table", has_text="Selected")
+    table = tab.locator("table", has_text="Selected")
     first = table.locator("tbody tr td").first
     assert first.inner_text() == "convention"
     for expected in ("convention", "swap"):
         table.locator("th button").first.press("Enter")
         assert first.inner_text() == expected
-    value = page.locator("td[data-value]").first
+    value = tab.locator("td[data-value]").first
     assert "±" in value.inner_text()
-    page.get_by_label("Show all seeds").check()
+    tab.get_by_label("Show all seeds").check()
     assert value.inner_text().count(",") == 2
-    lines = page.locator(".chart").first.locator("path[aria-roledescription='line mark']")
+    lines = tab.locator(".chart").first.locator("path[aria-roledescription='line mark']")
     assert lines.count() == 2
-    page.get_by_label("swap").first.uncheck()
-    page.wait_for_function(
+    tab.get_by_label("swap").first.uncheck()
+    tab.wait_for_function(
         "document.querySelector('.chart')"
         ".querySelectorAll(\"path[aria-roledescription='line mark']\").length === 1"
     )

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from synthetic import make_sweep, make_trials
@@ -185,6 +185,8 @@ def test_rows_are_found_by_trial_id_alone():
     assert selected(select(SWEEP, stale)) == selected(select(SWEEP, trials))
 
 
+few = settings(max_examples=40)  # each makes a store's frame, which takes its time
+
 OUTCOMES = st.one_of(
     st.none(), st.just(FAILED), st.just(math.nan), st.integers(0, 3).map(lambda n: n / 10)
 )
@@ -193,6 +195,7 @@ STORES = st.lists(OUTCOMES, min_size=18, max_size=18).map(
 )
 
 
+@few
 @given(STORES)
 def test_selection_equals_a_search_over_all_sets_of_seeds(outcomes):
     selections = select(SWEEP, make_trials(SWEEP, lambda trial: outcomes[trial.trial_id]))
@@ -232,6 +235,7 @@ def trials_of(values: list[float], sweep: Sweep = SWEEP) -> pd.DataFrame:
     return make_trials(sweep, lambda trial: by_id[trial.trial_id])
 
 
+@few
 @given(VALUES, st.randoms(use_true_random=False))
 def test_the_order_of_rows_and_of_seeds_does_not_matter(values, random):
     trials = trials_of(values)
@@ -245,6 +249,7 @@ def test_the_order_of_rows_and_of_seeds_does_not_matter(values, random):
     ]
 
 
+@few
 @given(VALUES, st.lists(st.floats(), max_size=6))
 def test_rows_that_the_sweep_does_not_ask_for_do_not_matter(values, others):
     trials = trials_of(values)
@@ -256,6 +261,7 @@ def test_rows_that_the_sweep_does_not_ask_for_do_not_matter(values, others):
     assert selected(select(more, both)) == selected(select(more, trials[trials["seed"] == 0]))
 
 
+@few
 @given(VALUES, st.floats(1e-6, 1))
 def test_a_selected_config_that_gets_better_stays_selected(values, gain):
     trials = trials_of(values)
@@ -266,6 +272,7 @@ def test_a_selected_config_that_gets_better_stays_selected(values, gain):
     assert [s.best.config for s in after] == [s.best.config for s in before]
 
 
+@few
 @given(VALUES)
 def test_leads_and_optimism_are_never_negative(values):
     for mode in ("max", "min"):
@@ -289,6 +296,7 @@ def test_there_is_no_optimism_to_estimate_from_one_seed_or_one_config():
     assert lead(selection, "max") is None
 
 
+@few
 @given(VALUES)
 def test_mode_min_selects_what_mode_max_selects_of_the_negated(values):
     lowest = SWEEP.model_copy(update={"select": SWEEP.select.model_copy(update={"mode": "min"})})
