@@ -34,13 +34,13 @@ def show_findings(findings: Sequence[Finding], console: Console, format_: Format
 
 def listed(findings: Sequence[Finding]) -> Listing:
     """Put findings under headings, one row each."""
-    header = ("claim", "verdict", "effect", "95 % interval", "n", "p", "p (Holm)")
+    header = ("claim", "verdict", "effect", "95 % interval", "n", "p (Holm)")
     return Listing("Claims", header, tuple(map(_row, findings)))
 
 
 def remarks(findings: Sequence[Finding]) -> list[str]:
     """Say what the numbers alone do not."""
-    lines = ["p is two-sided; p (Holm) is corrected over all claims; effects are paired by seed."]
+    lines = ["Effects are paired by seed; p (Holm) is p corrected over all claims."]
     for finding in findings:
         said = "; ".join(_said(finding))
         lines.append(f"{finding.claim.name}: {said}.")
@@ -49,7 +49,7 @@ def remarks(findings: Sequence[Finding]) -> list[str]:
 
 def _said(finding: Finding) -> Iterator[str]:
     yield _statement(finding)
-    yield finding.test
+    yield f"{finding.test}, p = {_p(finding.p)}"
     if finding.contrast.p_sign is not None:
         yield f"exact sign test p = {_p(finding.contrast.p_sign)}"
     if finding.seeds_to_decide is not None:
@@ -68,7 +68,6 @@ def _row(finding: Finding) -> tuple[str, ...]:
         "—" if found.n == 0 else shown.points(found.effect),
         interval,
         str(found.n),
-        _p(finding.p),
         _p(finding.p_holm),
     )
 

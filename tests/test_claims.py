@@ -276,7 +276,7 @@ def test_text_and_markdown_state_claims_and_verdicts():
     text = shown("text", width=200)
     assert "test_accuracy by order: swap greater than convention" in text
     assert "test_accuracy by order: nobn less than convention (dataset digits)" in text
-    assert "; paired t test; exact sign test p = 0.031." in text
+    assert "; paired t test, p = 6.5e-05; exact sign test p = 0.031." in text
     assert "seeds would probably decide at the spread seen" in text
     assert "| claim0 | supported | 4.6" in shown("markdown")
     assert max(map(len, shown("text", width=60).splitlines())) <= 60

@@ -30,7 +30,8 @@ STYLE: dict[RcKeyType, Any] = {
     "axes.grid": True,
     "axes.axisbelow": True,
     "grid.color": "#dddddd",
-    "legend.edgecolor": "none",
+    "legend.frameon": False,
+    "legend.fontsize": "small",
     "svg.fonttype": "none",
     "svg.hashsalt": "orch",
 }
@@ -48,7 +49,7 @@ def draw(plot: Plot) -> Figure:
         figure.suptitle(plot.title)
         for axes, panel in zip(_axes(figure, rows, columns), _flat(plot), strict=True):
             _panel(axes, panel, plot.kind)
-        figure.supxlabel(" ".join(plot.notes), fontsize="x-small", color="#555555")
+        _legend(figure, " ".join(plot.notes), 2 * max(columns, 1))
     return figure
 
 
@@ -61,6 +62,22 @@ def save(plot: Plot, folder: Path) -> list[Path]:
         figure.savefig(paths[0], metadata={"Date": None})
         figure.savefig(paths[1], dpi=200)
     return paths
+
+
+def _legend(figure: Figure, notes: str, columns: int) -> None:
+    """Name the series once for all panels, below them and the notes."""
+    found = {}
+    for axes in figure.axes:
+        handles, labels = axes.get_legend_handles_labels()
+        found.update(dict(zip(labels, handles, strict=True)))
+    figure.legend(
+        found.values(),
+        found.keys(),
+        loc="outside lower center",
+        ncols=columns,
+        title=notes,
+        title_fontsize="x-small",
+    )
 
 
 def _axes(figure: Figure, rows: int, columns: int) -> list[Axes]:
@@ -89,8 +106,6 @@ def _panel(axes: Axes, panel: Panel, kind: str) -> None:
         axes.set_xticks(range(len(places)), list(places))
         if sum(map(len, places)) > 40:
             axes.tick_params(axis="x", rotation=60)
-    if any(series.label for series in panel.series):
-        axes.legend(fontsize="small")
 
 
 def _is_scattered(kind: str, panel: Panel) -> bool:

@@ -32,7 +32,7 @@ def chart(plot: Plot, panel: Panel) -> Spec:
         "data": {"values": rows},
         "params": [{"name": "shown", "value": labels}],
         "transform": [{"filter": "indexof(shown, datum.series) >= 0"}],
-        "encoding": {"x": _x(panel), "color": _by_series(labels), "tooltip": tooltip},
+        "encoding": {"x": _x(plot, panel), "color": _by_series(labels), "tooltip": tooltip},
         "layer": _bars(panel, labels) if plot.kind == "bars" else _lines(plot, panel, labels),
     }
 
@@ -45,7 +45,7 @@ def _row(label: str, point: Point) -> Spec:
     return row | {"std": point.std, "low": y - point.std, "high": y + point.std}
 
 
-def _x(panel: Panel) -> Spec:
+def _x(plot: Plot, panel: Panel) -> Spec:
     names = list(positions(panel))
     if names:
         angle = -30 if sum(map(len, names)) > 40 else 0
@@ -56,8 +56,13 @@ def _x(panel: Panel) -> Spec:
             "title": panel.x_label,
             "axis": {"labelAngle": angle},
         }
-    scale = {"zero": False}
-    return {"field": "x", "type": "quantitative", "scale": scale, "title": panel.x_label}
+    return {
+        "field": "x",
+        "type": "quantitative",
+        "scale": {"zero": False},
+        "title": panel.x_label,
+        "axis": {"tickMinStep": 1} if plot.kind == "curves" else {},
+    }
 
 
 def _by_series(labels: list[str]) -> Spec:

@@ -26,7 +26,7 @@ def _notes(sweep: Sweep, table: Table, selections: Sequence[CellSelection]) -> I
     gains = [optimism(selection, sweep.select.mode) for selection in selections]
     known = [gain for gain in gains if gain is not None]
     if known:
-        shown = unit(sweep.select.metric, table.percent, table.precision)
+        shown = _selection_unit(sweep, table)
         yield (
             f"Selecting on all seeds but one and reporting on that one is worse by "
             f"{shown.points(fmean(known))} on average over {len(known)} cells "
@@ -43,6 +43,13 @@ def _notes(sweep: Sweep, table: Table, selections: Sequence[CellSelection]) -> I
     lost = sum(selection.complete and selection.best is None for selection in selections)
     if lost:
         yield f"{NOTHING} in {lost} of {len(selections)} cells every config diverged."
+
+
+def _selection_unit(sweep: Sweep, table: Table) -> Unit:
+    """Print the selection metric as the table does, if it is one of its values."""
+    metric = sweep.select.metric
+    is_shown = metric in (table.values or (metric,))
+    return unit(metric, table.percent, table.precision) if is_shown else unit(metric)
 
 
 def _selected_on(sweep: Sweep) -> str:
@@ -81,7 +88,7 @@ def listings(
 def _selected(
     sweep: Sweep, table: Table, selections: Sequence[CellSelection], factors: Labels
 ) -> Listing:
-    shown = unit(sweep.select.metric, table.percent, table.precision)
+    shown = _selection_unit(sweep, table)
     rows = []
     for selection in selections:
         chosen = selection.best.config.search if selection.best else {}
