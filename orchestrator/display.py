@@ -79,6 +79,8 @@ def duration(seconds: float) -> str:
 
 def _counts(progress: Progress) -> str:
     parts = [f"{progress.done:,} of {progress.total:,} trials done"]
+    if not progress.begun:
+        parts.append("starting")
     if progress.reused:
         parts.append(f"{progress.reused:,} reused")
     if progress.running:

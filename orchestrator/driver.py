@@ -58,7 +58,7 @@ class Driver:
         self.path, self.options, self.display = path, options, display
         self.source = read(path)
         if options.seeds is not None:
-            self.source = self.source.with_value("seeds", options.seeds)
+            self.source = self.source.with_integers("seeds", options.seeds)
         self.sweep = spec.parse(self.source)
         self.root = Files(options.root)
         self.store = Store(f"{self.root.location}/{self.sweep.name}", display.warn)

@@ -114,6 +114,8 @@ class Execution:
             epoch=len(self._epochs) + 1,
             facts=dict(found.facts) if found else {},
         )
+        origin = f"from epoch {self._trial.epoch}" if found else "from the start"
+        self._trial.log(f"attempt {attempt} on {socket.gethostname()}, {origin}")
         self._generator: Iterator[Mapping[str, float]] = trainable(dict(task.params), self._trial)
 
     def _resume(self) -> Checkpoint | None:

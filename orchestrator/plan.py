@@ -105,6 +105,12 @@ def count_trials(sweep: Sweep) -> int:
     )
 
 
+def is_empty(sweep: Sweep) -> bool:
+    """Tell whether everything is excluded."""
+    found = (_searched(sweep, _grid(sweep, f), f) for f in _combine(sweep.factors))
+    return next(itertools.chain.from_iterable(found), None) is None
+
+
 def longest_first(
     trials: Sequence[PlannedTrial], seconds: Mapping[str, float]
 ) -> list[PlannedTrial]:
@@ -168,6 +174,15 @@ def _grid(sweep: Sweep, factors: Mapping[str, Value]) -> _Grid:
     return _Grid(seeds, search, fixed, resources)
 
 
+def _searched(
+    sweep: Sweep, grid: _Grid, factors: Mapping[str, Value]
+) -> Iterator[dict[str, Value]]:
+    """Combine a cell's search axes, without what is excluded."""
+    for search in _combine(grid.search):
+        if not any(matches(entry, {**factors, **search}) for entry in sweep.exclude):
+            yield search
+
+
 def _cell(sweep: Sweep, factors: Mapping[str, Value]) -> Cell:
     grid = _grid(sweep, factors)
     cell_id = identity(sweep.trainable, {**factors, **grid.fixed})
@@ -181,7 +196,6 @@ def _cell(sweep: Sweep, factors: Mapping[str, Value]) -> Cell:
             fixed=grid.fixed,
             resources=grid.resources,
         )
-        for search in _combine(grid.search)
-        if not any(matches(entry, {**factors, **search}) for entry in sweep.exclude)
+        for search in _searched(sweep, grid, factors)
     )
     return Cell(cell_id, factors, configs, grid.seeds)

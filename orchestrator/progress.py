@@ -55,6 +55,7 @@ class Progress:
         self.running: dict[str, Running] = {}
         self.failures: list[FailedTrial] = []
         self.given_up = 0
+        self.begun = False
         self.lock = threading.RLock()
         self._store = store
         self._learn = learn
@@ -66,6 +67,7 @@ class Progress:
     def started(self, trial_id: str) -> None:
         """As `runners.Watcher`."""
         with self.lock:
+            self.begun = True
             self._waiting.pop(trial_id, None)
             self.running[trial_id] = Running(self._trials[trial_id])
             self._slots = max(self._slots, len(self.running))

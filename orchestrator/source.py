@@ -3,24 +3,49 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass, replace
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.nodes import MappingNode, Node, ScalarNode
-from ruamel.yaml.tokens import TagToken
+from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.reader import ReaderError
+from ruamel.yaml.tokens import (
+    BlockEndToken,
+    BlockMappingStartToken,
+    BlockSequenceStartToken,
+    DirectiveToken,
+    FlowMappingEndToken,
+    FlowMappingStartToken,
+    FlowSequenceEndToken,
+    FlowSequenceStartToken,
+    TagToken,
+    Token,
+)
 
 from orchestrator.errors import SpecError
 
 Key = tuple[str | int, ...]
 """Where a value stands: ``("search", "lr", 0)`` is the first value of ``search.lr``."""
 
+MAX_BYTES = 1_000_000
+"""More text than any sweep file needs; a file of results or weights is not read whole."""
 MAX_NODES = 100_000
 """More values than any sweep file needs; what an alias bomb passes at once."""
+MAX_DEPTH = 32
+"""More lists and mappings inside each other than any sweep file needs."""
 
 _PREFIX = "tag:yaml.org,2002:"
+_OPENING = (
+    BlockMappingStartToken,
+    BlockSequenceStartToken,
+    FlowMappingStartToken,
+    FlowSequenceStartToken,
+)
+_CLOSING = (BlockEndToken, FlowMappingEndToken, FlowSequenceEndToken)
 
 
 @dataclass(frozen=True)
@@ -38,10 +63,28 @@ class Place:
 class Source:
     """The data of one file and where each part of it stands."""
 
-    text: str
+    original: str
+    """The text of the file."""
     data: dict[str, Any]
     places: dict[Key, Place]
     quoted_numbers: frozenset[Key]
+    integers: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """Top-level keys that were given other integers than the file has."""
+
+    @property
+    def text(self) -> str:
+        """The text of the file, comments and all, with what was given instead of its own."""
+        if not self.integers:
+            return self.original
+        editor = _yaml("rt")
+        root = editor.compose(self.original)
+        root.value = [
+            (key, _integers(self.integers[key.value]) if key.value in self.integers else value)
+            for key, value in root.value
+        ]
+        buffer = io.StringIO()
+        editor.serialize(root, buffer)
+        return buffer.getvalue()
 
     def place(self, key: Key) -> Place:
         """Find the line of a key, or of the nearest mapping or list around it."""
@@ -49,14 +92,10 @@ class Source:
             key = key[:-1]
         return self.places[key]
 
-    def with_value(self, key: str, value: Any) -> Source:
+    def with_integers(self, key: str, values: tuple[int, ...]) -> Source:
         """Replace the value of one top-level key, in the data and in the text."""
-        editor = YAML()
-        document = editor.load(self.text)
-        document[key] = value
-        buffer = io.StringIO()
-        editor.dump(document, buffer)
-        return replace(self, text=buffer.getvalue(), data={**self.data, key: value})
+        integers = {**self.integers, key: values}
+        return replace(self, data={**self.data, key: values}, integers=integers)
 
 
 def read(path: Path) -> Source:
@@ -76,19 +115,20 @@ def read_text(text: str, path: str) -> Source:
     Raises:
         SpecError: as `read`.
     """
-    reader = YAML(typ="safe", pure=True)
+    reader = _yaml("safe")
     try:
-        for token in reader.scan(text):
-            if isinstance(token, TagToken):
-                _fail(path, token.start_mark.line, "YAML tags (`!…`) are not supported; remove it")
+        _require_plain(reader.scan(text), path)
         root = reader.compose(text)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         _fail(path, mark.line if mark else 0, _in_words(error, text, mark.line if mark else 0))
-    except YAMLError as error:
-        raise SpecError(f"{path}: line 1: not a YAML text ({_first_line(error)})") from None
-    except RecursionError:
-        raise SpecError(f"{path}: line 1: nested too deeply for a sweep file") from None
+    except ReaderError as error:
+        line = text.count("\n", 0, error.position)
+        _fail(path, line, "a control character; expected YAML text")
+    except (OverflowError, ValueError):  # of `chr`: ruamel leaves these to its callers
+        found = re.search(r"\\U(?!000|0010)", text)
+        line = text.count("\n", 0, found.start()) if found else 0
+        _fail(path, line, "not valid YAML: an escape (`\\U…`) for no character")
     if root is None:
         raise SpecError(f"{path}: line 1: the file is empty; expected a sweep (see the README)")
     if not isinstance(root, MappingNode):
@@ -100,18 +140,48 @@ def read_text(text: str, path: str) -> Source:
 
 def _text(path: Path) -> str:
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open("rb") as stream:
+            content = stream.read(MAX_BYTES + 1)
+        text = "" if len(content) > MAX_BYTES else content.decode().replace("\r\n", "\n")
     except FileNotFoundError:
         raise SpecError(f"{path}: no such file") from None
     except IsADirectoryError:
         raise SpecError(f"{path}: is a folder; expected a sweep file") from None
     except UnicodeDecodeError as error:
-        raise SpecError(f"{path}: line 1: not a text file in UTF-8 ({error.reason})") from None
+        line = error.object.count(b"\n", 0, error.start)
+        _fail(str(path), line, f"not a text file in UTF-8 ({error.reason})")
     except OSError as error:
         raise SpecError(f"{path}: cannot be read ({error.strerror})") from None
+    if len(content) > MAX_BYTES:
+        _fail(str(path), 0, f"more than {MAX_BYTES:,} bytes; expected a sweep file")
     if "\0" in text:
-        raise SpecError(f"{path}: line 1: a binary file; expected YAML text")
+        _fail(str(path), text[: text.index("\0")].count("\n"), "a binary file; expected YAML text")
     return text
+
+
+def _yaml(kind: str) -> YAML:
+    yaml = YAML(typ=kind, pure=True)
+    yaml.composer.warn_double_anchors = False  # YAML lets a later anchor replace an earlier one
+    return yaml
+
+
+def _integers(values: tuple[int, ...]) -> SequenceNode:
+    items = [ScalarNode(f"{_PREFIX}int", str(value)) for value in values]
+    return SequenceNode(f"{_PREFIX}seq", items, flow_style=True)
+
+
+def _require_plain(tokens: Iterator[Token], path: str) -> None:
+    """Refuse what no sweep file needs, before anything is built from it."""
+    depth = 0
+    for token in tokens:
+        line = token.start_mark.line
+        if isinstance(token, TagToken):
+            _fail(path, line, "YAML tags (`!…`) are not supported; remove it")
+        if isinstance(token, DirectiveToken):
+            _fail(path, line, "YAML directives (`%…`) are not supported; remove it")
+        depth += isinstance(token, _OPENING) - isinstance(token, _CLOSING)
+        if depth > MAX_DEPTH:
+            _fail(path, line, _TOO_DEEP)
 
 
 def _in_words(error: MarkedYAMLError, text: str, line: int) -> str:
@@ -121,8 +191,7 @@ def _in_words(error: MarkedYAMLError, text: str, line: int) -> str:
     return f"not valid YAML: {error.problem or error.context}"
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0]
+_TOO_DEEP = f"more than {MAX_DEPTH} lists and mappings inside each other"
 
 
 def _fail(path: str, line: int, problem: str) -> NoReturn:
@@ -142,9 +211,13 @@ class _Builder:
     def value(self, node: Node, key: Key) -> Any:
         """Build the value of a node that stands at ``key``."""
         self._count += 1
-        if self._count > MAX_NODES or any(node is outer for outer in self._open):
-            line = node.start_mark.line
-            _fail(self.path, line, f"aliases (`*…`) that expand to more than {MAX_NODES:,} values")
+        line = node.start_mark.line
+        if self._count > MAX_NODES:
+            _fail(self.path, line, f"more than {MAX_NODES:,} values (each alias `*…` counts)")
+        if any(node is outer for outer in self._open):
+            _fail(self.path, line, "an alias (`*…`) inside what it stands for")
+        if len(self._open) >= MAX_DEPTH:
+            _fail(self.path, line, _TOO_DEEP)
         if isinstance(node, ScalarNode):
             return self._scalar(node, key)
         self._open.append(node)
@@ -171,27 +244,40 @@ class _Builder:
         return built
 
     def _key(self, node: Node) -> str:
-        if not isinstance(node, ScalarNode) or node.tag != f"{_PREFIX}str":
-            _fail(self.path, node.start_mark.line, f"the key `{node.value}` is not a name")
-        return str(node.value)
+        line = node.start_mark.line
+        if not isinstance(node, ScalarNode):
+            _fail(self.path, line, "a list or mapping as a key; expected a name")
+        if node.tag != f"{_PREFIX}str":
+            _fail(self.path, line, f"the key `{node.value}` is not a name; quote it if it is one")
+        return self._text(node)
+
+    def _text(self, node: ScalarNode) -> str:
+        text = str(node.value)
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            _fail(self.path, node.start_mark.line, "an escape (`\\u…`) for half a character")
+        return text
 
     def _scalar(self, node: ScalarNode, key: Key) -> int | float | bool | str | None:
-        text = str(node.value)
+        text = self._text(node)
         if node.style in {"'", '"'} and _is_number(text):
             self.quoted_numbers.append(key)
-        match str(node.tag).removeprefix(_PREFIX):
-            case "null":
-                return None
-            case "bool":
-                return text.lower() == "true"
-            case "int":
-                return _integer(text.replace("_", ""))
-            case "float":
-                return float(
-                    text.replace("_", "").lower().replace(".inf", "inf").replace(".nan", "nan")
-                )
-            case _:
-                return text
+        try:
+            match str(node.tag).removeprefix(_PREFIX):
+                case "null":
+                    return None
+                case "bool":
+                    return text.lower() == "true"
+                case "int":
+                    return _integer(text)
+                case "float":
+                    return _float(text)
+                case _:
+                    return text
+        except ValueError:
+            start = f"{text[:20]}…" if len(text) > 20 else text
+            _fail(self.path, node.start_mark.line, f"`{start}` is no number of at most 64 bits")
 
     def _note(self, key: Key, node: Node) -> None:
         self.places[key] = Place(self.path, node.start_mark.line + 1)
@@ -199,18 +285,24 @@ class _Builder:
 
 def _integer(text: str) -> int:
     """Read a YAML 1.2 integer, in which a leading zero does not mean octal."""
-    based = text.lstrip("+-")[:2].lower() in {"0x", "0o", "0b"}
-    return int(text, 0 if based else 10)
+    digits = text.replace("_", "")
+    based = digits.lstrip("+-")[:2].lower() in {"0x", "0o", "0b"}
+    return int(digits, 0 if based else 10)
 
 
-def _number(text: str) -> float:
+def _float(text: str) -> float:
     """Read a YAML 1.2 number, in which infinity is `.inf` and no number `.nan`."""
-    return float(text.replace(".inf", "inf").replace(".nan", "nan"))
+    digits = text.replace("_", "").lower()
+    return float(digits.replace(".inf", "inf").replace(".nan", "nan"))
 
 
 def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
+    if not any(character.isdigit() for character in text):
         return False
-    return any(character.isdigit() for character in text)
+    for read_as in (_integer, _float):
+        try:
+            read_as(text)
+        except ValueError:
+            continue
+        return True
+    return False

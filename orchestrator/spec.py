@@ -51,6 +51,18 @@ def parse(source: Source) -> Sweep:
     return sweep
 
 
+def with_seeds(sweep: Sweep, seeds: tuple[int, ...]) -> Sweep:
+    """Replace the top-level seeds, as ``--seeds`` does.
+
+    Raises:
+        InputError: the grid grows too large.
+    """
+    changed = sweep.with_seeds(seeds)
+    for problem in check(changed):
+        raise InputError(f"--seeds: {problem.text}")
+    return changed
+
+
 def parse_seeds(text: str) -> tuple[int, ...]:
     """Read seeds as given on the command line, such as ``0-4`` or ``0,2,5-7``.
 

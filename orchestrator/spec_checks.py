@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping
 
-from orchestrator.plan import MAX_TRIALS, count_trials
+from orchestrator.plan import MAX_TRIALS, count_trials, is_empty
 from orchestrator.source import Key
 from orchestrator.spec_errors import Problem, unknown
 from orchestrator.sweep import Claim, Figure, Published, Sweep, Table, Value, canonical
@@ -32,7 +32,6 @@ def _names(sweep: Sweep) -> Iterator[Problem]:
     yield from _once("name", "figures", [figure.name for figure in sweep.figures])
     for index, figure in enumerate(sweep.figures):
         yield from _figure(sweep, figure, ("figures", index))
-    yield from _size(sweep)
 
 
 def _placed_once(sweep: Sweep) -> Iterator[Problem]:
@@ -193,6 +192,8 @@ def _size(sweep: Sweep) -> Iterator[Problem]:
     if trials > MAX_TRIALS:
         text = f"the grid has {trials:,} trials; the limit is {MAX_TRIALS:,}"
         yield Problem(("factors",), text)
+    elif is_empty(sweep):
+        yield Problem(("exclude",), "excludes every trial; nothing is left to run")
 
 
 def _grid(sweep: Sweep) -> int:

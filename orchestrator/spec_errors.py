@@ -53,15 +53,20 @@ def dotted(key: Key) -> str:
 
 def check_quotes(source: Source) -> None:
     """Refuse numbers in quotes among the params: they would be other values than meant."""
-    params = {"factors", "search", "fixed", "variants", "exclude"}
     raise_all(
         (
             Problem(key, "a number in quotes would be a string; remove the quotes")
             for key in source.quoted_numbers
-            if key and key[0] in params
+            if key[0] in _PARAMS or (key[0] in _SHOWN and not _MATCHERS.isdisjoint(key))
         ),
         source,
     )
+
+
+_PARAMS = {"factors", "search", "fixed", "variants", "exclude"}
+_SHOWN = {"tables", "claims", "figures"}
+_MATCHERS = {"rows", "compare", "where"}
+"""Keys below which values of params stand."""
 
 
 def explain(error: ValidationError, source: Source, model: type[BaseModel]) -> str:

@@ -32,10 +32,12 @@ def print_status(sweep: Sweep, store: Store, console: Console) -> None:
     console.print(f"driven by {driver}" if driver else "no driver is running")
     console.print(_cells_table(sweep, all_cells, done))
     for id_, epoch in running.items():
-        console.print(f"running {id_}, epoch {epoch} done, log {escape(store.log_name(id_))}")
+        line = f"running {id_}, epoch {epoch} done, log {escape(store.log_name(id_))}"
+        console.print(line, soft_wrap=True)
     for id_ in sorted(failed):
         error = (outcomes[id_].error or "no message").splitlines()[0]
-        console.print(f"failed {id_}: {escape(error)}; see {escape(store.log_name(id_))}")
+        line = f"failed {id_}: {escape(error)}; see {escape(store.log_name(id_))}"
+        console.print(line, soft_wrap=True)
 
 
 def _ids(cell: Cell) -> dict[int, list[str]]:

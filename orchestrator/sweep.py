@@ -54,10 +54,12 @@ TABLE_COLUMNS = frozenset(
 
 RESERVED = STORE_COLUMNS | TABLE_COLUMNS
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+
 
 def canonical(value: Value) -> str:
     """Write a value so that equal values give equal text, and 1 and 1.0 are equal."""
-    return json.dumps(_plain_number(value), sort_keys=True, separators=(",", ":"))
+    return _CANONICAL.encode(_plain_number(value))
 
 
 def _plain_number(value: Value) -> Value:

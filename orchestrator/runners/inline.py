@@ -5,10 +5,9 @@ from __future__ import annotations
 import bdb
 import sys
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from orchestrator.errors import OrchError
-from orchestrator.execution import Execution
+from orchestrator.execution import Epoch, Execution
 from orchestrator.job import Job, Trainable
 from orchestrator.runners import Failure, Watcher
 from orchestrator.store import Store
@@ -35,23 +34,33 @@ class InlineRunner:
         for trial_id in todo:
             watcher.started(trial_id)
             try:
-                _run_one(job, trial_id, store, trainable, watcher)
-            except OrchError:
-                raise
-            except Exception as error:
-                if _in_debugger():
-                    raise
-                failures[trial_id] = _report(store, trial_id, error)
+                for epoch in _epochs(job, trial_id, store, trainable):
+                    watcher.epoch(trial_id, epoch)
+            except _TrialFailedError as error:
+                failures[trial_id] = _report(store, trial_id, error.cause)
                 watcher.failed(trial_id, failures[trial_id].text, again=False)
             else:
                 watcher.finished(trial_id)
         return failures
 
 
-def _run_one(job: Job, trial_id: str, store: Store, trainable: Trainable, watcher: Watcher) -> None:
-    execution = Execution(job, job.tasks[trial_id], store, trainable, attempt=1)
-    while epoch := execution.advance():
-        watcher.epoch(trial_id, epoch)
+class _TrialFailedError(Exception):
+    """Tells what a trial raised from what its watcher raised."""
+
+    def __init__(self, cause: Exception) -> None:
+        self.cause = cause
+        super().__init__(cause)
+
+
+def _epochs(job: Job, trial_id: str, store: Store, trainable: Trainable) -> Iterator[Epoch]:
+    try:
+        execution = Execution(job, job.tasks[trial_id], store, trainable, attempt=1)
+        while epoch := execution.advance():
+            yield epoch
+    except Exception as error:
+        if _in_debugger():
+            raise
+        raise _TrialFailedError(error) from error
 
 
 def _report(store: Store, trial_id: str, error: Exception) -> Failure:

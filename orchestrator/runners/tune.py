@@ -7,7 +7,9 @@ to a process that has the resources, and to tell what became of it.
 from __future__ import annotations
 
 import contextlib
+import io
 import os
+import socket
 import tempfile
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -74,23 +76,41 @@ class TuneRunner:
 @contextlib.contextmanager
 def _cluster() -> Iterator[None]:
     """Join the cluster of RAY_ADDRESS, or start one of this machine."""
-    own = "RAY_ADDRESS" not in os.environ
+    address = os.environ.get("RAY_ADDRESS")
     settings: dict[str, Any] = {"logging_level": "CRITICAL", "log_to_driver": False}
-    if own:
+    if address is None:
         settings |= {
             "address": "local",
             "include_dashboard": False,
             "object_store_memory": OBJECT_STORE_BYTES,
         }
+    else:
+        _require_reachable(address)
     try:
         ray.init(**settings)
     except ConnectionError as error:
-        address = os.environ.get("RAY_ADDRESS")
-        raise ResourceError(f"no Ray cluster at RAY_ADDRESS={address} ({error})") from None
+        raise _no_cluster(address, error) from None
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def _require_reachable(address: str) -> None:
+    """Try the cluster's port first: Ray itself would wait minutes for one that is not there."""
+    host, _, port = address.rpartition(":")
+    if host and port.isdigit() and "://" not in address:
+        try:
+            socket.create_connection((host, int(port)), timeout=10).close()
+        except OSError as error:
+            raise _no_cluster(address, error) from None
+
+
+def _no_cluster(address: str | None, error: Exception) -> ResourceError:
+    return ResourceError(
+        f"no Ray cluster at RAY_ADDRESS={address} ({error}); "
+        "unset RAY_ADDRESS to run on this machine alone"
+    )
 
 
 @contextlib.contextmanager
@@ -124,10 +144,8 @@ def _nodes() -> list[dict[str, Any]]:
 
 
 def _can_grow() -> bool:
-    """Tell whether an autoscaler may add nodes."""
-    from ray.experimental.internal_kv import _internal_kv_get
-
-    return _internal_kv_get("__autoscaling_status") is not None
+    """Tell whether an autoscaler may add nodes: `ray up` leaves its config on the head."""
+    return "RAY_ADDRESS" in os.environ and Path("~/ray_bootstrap_config.yaml").expanduser().exists()
 
 
 @dataclass(frozen=True)
@@ -203,11 +221,12 @@ class _Worker(tune.Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
-        trial_id = self._attempt.trial_id
+        log = _Log(self._store, self._attempt.trial_id)
         try:
-            epoch = self._advance()
+            with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
+                epoch = self._advance()
         except Exception as error:
-            self._store.log(trial_id, "".join(traceback.format_exception(error)))
+            log.write("".join(traceback.format_exception(error)))
             raise
         if epoch is None:
             return {"done": True}
@@ -228,6 +247,18 @@ class _Worker(tune.Trainable):
         if self._execution is not None:
             self._execution.close()
             self._execution = None
+
+
+class _Log(io.TextIOBase):
+    """A trial's log file as a stream, for what its trainable prints."""
+
+    def __init__(self, store: Store, trial_id: str) -> None:
+        self._store, self._trial_id = store, trial_id
+
+    def write(self, text: str) -> int:
+        if text.strip():
+            self._store.log(self._trial_id, text)
+        return len(text)
 
 
 class _Observer(tune.Callback):

@@ -1,0 +1,181 @@
+"""Real sweeps in a folder of their own: a toy trainable, the command, and what came out."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from orchestrator import open_store
+
+VOLATILE = ["seconds", "started_at", "ended_at", "attempts", "host", "versions"]
+"""Columns that differ from run to run; all others must not."""
+
+TOY = '''
+"""A trainable whose numbers follow from params, seed and epoch, and which can be made to fail."""
+
+import json
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+
+def train(params, trial):
+    state = json.loads(trial.load() or b'{"epoch": 0, "total": 0.0}')
+    for epoch in range(state["epoch"] + 1, params["epochs"] + 1):
+        if epoch == 2:
+            misbehave(params.get("fault"), params.get("marks"))
+        chance = random.Random(f"{params['seed']}/{epoch}").random()
+        total = state["total"] + chance
+        trial.probe("chance", "only", chance, index=0)
+        if trial.checkpoint_due:
+            trial.save(json.dumps({"epoch": epoch, "total": total}).encode())
+        state = {"epoch": epoch, "total": total}
+        score = total * params.get("x", 1) * params.get("lr", 1)
+        if params.get("fault") == "diverge" and epoch == 2:
+            yield {"score": score, "loss": float("nan")}
+        else:
+            yield {"score": score, "loss": 1.0 / epoch}
+
+
+def misbehave(fault, marks):
+    first = Path(f"{marks}/once-{fault}")
+    if fault == "raise":
+        raise RuntimeError("this trial always fails")
+    if fault == "raise once" and not first.exists():
+        first.touch()
+        raise RuntimeError("this trial fails once")
+    if fault == "die once" and not first.exists():
+        first.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    if fault == "wait":
+        while not Path(f"{marks}/gate").exists():
+            time.sleep(0.01)
+
+
+def other_metrics(params, trial):
+    yield {"score": 1.0} if params["x"] == 1 else {"score": 1.0, "extra": 2.0}
+
+
+def check(params):
+    if params.get("x") == 99:
+        raise ValueError("x: 99 is too large")
+
+
+train.check = check
+'''
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A working folder with the toy trainable."""
+
+    path: Path
+    environment: dict[str, str]
+
+    def write(self, name: str = "toy", **keys: Any) -> Path:
+        """Write a small sweep file; keys replace those of the default one."""
+        sweep = {
+            "name": name,
+            "trainable": "toy:train",
+            "seeds": [0, 1],
+            "factors": {"x": [1, 2]},
+            "search": {"lr": [1.0, 0.5]},
+            "fixed": {"epochs": 3, "marks": str(self.path)},
+            "select": {"metric": "score", "mode": "max"},
+            **keys,
+        }
+        path = self.path / f"{name}.yaml"
+        lines = [f"{key}: {json.dumps(value)}" for key, value in sweep.items() if value is not None]
+        path.write_text("\n".join(lines) + "\n")
+        return path
+
+    def start(self, *arguments: object) -> subprocess.Popen[str]:
+        """Start `orch` with this folder as its working folder, to be killed or waited for."""
+        return subprocess.Popen(
+            self._command(arguments),
+            cwd=self.path,
+            env=self.environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+
+    def orch(self, *arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
+        """Run `orch` to its end, which must be with the exit code that is expected."""
+        done = subprocess.run(
+            self._command(arguments),
+            cwd=self.path,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=100,
+            check=False,
+        )
+        assert done.returncode == code, done.stdout + done.stderr
+        return done
+
+    def _command(self, arguments: tuple[object, ...]) -> list[str]:
+        return [sys.executable, "-m", "orchestrator", *map(str, arguments)]
+
+    def numbers(self, name: str = "toy", root: str = "results") -> dict[str, pd.DataFrame]:
+        """Read all three tables as plain pandas does, but for what differs between runs."""
+        return {
+            table: _sorted(pd.read_parquet(self.path / root / name / table))
+            for table in ("trials", "epochs", "probes")
+        }
+
+    def trials(self, name: str = "toy") -> pd.DataFrame:
+        """Read the trials of a store, whatever their order in it."""
+        frame = open_store(str(self.path / "results" / name)).trials()
+        return frame.sort_values("trial_id", ignore_index=True)
+
+
+def _sorted(frame: pd.DataFrame) -> pd.DataFrame:
+    keys = ["trial_id", *(k for k in ("epoch", "probe", "layer_index") if k in frame.columns)]
+    frame = frame.drop(columns=[name for name in VOLATILE if name in frame.columns])
+    text = {name: str for name in frame.columns if frame[name].dtype == "category"}
+    return frame.astype(text).sort_values(keys, ignore_index=True)
+
+
+def assert_same(one: dict[str, pd.DataFrame], other: dict[str, pd.DataFrame]) -> None:
+    """Compare every number of two stores to the last bit."""
+    for table, frame in one.items():
+        pd.testing.assert_frame_equal(frame, other[table], check_exact=True, obj=table)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    """Make a working folder whose sweeps start a Ray of their own."""
+    (tmp_path / "toy.py").write_text(textwrap.dedent(TOY))
+    environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    return Folder(tmp_path, environment)
+
+
+@pytest.fixture(scope="session")
+def ray_address() -> Iterator[str]:
+    """Keep one Ray cluster of two CPUs for the tests that only need some Ray."""
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(
+        initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False}
+    )
+    yield cluster.address
+    cluster.shutdown()
+
+
+@pytest.fixture
+def cluster_folder(folder: Folder, ray_address: str) -> Folder:
+    """Make a working folder whose sweeps join the session's cluster."""
+    return Folder(folder.path, folder.environment | {"RAY_ADDRESS": ray_address})
