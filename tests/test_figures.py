@@ -12,11 +12,12 @@ import pytest
 from matplotlib.colors import to_rgb
 from synthetic import make_probes, make_sweep, make_trials
 
-from orchestrator.errors import ShowError
+from orchestrator.errors import ShowError, SpecError
 from orchestrator.figures import Frames, Plot, default_figures, plot, save
 from orchestrator.figures._draw import COLOURS
 from orchestrator.plan import PlannedTrial, expand
 from orchestrator.selection import select
+from orchestrator.spec import load_text
 from orchestrator.spec_checks import check
 from orchestrator.sweep import Sweep
 
@@ -119,8 +120,13 @@ def test_bars_and_relations_stand_over_the_values_of_a_factor():
 
 def test_a_relation_of_two_values_has_a_point_per_seed():
     sweep = sweep_of(kind="relation", values=("test_accuracy",), x="probe:skewness")
-    probes = make_probes(sweep, "skewness", lambda t: [t.seed, t.seed + 2.0])
+    probes = make_probes(
+        sweep,
+        "skewness",
+        lambda t: [t.seed if t.config.factors["dataset"] == "digits" else math.nan, t.seed + 2.0],
+    )
     shown = plot_of(sweep, frames_of(sweep, probes))
+    assert points(shown)["letters, swap"] == []
     found = [(x, y, n) for x, y, _, n in sorted(points(shown)["digits, swap"])]
     assert found == [(1.0, 60.9375, 1), (2.0, 62.5, 1), (3.0, 64.0625, 1)]
     assert shown.notes[0] == "One point per seed."
@@ -209,6 +215,39 @@ def test_figures_are_written_as_svg_and_png_with_the_same_bytes(tmp_path: Path):
 def test_neighbouring_colours_differ_in_grey():
     greys = [np.dot((0.3, 0.59, 0.11), to_rgb(colour)) for colour in COLOURS]
     assert np.abs(np.diff(greys)).min() > 0.1
+
+
+def test_figures_and_published_figures_are_read_from_a_file():
+    text = """
+name: paper
+trainable: somewhere:train
+seeds: [0]
+factors: {dataset: [digits, letters], order: [convention, swap]}
+select: {metric: test_accuracy}
+tables:
+  - name: main
+    rows: [dataset]
+    columns: [order]
+    best: max
+    precision: 1
+    percent: true
+    published:
+      source: A paper, Table 1
+      columns: [dataset, order, test_accuracy]
+      rows: [[digits, convention, 91.75], [digits, swap, null]]
+figures:
+  - {name: bars, kind: bars, values: [test_accuracy], x: order, panels: dataset}
+  - {name: outputs, kind: histogram, values: ["probe:outputs"], layers: [block1], units: [0, 1]}
+  - {name: by-sparsity, kind: relation, values: [test_accuracy], x: "probe:sparsity",
+     where: {dataset: digits}, title: A title, labels: {"probe:sparsity": Sparsity}}
+"""
+    sweep = load_text(text, "paper.yaml")
+    assert [figure.kind for figure in sweep.figures] == ["bars", "histogram", "relation"]
+    assert sweep.figures[1].units == (0, 1)
+    assert sweep.tables[0].published is not None
+    assert sweep.tables[0].published.rows[1] == ("digits", "swap", None)
+    with pytest.raises(SpecError, match=r"line 19: `figures\[0\].x`: unknown factor `ordr`"):
+        load_text(text.replace("x: order", "x: ordr"), "paper.yaml")
 
 
 @pytest.mark.parametrize(

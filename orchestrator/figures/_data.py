@@ -234,7 +234,8 @@ def _related(
     over = measure(x, sweep, frames.trials, frames.probes)
     factor = unit(x).factor
     for trial_id in over.keys() & measured.keys():
-        readings[trial_id] = {over[trial_id] * factor: measured[trial_id]}
+        if math.isfinite(over[trial_id]):
+            readings[trial_id] = {over[trial_id] * factor: measured[trial_id]}
     return readings, _heading(figure, x)
 
 

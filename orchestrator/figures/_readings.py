@@ -53,16 +53,13 @@ def by_bin(
     rows = last_probes(probe, probes)
     if rows["at"].isna().all():
         raise ShowError(f"the probe `{probe}` has no bins to make a histogram of")
-    rows = rows[rows["trial_id"].isin(trials)]
-    rows = rows.assign(unit=rows["unit"].fillna(-1).astype(int))
-    rows = rows.sort_values(["layer_index", "unit", "at"])
-    places = zip(rows["layer"], rows["unit"], strict=True)
-    return {
-        (layer, None if unit < 0 else unit): _grouped(
-            rows[(rows["layer"] == layer) & (rows["unit"] == unit)], "at", "value"
-        )
-        for layer, unit in dict.fromkeys(places)
-    }
+    rows = rows[rows["trial_id"].isin(trials)].sort_values(["layer_index", "unit", "at"])
+    found: dict[tuple[str, int | None], dict[str, dict[X, float]]] = {}
+    columns = ("layer", "unit", "trial_id", "at", "value")
+    for layer, unit, trial_id, at, value in zip(*(rows[name] for name in columns), strict=True):
+        place = (layer, None if pd.isna(unit) else int(unit))
+        found.setdefault(place, {}).setdefault(trial_id, {})[at] = float(value)
+    return found
 
 
 def _grouped(rows: pd.DataFrame, x: str, y: str) -> Readings:
