@@ -1,0 +1,70 @@
+"""Questions asked of a store from Python."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.display import Display
+from orchestrator.driver import Driver, Options
+from orchestrator.errors import InputError, ShowError
+from orchestrator.results import Results, open_store
+
+TRAINABLE = """
+def train(params, trial):
+    trial.probe("skewness", "block0", params["seed"], index=0)
+    swap = params["order"] == "swap"
+    yield {"test_accuracy": 0.5 + swap * (params["seed"] + 1) / 64 - params["lr"], "test_loss": 1.0}
+"""
+
+FILE = """
+name: asked
+trainable: toy_results:train
+seeds: [0, 1, 2]
+factors: {dataset: [digits, letters], order: [convention, swap]}
+search: {lr: [0.25, 0.125]}
+select: {metric: test_accuracy}
+"""
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    place = tmp_path_factory.mktemp("results")
+    (place / "toy_results.py").write_text(TRAINABLE, encoding="utf-8")
+    (place / "asked.yaml").write_text(FILE, encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(place)
+        patch.syspath_prepend(place)
+        Driver(Path("asked.yaml"), Options(runner="inline"), Display()).run()
+        yield open_store("results/asked")
+
+
+def test_best_describes_the_selected_configs(results: Results):
+    found = results.best()
+    assert found["mean"].tolist() == [0.375, 0.375 + 2 / 64] * 2
+    assert found["lr"].tolist() == [0.125] * 4
+    both = results.best("test_loss", "probe:skewness")
+    assert both["mean"].tolist() == [1.0] * 8
+    with pytest.raises(ShowError, match="no probe `skew`; it has `skewness`"):
+        results.best("probe:skew")
+
+
+def test_compare_pairs_by_seed(results: Results):
+    found = results.compare("order", "swap", "convention", where={"dataset": "digits"})
+    assert found.contrast.effect == 2 / 64
+    assert found.contrast.std == pytest.approx(1 / 64)
+    assert found.contrast.n == 3
+    probe = results.compare("order", "swap", "convention", "probe:skewness")
+    assert probe.contrast.effect == 0
+    assert probe.notes == (
+        "no spread: all seeds give the same difference, which no test can judge",
+    )
+
+
+def test_compare_refuses_what_does_not_exist(results: Results):
+    with pytest.raises(InputError, match="did you mean `swap`"):
+        results.compare("order", "swop", "convention")
+    with pytest.raises(InputError, match="did you mean `order`"):
+        results.compare("ordr", "swap", "convention")
