@@ -58,9 +58,11 @@ def test_latex_compiles_as_it_is(tmp_path: Path):
     sweep = make_sweep(factors=factors, tables=({"name": "odd", "rows": ("odd",)},))
     trials = make_trials(sweep, lambda _: 0.5)
     odd = pivot(sweep, sweep.tables[0], select(sweep, trials), trials, None)
-    (tmp_path / "tables.tex").write_text(latex([shown(), odd]), encoding="utf-8")
+    wide = shown(rows=(), columns=("dataset", "order"), precision=12)
+    (tmp_path / "tables.tex").write_text(latex([shown(), odd, wide]), encoding="utf-8")
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "tables.tex"]
-    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    done = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True)
+    assert "Overfull" not in done.stdout
 
 
 def test_latex_escapes_what_it_would_take_as_commands():

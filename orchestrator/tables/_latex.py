@@ -14,9 +14,13 @@ SPECIAL = str.maketrans(
 )
 
 
+FITTED = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
+"""Shrinks what is wider than the page, and only that."""
+
+
 def latex(pivots: Iterable[Pivot]) -> str:
     """Write a document that compiles as it is; each ``table`` in it can stand in a paper."""
-    lines = [r"\documentclass{article}", r"\usepackage{booktabs}", r"\begin{document}"]
+    lines = [r"\documentclass{article}", r"\usepackage{booktabs,graphicx}", r"\begin{document}"]
     for pivot in pivots:
         lines += _pivot(pivot)
         for listing in pivot.listings:
@@ -53,13 +57,14 @@ def _float(caption: str, alignment: str, header: Sequence[str], body: Sequence[s
         r"\begin{table}",
         r"\centering",
         rf"\caption{{{_escape(caption)}}}",
+        FITTED,
         rf"\begin{{tabular}}{{{alignment}}}",
         r"\toprule",
         *header,
         r"\midrule",
         *body,
         r"\bottomrule",
-        r"\end{tabular}",
+        r"\end{tabular}}",
         r"\end{table}",
     ]
 
