@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import math
+import os
 import platform
 import socket
 import time
@@ -115,7 +116,8 @@ class Execution:
             facts=dict(found.facts) if found else {},
         )
         origin = f"from epoch {self._trial.epoch}" if found else "from the start"
-        self._trial.log(f"attempt {attempt} on {socket.gethostname()}, {origin}")
+        who = f"process {os.getpid()} on {socket.gethostname()}"
+        self._trial.log(f"attempt {attempt}, {who}, {origin}")
         self._generator: Iterator[Mapping[str, float]] = trainable(dict(task.params), self._trial)
 
     def _resume(self) -> Checkpoint | None:

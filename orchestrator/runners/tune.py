@@ -333,11 +333,14 @@ class _Stopper(tune.Stopper):
 
 def _error_of(trial: Any) -> Exception | None:
     """Read what Tune itself wrote about a trial's end, on this machine."""
-    path = trial.pickled_error_file
-    if path is None:
+    if trial.pickled_error_file is not None:
+        error: Exception = cloudpickle.loads(Path(trial.pickled_error_file).read_bytes())
+        return error
+    if trial.error_file is None:
         return None
-    error: Exception = cloudpickle.loads(Path(path).read_bytes())
-    return error
+    text = Path(trial.error_file).read_text()
+    # Tune keeps this class of error, unlike others, as text only.
+    return OutOfMemoryError(text) if "running low on memory" in text else RunError(text)
 
 
 def _words(error: Exception | None) -> str:
@@ -346,7 +349,10 @@ def _words(error: Exception | None) -> str:
         cause = error.cause
         return f"{type(cause).__name__}: {cause}"
     if isinstance(error, OutOfMemoryError):
-        return "out of memory: Ray ended the worker because the node's memory was full"
+        return (
+            "out of memory: Ray ended the worker because the node's memory was nearly full; "
+            "give each trial more `resources.cpu`, so that fewer run at once"
+        )
     if isinstance(error, RayActorError):
         return "the worker process died (killed, or crashed in native code)"
     return f"{type(error).__name__}: {error}" if error else "the run ended before the trial did"

@@ -104,7 +104,7 @@ class Folder:
     def start(self, *arguments: object) -> subprocess.Popen[str]:
         """Start `orch` with this folder as its working folder, to be killed or waited for."""
         return subprocess.Popen(
-            self._command(arguments),
+            self.command(*arguments),
             cwd=self.path,
             env=self.environment,
             stdout=subprocess.DEVNULL,
@@ -115,7 +115,7 @@ class Folder:
     def orch(self, *arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
         """Run `orch` to its end, which must be with the exit code that is expected."""
         done = subprocess.run(
-            self._command(arguments),
+            self.command(*arguments),
             cwd=self.path,
             env=self.environment,
             capture_output=True,
@@ -126,7 +126,8 @@ class Folder:
         assert done.returncode == code, done.stdout + done.stderr
         return done
 
-    def _command(self, arguments: tuple[object, ...]) -> list[str]:
+    def command(self, *arguments: object) -> list[str]:
+        """Name the command, for tests that start it themselves."""
         return [sys.executable, "-m", "orchestrator", *map(str, arguments)]
 
     def numbers(self, name: str = "toy", root: str = "results") -> dict[str, pd.DataFrame]:

@@ -1,0 +1,193 @@
+"""What is killed loses nothing: real processes, real kills, and the same numbers after."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from conftest import Folder, assert_same
+
+from orchestrator import open_store
+from orchestrator.store import Store
+
+REAL = {
+    "trainable": "trainables.classify:train",
+    "factors": {"order": ["convention", "swap"]},
+    "search": {"lr": [0.05]},
+    "fixed": {
+        "activation": "tanh",
+        "dataset": "digits",
+        "model": "vgg16_8",
+        "width": 0.125,
+        "epochs": 6,
+        "batch_size": 32,
+        "train_size": 600,
+        "augment": "crop",
+    },
+    "select": {"metric": "test_accuracy", "mode": "max"},
+}
+"""A sweep of real networks on real images: four trials of six epochs."""
+
+
+def until(condition: Callable[[], object], process: subprocess.Popen[str]) -> None:
+    """Wait for something that a running sweep is to bring about."""
+    deadline = time.monotonic() + 90
+    while not condition():
+        assert process.poll() is None, "the sweep ended before it came to this"
+        assert time.monotonic() < deadline, "the sweep did not come to this"
+        time.sleep(0.02)
+
+
+def store_of(folder: Folder) -> Store:
+    return open_store(str(folder.path / "results/toy"))
+
+
+def epochs_kept(folder: Folder) -> int:
+    """Count the epochs that are durable, of finished trials and of others."""
+    store = store_of(folder)
+    return len(store.epochs()) if store.layout() else 0
+
+
+def logs(folder: Folder) -> dict[str, str]:
+    names = (folder.path / "results/toy/logs").glob("*.log")
+    return {path.stem: path.read_text() for path in names}
+
+
+def waiting(folder: Folder) -> int:
+    """Count the trials that have saved their first epoch and wait at the gate."""
+    return len(store_of(folder).checkpoint_ids())
+
+
+def open_gate(folder: Folder) -> None:
+    (folder.path / "gate").touch()
+
+
+@pytest.fixture
+def gated(folder: Folder) -> tuple[Folder, Path]:
+    """Write a sweep whose trials wait after their first epoch until the gate is open."""
+    fixed = {"epochs": 3, "fault": "wait", "marks": str(folder.path)}
+    return folder, folder.write(fixed=fixed, search={}, seeds=[0, 1])
+
+
+def assert_as_undisturbed(folder: Folder, sweep: Path) -> None:
+    folder.orch("sweep", sweep, "--runner", "inline", "--store", "undisturbed")
+    assert_same(folder.numbers(), folder.numbers(root="undisturbed"))
+
+
+def test_a_driver_killed_at_random_instants_loses_no_saved_epoch(folder: Folder) -> None:
+    sweep = folder.write(**REAL)
+    instants = random.Random(20161)
+    for _ in range(2):
+        kept = epochs_kept(folder)
+        target = kept + instants.randint(2, 8)
+        driver = folder.start("sweep", sweep)
+        until(lambda target=target: epochs_kept(folder) >= target, driver)
+        driver.kill()
+        driver.wait()
+        saved = {i: len(store_of(folder).checkpoint(i).epochs) for i in unfinished(folder)}
+        assert epochs_kept(folder) >= target
+        before = logs(folder)
+    folder.orch("sweep", sweep)
+    for trial_id, epochs in saved.items():
+        since = logs(folder)[trial_id].removeprefix(before[trial_id])
+        starts = [int(n) for n in re.findall(r"from epoch (\d+)", since)]
+        assert all(start > epochs for start in starts), "an epoch that was saved ran again"
+    assert_as_undisturbed(folder, sweep)
+
+
+def unfinished(folder: Folder) -> list[str]:
+    trials = store_of(folder).trials()
+    return list(trials["trial_id"][trials["status"] == "unfinished"])
+
+
+def test_a_killed_worker_is_replaced_and_its_trial_goes_on(gated: tuple[Folder, Path]) -> None:
+    folder, sweep = gated
+    driver = folder.start("sweep", sweep)
+    until(lambda: waiting(folder) == 2, driver)
+    trial_id, log = next(iter(logs(folder).items()))
+    (pid,) = re.findall(r"process (\d+)", log)
+    os.kill(int(pid), signal.SIGKILL)
+    open_gate(folder)
+    assert driver.wait(timeout=90) == 0
+    trials = folder.trials().set_index("trial_id")
+    assert trials["attempts"][trial_id] == 2
+    assert "attempt 2" in logs(folder)[trial_id]
+    assert_as_undisturbed(folder, sweep)
+
+
+def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(gated: tuple[Folder, Path]) -> None:
+    folder, sweep = gated
+    with (folder.path / "words").open("w+") as words:
+        driver = subprocess.Popen(
+            folder.command("sweep", sweep),
+            cwd=folder.path,
+            env=folder.environment,
+            stderr=words,
+            stdout=subprocess.DEVNULL,
+            text=True,
+        )
+        until(lambda: waiting(folder) == 2, driver)
+        driver.send_signal(signal.SIGINT)
+        assert driver.wait(timeout=60) == 130
+        words.seek(0)
+        assert f"this goes on: orch sweep {sweep}" in words.read()
+    status = folder.orch("status", sweep).stdout
+    assert "0 running" in status
+    assert "2 begun and waiting" in status
+    open_gate(folder)
+    folder.orch("sweep", sweep)
+    assert_as_undisturbed(folder, sweep)
+
+
+def test_a_second_driver_is_refused_until_the_first_is_dead(gated: tuple[Folder, Path]) -> None:
+    folder, sweep = gated
+    first = folder.start("sweep", sweep)
+    until(lambda: waiting(folder) == 2, first)
+    refused = folder.orch("sweep", sweep, "--runner", "inline", code=2)
+    assert f"process {first.pid} on" in refused.stderr
+    assert "in use" in refused.stderr
+    first.kill()
+    first.wait()
+    open_gate(folder)
+    folder.orch("sweep", sweep, "--runner", "inline")
+    assert set(folder.trials()["status"]) == {"completed"}
+    assert_as_undisturbed(folder, sweep)
+
+
+def test_another_terminal_sees_what_runs(gated: tuple[Folder, Path]) -> None:
+    folder, sweep = gated
+    driver = folder.start("sweep", sweep)
+    until(lambda: waiting(folder) == 2, driver)
+    until(lambda: "2 running" in folder.orch("status", sweep).stdout, driver)
+    status = folder.orch("status", sweep).stdout
+    assert f"process {driver.pid} on" in status
+    for trial_id in logs(folder):
+        assert f"results/toy/logs/{trial_id}.log" in status
+    trials = store_of(folder).trials()
+    assert list(trials["status"]) == ["unfinished", "unfinished"]
+    assert list(pd.read_parquet(folder.path / "results/toy/trials")["trial_id"]) == []
+    open_gate(folder)
+    assert driver.wait(timeout=90) == 0
+
+
+def test_a_full_memory_is_a_failure_in_its_own_words(folder: Folder) -> None:
+    """Ray ends workers once 1 % of the memory is in use, which it always is."""
+    low = {"RAY_memory_usage_threshold": "0.01", "RAY_memory_monitor_refresh_ms": "100"}
+    tight = Folder(folder.path, folder.environment | low)
+    fixed = {"epochs": 3, "fault": "wait", "marks": str(folder.path)}
+    sweep = tight.write(fixed=fixed, factors={"x": [1]}, search={}, seeds=[0], retries=0)
+    tight.orch("sweep", sweep, code=1)
+    assert list(folder.trials()["status"]) == ["failed"]
+    assert folder.trials()["error"][0].startswith("out of memory")
+    open_gate(folder)
+    folder.orch("sweep", sweep)
+    assert json.loads(folder.orch("plan", sweep, "--json").stdout)["missing"] == 0
