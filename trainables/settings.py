@@ -95,5 +95,5 @@ class Settings(Params):
         return self.probe_epochs == "all" or epoch in self.probe_epochs
 
     def for_smoke(self) -> "Settings":
-        """The same for one epoch of batches of 8 images, with every probe taken."""
-        return self.model_copy(update={"epochs": 1, "batch_size": 8, "probe_epochs": None})
+        """The same for one epoch of batches of 2 images, with every probe taken."""
+        return self.model_copy(update={"epochs": 1, "batch_size": 2, "probe_epochs": None})

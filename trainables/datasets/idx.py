@@ -67,6 +67,6 @@ def _array(path: Path) -> npt.NDArray[np.uint8]:
         dimensions = content[3]
         sizes = np.frombuffer(content, ">u4", dimensions, offset=4)
         values = np.frombuffer(content, np.uint8, offset=4 + 4 * dimensions)
-        return values.reshape(sizes)
+        return values.reshape(sizes).copy()  # bytes cannot be written to, an image array can
     except (IndexError, ValueError) as error:
         raise ValueError(f"{path} is no whole IDX file: {error}") from error

@@ -1,0 +1,65 @@
+"""The sweep files of the papers: how many trials they have, and that no cell of them is wrong."""
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+from orchestrator.plan import expand
+from orchestrator.spec import load
+from trainables import datasets, distributions, models, probes
+from trainables.params import validated
+from trainables.settings import Settings
+
+SWEEPS = Path(__file__).parents[2] / "sweeps"
+FILES = sorted(path for path in SWEEPS.glob("*.yaml") if path.stem != "quickstart")
+# From the papers where they say it: see the files' own words for the others.
+TRIALS = {
+    "figure10": 48,
+    "figure13_14": 21,
+    "figure15_17": 6,
+    "figure18": 15,
+    "figure3_4": 9,
+    "figure5": 33,
+    "figure6_11_12": 105,
+    "figure7": 21,
+    "figure9": 10,
+    "neurips_table": 912,
+    "shifted_tanh": 60,
+    "table1": 624,
+    "table2": 144,
+    "table7": 27,
+    "wsgaf_cifar10": 165,
+    "wsgaf_fashion_mnist": 165,
+    "wsgaf_mnist": 165,
+    "xu2016_table1": 36,
+}
+
+
+def test_every_paper_sweep_is_there():
+    assert TRIALS.keys() == {path.stem for path in FILES if not path.stem.endswith("-mini")}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_a_file_has_the_trials_that_its_first_lines_say(path):
+    count = len(expand(load(path)))
+    head = path.read_text().split("name:")[0]
+    [said] = re.findall(r"^# ([\d,]+) trials", head, re.MULTILINE)
+    assert count == int(said.replace(",", ""))
+    assert count == TRIALS.get(path.stem, count)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_every_cell_of_a_file_can_be_built(path):
+    cells = {trial.config.cell_id: trial.params for trial in expand(load(path))}
+    for params in cells.values():
+        if load(path).trainable.startswith("trainables.distributions"):
+            distributions.measure.check(params)
+            continue
+        settings = validated(Settings, params)
+        arrays, _ = datasets.generated(settings.dataset, settings.image_size)
+        shape = {"image_size": arrays.shape[1]}
+        with torch.device("meta"):
+            model = models.build({**settings.for_model(), **shape}, arrays.shape[3], 10)
+        assert probes.watchers(model, settings)
