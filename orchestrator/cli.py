@@ -15,9 +15,11 @@ from rich.console import Console
 
 from orchestrator import editing, spec, status
 from orchestrator.display import Display
-from orchestrator.errors import InputError, OrchError
+from orchestrator.errors import InputError, OrchError, TrainableError
 from orchestrator.planning import print_plan, survey
 from orchestrator.runners import NAMES
+from orchestrator.source import read
+from orchestrator.spec_errors import placed
 from orchestrator.store import Store
 from orchestrator.store.files import Files
 from orchestrator.sweep import Sweep
@@ -144,7 +146,10 @@ def plan(
     data_dir: Path | None,  # noqa: ARG001
 ) -> None:
     """Count what FILE asks for and what of it is done, without running anything."""
-    counts = survey(_load(file, seeds), root)
+    try:
+        counts = survey(_load(file, seeds), root)
+    except TrainableError as error:
+        raise placed(error, read(file), "trainable") from None
     if as_json:
         click.echo(json.dumps(counts.as_dict()))
     else:
@@ -198,7 +203,7 @@ def prune(file: Path, root: str, data_dir: Path | None) -> None:  # noqa: ARG001
 
 def _load(file: Path, seeds: tuple[int, ...] | None) -> Sweep:
     loaded = spec.load(file)
-    return loaded if seeds is None else loaded.with_seeds(seeds)
+    return loaded if seeds is None else spec.with_seeds(loaded, seeds)
 
 
 def _stored(file: Path, seeds: tuple[int, ...] | None, root: str) -> tuple[Store, Sweep]:

@@ -57,7 +57,7 @@ def places(command: Command) -> Command:
 def load(file: Path, seeds: tuple[int, ...] | None) -> Sweep:
     """Read a sweep file, with other seeds if they are given."""
     loaded = spec.load(file)
-    return loaded if seeds is None else loaded.with_seeds(seeds)
+    return loaded if seeds is None else spec.with_seeds(loaded, seeds)
 
 
 def stored(file: Path, seeds: tuple[int, ...] | None, root: str) -> tuple[Store, Sweep]:

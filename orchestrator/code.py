@@ -45,7 +45,10 @@ def code_of(module: str) -> Code:
     """
     top = module.partition(".")[0]
     import_from(str(Path.cwd()))
-    found = find_spec(top)
+    try:
+        found = find_spec(top)
+    except ValueError:  # `__main__` and its like, which are modules without a source
+        found = None
     if found is None or not (found.submodule_search_locations or found.has_location):
         raise TrainableError(
             f"the module `{top}` cannot be found from {Path.cwd()}; "

@@ -12,7 +12,7 @@ from typing import Any
 from orchestrator import editing, heartbeat, reuse, runners, spec, state
 from orchestrator.code import Code, code_of
 from orchestrator.display import Display
-from orchestrator.errors import OrchError, StoreError, TrainableError
+from orchestrator.errors import StoreError, TrainableError
 from orchestrator.job import Job, make_job
 from orchestrator.metrics import require_metrics
 from orchestrator.plan import PlannedTrial, expand, longest_first
@@ -20,6 +20,7 @@ from orchestrator.preflight import Preflight
 from orchestrator.progress import Progress
 from orchestrator.runners import Failure
 from orchestrator.source import read
+from orchestrator.spec_errors import placed
 from orchestrator.store import Store, keeper
 from orchestrator.store.files import Files
 from orchestrator.store.lock import locked
@@ -76,6 +77,7 @@ class Driver:
                 editing.require_same(self.sweep, self.store)
                 held.enter_context(self._lock())
             found = self._look(code)
+            self._require_stored_metrics(found)
             preflight = self._preflight(found.missing)
             if preflight is not None:
                 self._wait(preflight)
@@ -92,11 +94,7 @@ class Driver:
         try:
             return code_of(self.sweep.module)
         except TrainableError as error:
-            raise self._placed(error, "trainable") from None
-
-    def _placed(self, error: OrchError, *key: str) -> OrchError:
-        """Say where in the sweep file the key stands that an error is about."""
-        return type(error)(f"{self.source.place(key)}: `{'.'.join(key)}`: {error}")
+            raise placed(error, self.source, "trainable") from None
 
     def _lock(self) -> contextlib.AbstractContextManager[None]:
         local = self.store.files.local
@@ -113,6 +111,12 @@ class Driver:
             rerun_stale=self.options.rerun_stale,
         )
 
+    def _require_stored_metrics(self, found: state.State) -> None:
+        """Refuse a metric that the trials done so far do not have, before anything changes."""
+        layout = self.store.layout()
+        if layout and layout.metrics and found.done > len(found.elsewhere):
+            require_metrics(self.source, self.sweep, layout.metrics)
+
     def _preflight(self, missing: Sequence[PlannedTrial]) -> Preflight | None:
         if not missing:
             return None
@@ -122,7 +126,7 @@ class Driver:
         try:
             preflight.wait()
         except TrainableError as error:
-            raise self._placed(error, "trainable") from None
+            raise placed(error, self.source, "trainable") from None
 
     def _create(self) -> None:
         try:

@@ -12,6 +12,7 @@ from typing import Any
 from orchestrator.code import Code, import_from
 from orchestrator.errors import TrainableError
 from orchestrator.plan import PlannedTrial, carried
+from orchestrator.spec_errors import unknown
 from orchestrator.store.schema import Layout
 from orchestrator.sweep import Sweep
 
@@ -116,8 +117,6 @@ def import_trainable(trainable: str, folder: str) -> Trainable:
         ) from error
     found = getattr(module, name, None)
     if not callable(found):
-        functions = sorted(n for n, value in vars(module).items() if callable(value))
-        raise TrainableError(
-            f"{module_name} has no function `{name}`; it has {', '.join(functions) or 'none'}"
-        )
+        known = [n for n, v in vars(module).items() if callable(v) and not n.startswith("_")]
+        raise TrainableError(unknown(f"function of {module_name}", name, sorted(known)))
     return found  # type: ignore[no-any-return]

@@ -27,7 +27,9 @@ class Preflight:
     def __init__(
         self, trainable: str, trials: Sequence[PlannedTrial], data_dir: Path | None
     ) -> None:
-        first = {trial.config.config_id: trial for trial in reversed(trials)}
+        first: dict[str, PlannedTrial] = {}
+        for trial in trials:
+            first.setdefault(trial.config.config_id, trial)
         self._names = [_described(trial) for trial in first.values()]
         self._configs = json.dumps([trial.params for trial in first.values()])
         self._process = subprocess.Popen(
@@ -50,7 +52,10 @@ class Preflight:
             answer = json.loads(output.splitlines()[-1])
         except (IndexError, ValueError):
             last = (noise.strip().splitlines() or ["no message"])[-1]
-            raise TrainableError(f"importing the trainable ended the process: {last}") from None
+            raise TrainableError(
+                "importing or checking the trainable ended its process "
+                f"(exit code {self._process.returncode}): {last}"
+            ) from None
         if answer["import"]:
             raise TrainableError(answer["import"])
         if answer["refused"]:
@@ -62,7 +67,7 @@ class Preflight:
         for index, text in refused.items():
             by_text.setdefault(text, []).append(self._names[int(index)])
         lines = [
-            f"{text} ({names[0]}{f' and {len(names) - 1:,} more configs' if names[1:] else ''})"
+            f"{text} ({names[0]}{f' and {len(names) - 1:,} more' if names[1:] else ''})"
             for text, names in by_text.items()
         ]
         more = f"\nand {len(lines) - _SHOWN:,} more complaints" if len(lines) > _SHOWN else ""
@@ -92,7 +97,7 @@ def main() -> None:
         check = getattr(trainable, "check", None)
         if check is not None:
             answer["refused"] = dict(_refused(check, json.load(sys.stdin)))
-    print(json.dumps(answer))
+    print(f"\n{json.dumps(answer)}")  # on a line of its own, whatever the module printed
 
 
 def _refused(check: Any, configs: Iterable[dict[str, Any]]) -> Iterable[tuple[int, str]]:
@@ -101,6 +106,8 @@ def _refused(check: Any, configs: Iterable[dict[str, Any]]) -> Iterable[tuple[in
             check(params)
         except ValueError as error:
             yield index, str(error)
+        except Exception as error:  # noqa: BLE001  (a mistake in the user's check)
+            yield index, f"its check failed: {type(error).__name__}: {error}"
 
 
 if __name__ == "__main__":

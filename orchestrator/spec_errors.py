@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from orchestrator.errors import SpecError
+from orchestrator.errors import OrchError, SpecError
 from orchestrator.source import Key, Source
 
 
@@ -49,6 +49,11 @@ def dotted(key: Key) -> str:
     for part in key:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
     return text
+
+
+def placed(error: OrchError, source: Source, *key: str) -> OrchError:
+    """Say where in the sweep file the key stands that an error is about."""
+    return type(error)(f"{source.place(key)}: `{dotted(key)}`: {error}")
 
 
 def check_quotes(source: Source) -> None:

@@ -60,7 +60,10 @@ class Files:
 
     def folders(self) -> list[str]:
         """List the folders below the root by name, in order."""
-        found = self.fs.get_file_info(fs.FileSelector(self.root, allow_not_found=True))
+        try:
+            found = self.fs.get_file_info(fs.FileSelector(self.root, allow_not_found=True))
+        except NotADirectoryError:
+            raise StoreError(f"{self.location} is a file; expected a folder of stores") from None
         return sorted(info.base_name for info in found if info.type == fs.FileType.Directory)
 
     def clean(self, folder: str) -> None:
