@@ -49,7 +49,8 @@ def remarks(findings: Sequence[Finding]) -> list[str]:
 
 def _said(finding: Finding) -> Iterator[str]:
     yield _statement(finding)
-    yield f"{finding.test}, p = {_p(finding.p)}"
+    if finding.p is not None:
+        yield f"{finding.test}, p = {_p(finding.p)}"
     if finding.contrast.p_sign is not None:
         yield f"exact sign test p = {_p(finding.contrast.p_sign)}"
     if finding.seeds_to_decide is not None:

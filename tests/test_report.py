@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from html.parser import HTMLParser
 from pathlib import Path
@@ -16,8 +17,9 @@ from orchestrator import cli_show
 from orchestrator.display import Display
 from orchestrator.driver import Driver, Options
 from orchestrator.errors import InputError
-from orchestrator.figures import Frames
+from orchestrator.figures import Frames, Panel, Plot, Point, Series
 from orchestrator.report import Origin, render
+from orchestrator.report._charts import chart
 
 TRAINABLE = """
 def train(params, trial):
@@ -144,6 +146,24 @@ def test_report_of_a_store_without_results_has_words():
     assert "24: 0 completed, 0 diverged, 0 failed, 24 missing" in text
     assert "No cell has a selected config yet." in text
     assert "orch report &#39;a file.yaml&#39; --store results" in text
+
+
+def test_charts_leave_out_what_there_is_nothing_of():
+    def series(std: float) -> Plot:
+        points = (Point("convention", 50.0, std, 3), Point("swap", math.nan, math.nan, 3))
+        panel = Panel("", "order", "accuracy", (Series("tanh", points), Series("relu", ())))
+        return Plot("name", "relation", "title", ((panel,),), ())
+
+    def marks(plot: Plot) -> list[str]:
+        spec = chart(plot, plot.panels[0][0])
+        assert spec is not None
+        json.dumps(spec, allow_nan=False)
+        return [layer["mark"]["type"] for layer in spec["layer"]]
+
+    assert marks(series(1.5)) == ["area", "line", "point"]
+    assert marks(series(math.nan)) == ["line", "point"]
+    empty = Panel("", "order", "accuracy", (Series("relu", ()),))
+    assert chart(series(1.0), empty) is None
 
 
 @pytest.mark.slow

@@ -10,14 +10,16 @@ from orchestrator.figures import Panel, Plot, Point, positions
 Spec = dict[str, Any]
 
 
-def chart(plot: Plot, panel: Panel) -> Spec:
-    """Specify one panel.
+def chart(plot: Plot, panel: Panel) -> Spec | None:
+    """Specify one panel; None if it has no points.
 
     The signal ``shown`` lists the labels of the series that are drawn. Colours are those
     of the page's theme, in the order of the series.
     """
     labels = [series.label for series in panel.series]
     rows = [_row(series.label, point) for series in panel.series for point in series.points]
+    if not rows:
+        return None
     tooltip = [
         {"field": "series", "title": "series"},
         {"field": "x", "title": panel.x_label},
@@ -90,7 +92,7 @@ def _lines(plot: Plot, panel: Panel, labels: list[str]) -> list[Spec]:
         "mark": {"type": "line"},
         "encoding": {"y": _y(panel, "y", from_zero=False), "strokeDash": _by_series(labels)},
     }
-    return [band, line, points]
+    return [band, line, points] if _has_deviations(panel) else [line, points]
 
 
 def _bars(panel: Panel, labels: list[str]) -> list[Spec]:
@@ -98,4 +100,8 @@ def _bars(panel: Panel, labels: list[str]) -> list[Spec]:
     bar = {"mark": "bar", "encoding": {"y": _y(panel, "y", from_zero=True)} | side}
     reach = {"y": _y(panel, "low", from_zero=True), "y2": {"field": "high"}}
     rule = {"mark": {"type": "rule", "color": "gray"}, "encoding": reach | side}
-    return [bar, rule]
+    return [bar, rule] if _has_deviations(panel) else [bar]
+
+
+def _has_deviations(panel: Panel) -> bool:
+    return not all(math.isnan(p.std) for series in panel.series for p in series.points)

@@ -21,10 +21,11 @@ function theme() {
 async function drawFigure(figure) {
   const boxes = [...figure.querySelectorAll("fieldset input")];
   const views = [];
-  for (const panel of figure.querySelectorAll(".panel")) {
-    const spec = JSON.parse(panel.querySelector("script").textContent);
-    const options = { actions: false, renderer: "svg", config: theme() };
-    views.push((await vegaEmbed(panel.querySelector(".chart"), spec, options)).view);
+  for (const chart of figure.querySelectorAll(".chart")) {
+    const spec = JSON.parse(chart.nextElementSibling.textContent);
+    // Errors only: Vega warns of axes without values, which a reader may well ask for.
+    const options = { actions: false, renderer: "svg", config: theme(), logLevel: 1 };
+    views.push((await vegaEmbed(chart, spec, options)).view);
   }
   const toggle = () => {
     const shown = boxes.filter((box) => box.checked).map((box) => box.value);
