@@ -8,7 +8,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from orchestrator.plan import MAX_TRIALS, count_trials, is_empty
 from orchestrator.source import Key
 from orchestrator.spec_errors import Problem, unknown
-from orchestrator.sweep import Claim, Figure, Published, Sweep, Table, Value, canonical
+from orchestrator.sweep import (
+    SMOKE_SUFFIX,
+    Claim,
+    Figure,
+    Published,
+    ResourceChange,
+    Sweep,
+    Table,
+    Value,
+    canonical,
+)
 
 
 def check(sweep: Sweep) -> list[Problem]:
@@ -21,8 +31,9 @@ def _names(sweep: Sweep) -> Iterator[Problem]:
     yield from _variants(sweep)
     yield from _excludes(sweep)
     yield from _mode(sweep)
-    if sweep.resources.cpu == 0 and sweep.resources.gpu == 0:
-        yield Problem(("resources",), "a trial needs some CPU or GPU")
+    yield from _resources(sweep)
+    if sweep.name.endswith(SMOKE_SUFFIX):
+        yield Problem(("name",), f"`{SMOKE_SUFFIX}` ends the names of smoke runs' stores")
     yield from _once("name", "tables", [table.name for table in sweep.tables])
     yield from _once("name", "claims", [claim.name for claim in sweep.claims])
     for index, table in enumerate(sweep.tables):
@@ -94,6 +105,16 @@ def _mode(sweep: Sweep) -> Iterator[Problem]:
     metric = sweep.select.metric
     if metric.endswith(("loss", "error")) and "mode" not in sweep.select.model_fields_set:
         yield Problem(("select",), f"say `mode: min` or `mode: max` for the metric `{metric}`")
+
+
+def _resources(sweep: Sweep) -> Iterator[Problem]:
+    changes: dict[Key, ResourceChange] = {(): ResourceChange()}
+    changes |= {("variants", i): v.resources for i, v in enumerate(sweep.variants)}
+    for key, change in changes.items():
+        cpu = sweep.resources.cpu if change.cpu is None else change.cpu
+        gpu = sweep.resources.gpu if change.gpu is None else change.gpu
+        if cpu == gpu == 0:
+            yield Problem((*key, "resources"), "a trial needs some CPU or GPU")
 
 
 def _once(key: str, section: str, names: Iterable[str]) -> Iterator[Problem]:

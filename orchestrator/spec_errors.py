@@ -33,9 +33,14 @@ def unknown(what: str, name: object, known: Iterable[str]) -> str:
 
 def raise_all(problems: Iterable[Problem], source: Source) -> None:
     """Raise one error with a line per problem, in file order; nothing if there are none."""
-    placed = sorted((source.place(p.key).line, _line(p, source)) for p in problems)
-    if placed:
-        raise SpecError("\n".join(dict.fromkeys(text for _, text in placed)))
+    text = _listed(problems, source)
+    if text:
+        raise SpecError(text)
+
+
+def _listed(problems: Iterable[Problem], source: Source) -> str:
+    lines = sorted((source.place(p.key).line, _line(p, source)) for p in problems)
+    return "\n".join(dict.fromkeys(text for _, text in lines))
 
 
 def _line(problem: Problem, source: Source) -> str:
@@ -80,8 +85,7 @@ def explain(error: ValidationError, source: Source, model: type[BaseModel]) -> s
     for detail in error.errors():
         key = _key(detail, source)
         problems.append(Problem(key, _words(detail, key, model)))
-    placed = sorted((source.place(p.key).line, _line(p, source)) for p in problems)
-    return "\n".join(dict.fromkeys(text for _, text in placed))
+    return _listed(problems, source)
 
 
 def _key(detail: ErrorDetails, source: Source) -> Key:
@@ -105,7 +109,8 @@ def _words(detail: ErrorDetails, key: Key, model: type[BaseModel]) -> str:
         case "string_pattern_mismatch":
             return f"expected {_PATTERNS.get(str(key[-1]), context['pattern'])}"
         case kind:
-            plain = detail["msg"].replace("Input should be", "expected", 1)
+            expected = "expected a number" if "than" in kind else "expected"
+            plain = detail["msg"].replace("Input should be", expected, 1)
             return _PLAIN.get(kind, plain)
 
 

@@ -10,8 +10,7 @@ from orchestrator.plan import PlannedTrial
 from orchestrator.store import Store
 from orchestrator.store.files import Files
 from orchestrator.store.store import FINISHED, Outcome
-
-SMOKE_SUFFIX = "--smoke"
+from orchestrator.sweep import SMOKE_SUFFIX
 
 
 @dataclass(frozen=True)

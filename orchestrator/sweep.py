@@ -52,6 +52,9 @@ TABLE_COLUMNS = frozenset(
 )
 """Columns of the tidy tables, in which the factors and search params stand as well."""
 
+SMOKE_SUFFIX = "--smoke"
+"""Ends the name of a smoke run's store, and of no sweep."""
+
 RESERVED = STORE_COLUMNS | TABLE_COLUMNS
 
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
