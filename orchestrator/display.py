@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.padding import Padding
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
@@ -32,6 +33,10 @@ class Display:
     def say(self, text: str) -> None:
         """Print a line."""
         self.console.print(Text(text), soft_wrap=True)
+
+    def checking(self, trials: int) -> AbstractContextManager[object]:
+        """Show, on a terminal, that the configs are being checked."""
+        return self.console.status(f"checking what {trials:,} trials will run")
 
     @contextmanager
     def following(self, progress: Progress) -> Iterator[None]:
@@ -102,7 +107,7 @@ def _live(progress: Progress) -> RenderableType:
     with progress.lock:
         head = Text(f"{progress.sweep.name}  ", style="bold")
         head.append(_counts(progress), style="not bold")
-        bar = ProgressBar(total=max(progress.total, 1), completed=progress.done)
+        bar = Padding(ProgressBar(total=max(progress.total, 1), completed=progress.done), 0)
         running = list(progress.running.values())
         table = _running_table(progress.sweep.select.metric, running[:_SHOWN_TRIALS])
         more = len(running) - _SHOWN_TRIALS
@@ -117,7 +122,7 @@ def _live(progress: Progress) -> RenderableType:
 
 
 def _running_table(metric: str, running: list[Running]) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("running", no_wrap=True, overflow="ellipsis", ratio=1)
     table.add_column("seed", justify="right", no_wrap=True)
     table.add_column("epoch", justify="right", no_wrap=True)

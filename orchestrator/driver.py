@@ -9,14 +9,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from orchestrator import editing, heartbeat, reuse, runners, spec, state
+from orchestrator import editing, heartbeat, preflight, reuse, runners, spec, state
 from orchestrator.code import Code, code_of
 from orchestrator.display import Display
 from orchestrator.errors import StoreError, TrainableError
 from orchestrator.job import Job, make_job
 from orchestrator.metrics import require_metrics
 from orchestrator.plan import PlannedTrial, expand, longest_first
-from orchestrator.preflight import Preflight
 from orchestrator.progress import Progress
 from orchestrator.runners import Failure
 from orchestrator.source import read
@@ -78,9 +77,8 @@ class Driver:
                 held.enter_context(self._lock())
             found = self._look(code)
             self._require_stored_metrics(found)
-            preflight = self._preflight(found.missing)
-            if preflight is not None:
-                self._wait(preflight)
+            if found.missing:
+                self._check(found.missing)
             if not self.store.exists:
                 self._create()
                 held.enter_context(self._lock())
@@ -117,14 +115,11 @@ class Driver:
         if layout and layout.metrics and found.done > len(found.elsewhere):
             require_metrics(self.source, self.sweep, layout.metrics)
 
-    def _preflight(self, missing: Sequence[PlannedTrial]) -> Preflight | None:
-        if not missing:
-            return None
-        return Preflight(self.sweep.trainable, missing, self.options.data_dir)
-
-    def _wait(self, preflight: Preflight) -> None:
+    def _check(self, missing: Sequence[PlannedTrial]) -> None:
+        """Let the trainable see every config that is to run, before anything is written."""
         try:
-            preflight.wait()
+            with self.display.checking(len(missing)):
+                preflight.check(self.sweep.trainable, missing, self.options.data_dir)
         except TrainableError as error:
             raise placed(error, self.source, "trainable") from None
 

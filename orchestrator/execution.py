@@ -152,6 +152,11 @@ class Execution:
         self._commit()
         return None
 
+    @property
+    def seconds(self) -> float:
+        """Spent on the trial so far, in all attempts."""
+        return self._seconds + time.perf_counter() - self._clock
+
     def close(self) -> None:
         """Drop what the trainable holds."""
         close = getattr(self._generator, "close", None)
@@ -249,7 +254,7 @@ class Execution:
             "error": None,
             "attempts": self._attempt,
             "epochs_run": len(self._epochs),
-            "seconds": self._seconds + time.perf_counter() - self._clock,
+            "seconds": self.seconds,
             "threads": self._task.threads,
             "started_at": self._started_at,
             "ended_at": datetime.now(UTC),

@@ -21,57 +21,48 @@ from orchestrator.plan import PlannedTrial
 _SHOWN = 10
 
 
-class Preflight:
-    """A check under way; it runs beside the driver until `wait`."""
+def check(trainable: str, trials: Sequence[PlannedTrial], data_dir: Path | None) -> None:
+    """Import a trainable and let it check the params of each config.
 
-    def __init__(
-        self, trainable: str, trials: Sequence[PlannedTrial], data_dir: Path | None
-    ) -> None:
-        first: dict[str, PlannedTrial] = {}
-        for trial in trials:
-            first.setdefault(trial.config.config_id, trial)
-        self._names = [_described(trial) for trial in first.values()]
-        self._configs = json.dumps([trial.params for trial in first.values()])
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "orchestrator.preflight", trainable, str(Path.cwd())],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=_environment(data_dir),
-        )
+    Args:
+        trainable: as ``module:generator``.
+        trials: what is to run; one trial of each config is checked.
+        data_dir: where data sets lie, if that was said.
 
-    def wait(self) -> None:
-        """Wait for the verdict.
+    Raises:
+        TrainableError: it cannot be imported, or refuses a config.
+    """
+    first = {trial.config.config_id: trial for trial in reversed(trials)}
+    done = subprocess.run(
+        [sys.executable, "-m", "orchestrator.preflight", trainable, str(Path.cwd())],
+        input=json.dumps([trial.params for trial in first.values()]),
+        capture_output=True,
+        text=True,
+        env=_environment(data_dir),
+        check=False,
+    )
+    try:
+        answer = json.loads(done.stdout.splitlines()[-1])
+    except (IndexError, ValueError):
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise TrainableError(f"importing the trainable ended the process: {last}") from None
+    if answer["import"]:
+        raise TrainableError(answer["import"])
+    if answer["refused"]:
+        raise TrainableError(_words(answer["refused"], list(first.values())))
 
-        Raises:
-            TrainableError: the trainable cannot be imported, or refuses a config.
-        """
-        output, noise = self._process.communicate(self._configs)
-        try:
-            answer = json.loads(output.splitlines()[-1])
-        except (IndexError, ValueError):
-            last = (noise.strip().splitlines() or ["no message"])[-1]
-            raise TrainableError(
-                "importing or checking the trainable ended its process "
-                f"(exit code {self._process.returncode}): {last}"
-            ) from None
-        if answer["import"]:
-            raise TrainableError(answer["import"])
-        if answer["refused"]:
-            raise TrainableError(self._words(answer["refused"]))
 
-    def _words(self, refused: dict[str, str]) -> str:
-        """Tell each distinct complaint once, with the first config that it is about."""
-        by_text: dict[str, list[str]] = {}
-        for index, text in refused.items():
-            by_text.setdefault(text, []).append(self._names[int(index)])
-        lines = [
-            f"{text} ({names[0]}{f' and {len(names) - 1:,} more' if names[1:] else ''})"
-            for text, names in by_text.items()
-        ]
-        more = f"\nand {len(lines) - _SHOWN:,} more complaints" if len(lines) > _SHOWN else ""
-        return "\n".join(lines[:_SHOWN]) + more
+def _words(refused: dict[str, str], trials: Sequence[PlannedTrial]) -> str:
+    """Tell each distinct complaint once, with the first config that it is about."""
+    by_text: dict[str, list[str]] = {}
+    for index, text in refused.items():
+        by_text.setdefault(text, []).append(_described(trials[int(index)]))
+    lines = [
+        f"{text} ({names[0]}{f' and {len(names) - 1:,} more configs' if names[1:] else ''})"
+        for text, names in by_text.items()
+    ]
+    more = f"\nand {len(lines) - _SHOWN:,} more complaints" if len(lines) > _SHOWN else ""
+    return "\n".join(lines[:_SHOWN]) + more
 
 
 def _described(trial: PlannedTrial) -> str:
@@ -87,7 +78,7 @@ def _environment(data_dir: Path | None) -> dict[str, str]:
 
 
 def main() -> None:
-    """Import first, while the driver may still be busy; then read the configs as JSON."""
+    """Import the trainable, check the configs that stand on standard input, print JSON."""
     answer: dict[str, Any] = {"import": None, "refused": {}}
     try:
         trainable = import_trainable(sys.argv[1], sys.argv[2])

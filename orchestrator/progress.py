@@ -81,11 +81,11 @@ class Progress:
             running = self.running[trial_id]
             running.epoch, running.metrics = epoch.number, epoch.metrics
 
-    def finished(self, trial_id: str) -> None:
+    def finished(self, trial_id: str, seconds: float) -> None:
         """As `runners.Watcher`."""
         with self.lock:
             running = self.running.pop(trial_id)
-            self._durations.add(running.trial, time.monotonic() - running.started)
+            self._durations.add(running.trial, seconds)
             self.done += 1
 
     def failed(self, trial_id: str, text: str, *, again: bool) -> None:

@@ -33,8 +33,8 @@ class Watcher(Protocol):
             MetricError: the metrics are not what the sweep asks for; the run ends.
         """
 
-    def finished(self, trial_id: str) -> None:
-        """A trial is committed."""
+    def finished(self, trial_id: str, seconds: float) -> None:
+        """A trial is committed; it took so long, imports of its process not counted."""
 
     def failed(self, trial_id: str, text: str, *, again: bool) -> None:
         """An attempt failed; ``again`` tells whether another one follows."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bdb
 import sys
+import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -33,6 +34,7 @@ class InlineRunner:
         failures = {}
         for trial_id in todo:
             watcher.started(trial_id)
+            begun = time.perf_counter()
             try:
                 for epoch in _epochs(job, trial_id, store, trainable):
                     watcher.epoch(trial_id, epoch)
@@ -40,7 +42,7 @@ class InlineRunner:
                 failures[trial_id] = _report(store, trial_id, error.cause)
                 watcher.failed(trial_id, failures[trial_id].text, again=False)
             else:
-                watcher.finished(trial_id)
+                watcher.finished(trial_id, time.perf_counter() - begun)
         return failures
 
 

@@ -229,7 +229,7 @@ class _Worker(tune.Trainable):
             log.write("".join(traceback.format_exception(error)))
             raise
         if epoch is None:
-            return {"done": True}
+            return {"done": True, "seconds": self._execution.seconds if self._execution else 0.0}
         return {"epoch": epoch.number, "metrics": dict(epoch.metrics)}
 
     def _advance(self) -> Epoch | None:
@@ -297,7 +297,7 @@ class _Observer(tune.Callback):
         self._running.discard(attempt)
         if trial.last_result.get("done") and self.fatal is None:
             self.finished.add(attempt)
-            self._watcher.finished(attempt.trial_id)
+            self._watcher.finished(attempt.trial_id, trial.last_result["seconds"])
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         self._fail(Attempt.of(trial.config), _error_of(trial))
@@ -340,7 +340,7 @@ def _error_of(trial: Any) -> Exception | None:
         return None
     text = Path(trial.error_file).read_text()
     # Tune keeps this class of error, unlike others, as text only.
-    return OutOfMemoryError(text) if "running low on memory" in text else RunError(text)
+    return MemoryError() if "running low on memory" in text else RunError(text)
 
 
 def _words(error: Exception | None) -> str:
@@ -348,7 +348,7 @@ def _words(error: Exception | None) -> str:
     if isinstance(error, RayTaskError):
         cause = error.cause
         return f"{type(cause).__name__}: {cause}"
-    if isinstance(error, OutOfMemoryError):
+    if isinstance(error, MemoryError | OutOfMemoryError):
         return (
             "out of memory: Ray ended the worker because the node's memory was nearly full; "
             "give each trial more `resources.cpu`, so that fewer run at once"
