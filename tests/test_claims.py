@@ -96,6 +96,12 @@ def test_no_effect_is_undecided_and_says_how_many_seeds_would_decide():
     assert finding.seeds_to_decide > 6
 
 
+def test_more_claims_take_more_seeds_to_decide():
+    null = {"compare": {"order": ("nobn", "convention")}, "expect": "less"}
+    (alone,), (among, *_) = findings(sweep_of(null)), findings(sweep_of(null, *[GREATER] * 4))
+    assert alone.seeds_to_decide < among.seeds_to_decide
+
+
 def test_where_leaves_only_its_cells():
     claims = (
         GREATER | {"where": {"dataset": "digits"}},
@@ -143,6 +149,9 @@ def test_close_is_two_one_sided_tests(margin, verdict):
     )
     assert finding.p == pytest.approx(p, rel=1e-9)
     assert finding.verdict == verdict
+    assert finding.contrast.p_sign is None
+    reverse = {"compare": {"order": ("convention", "swap")}, "expect": "close", "margin": margin}
+    assert findings(sweep_of(reverse))[0].verdict == verdict
 
 
 def test_best_must_beat_each_of_the_others():

@@ -270,6 +270,13 @@ def test_precision_and_percent_are_as_the_table_says():
     assert shown.title == "main: probe:sparsity (%)"
 
 
+def test_a_table_without_the_selection_metric_leaves_its_unit_alone():
+    keys = {"rows": ("dataset",), "columns": ("order",), "values": ("test_loss",), "precision": 0}
+    sweep = make_sweep(tables=table(**keys))
+    trials = make_trials(sweep, lambda t: {"test_accuracy": accuracy(t), "test_loss": 2.5})
+    assert pivot_of(sweep, trials).listings[0].rows[0][-1] == "9.00 points"
+
+
 def bold(shown: Pivot) -> list[list[bool]]:
     return [[entry is not None and entry.bold for entry in row] for row in shown.entries]
 
@@ -342,6 +349,8 @@ def test_a_layer_weighs_the_same_whatever_its_number_of_units():
 def test_a_probe_that_is_nan_in_a_layer_or_lacks_in_a_trial_shows_as_such():
     nan = make_probes(PROBED, "skewness", lambda _: [1.0, math.nan])
     assert tidy_of(PROBED, TRIALS, nan)["mean"].isna().all()
+    one_unit = nan[nan["layer"] == "block1"].assign(unit=1, value=2.0)
+    assert tidy_of(PROBED, TRIALS, pd.concat([nan, one_unit]))["mean"].isna().all()
     probes = make_probes(PROBED, "skewness", lambda _: [1.0, 2.0])
     lacking = tidy_of(PROBED, TRIALS, probes[probes["seed"] > 0])
     assert lacking["mean"].isna().all()
