@@ -53,6 +53,58 @@ def test_a_resumed_trial_has_the_bits_of_an_undisturbed_one(
     assert len(after) == 3 - killed_after
 
 
+def test_dropout_and_trained_activations_resume_to_the_bit(digits_params, make_trial):
+    params = {
+        **digits_params,
+        "model": "tf_mnist",
+        "order": "nobn",
+        "activation": "wsgaf",
+        "probes": ["units", "gates"],
+        "epochs": 2,
+    }
+    whole, first = make_trial(), make_trial()
+    undisturbed = run(params, whole)
+    before = next(train(params, first))
+    second = make_trial(saved=first.saved)
+    assert [before, *run(params, second)] == undisturbed
+    assert first.rows + second.rows == whole.rows
+    changes = [row.value for row in whole.rows if row.probe == "gate_change_tanh"]
+    assert len(changes) == 3
+    assert min(changes) > 0
+
+
+def test_every_group_of_probes_can_be_taken_together(digits_params, make_trial):
+    trial = make_trial()
+    params = {
+        **digits_params,
+        "epochs": 1,
+        "probes": ["units", "inputs", "histograms", "gradients", "gates"],
+        "histogram_layers": ["conv1_1"],
+    }
+    assert run(params, trial) == run({**digits_params, "epochs": 1}, make_trial())
+    assert {row.probe for row in trial.rows} >= {
+        "saturation",
+        "input_mean",
+        "activation_histogram",
+        "output_histogram",
+        "weight_gradient",
+    }
+
+
+def test_losses_between_epochs_are_logged_by_step(digits_params, make_trial):
+    trial = make_trial()
+    params = {**digits_params, "epochs": 2, "loss_every": 10, "probes": []}
+    metrics = run(params, trial)
+    assert metrics == run({**digits_params, "epochs": 2}, make_trial())
+    assert [(row.probe, row.layer, row.at) for row in trial.rows] == [
+        (probe, "network", step)
+        for step in (10, 20, 30)  # 19 steps an epoch
+        for probe in ("train_loss", "test_loss")
+    ]
+    last = [row.value for row in trial.rows if row.probe == "test_loss"][-1]
+    assert 0 < last < 3
+
+
 def test_trials_in_one_process_do_not_meet(digits_params, make_trial):
     alone = run(digits_params, make_trial())
     other = train({**digits_params, "seed": 2, "activation": "relu"}, make_trial())

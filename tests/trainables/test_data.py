@@ -87,6 +87,14 @@ def test_an_epoch_shows_every_image_once_in_an_order_of_the_generator():
     }
 
 
+def test_unshuffled_batches_come_in_the_order_of_the_data():
+    part = data.load(data.Choice("digits", train_size=100), CPU).train
+    plain = torch.cat([x for x, _ in part.batches()])
+    for seed in (1, 2):
+        batches = part.training_batches(50, "none", Generator().manual_seed(seed), shuffle=False)
+        assert torch.equal(torch.cat([x for x, _ in batches]), plain)
+
+
 def test_validation_images_are_held_out_of_training():
     held = data.load(data.Choice("digits", train_size=1000, val_fraction=0.1), CPU)
     assert held.val is not None
