@@ -249,7 +249,12 @@ class _Builder:
             _fail(self.path, line, "a list or mapping as a key; expected a name")
         if node.tag != f"{_PREFIX}str":
             _fail(self.path, line, f"the key `{node.value}` is not a name; quote it if it is one")
-        return self._text(node)
+        name = self._text(node)
+        if not name.isprintable():
+            _fail(
+                self.path, line, f"the key {name!r} is not a name: it has line breaks or the like"
+            )
+        return name
 
     def _text(self, node: ScalarNode) -> str:
         text = str(node.value)

@@ -26,9 +26,10 @@ def unknown(what: str, name: object, known: Iterable[str]) -> str:
     """Say that a name does not exist, with the nearest that does and the list of all."""
     names = list(known)
     near = get_close_matches(str(name), names, n=1, cutoff=0.5)
+    shown = name if str(name).isprintable() else repr(name)[1:-1]
     hint = f"; did you mean `{near[0]}`?" if near else ""
     listed = ", ".join(names) if names else "none"
-    return f"unknown {what} `{name}`{hint} (known: {listed})"
+    return f"unknown {what} `{shown}`{hint} (known: {listed})"
 
 
 def raise_all(problems: Iterable[Problem], source: Source) -> None:
