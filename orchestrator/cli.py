@@ -6,26 +6,23 @@ import importlib.metadata
 import json
 import signal
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, get_args
 
 import click
 from rich.console import Console
 
-from orchestrator import editing, spec, status
+from orchestrator import cli_show, status
+from orchestrator.cli_options import file_argument, load, places, seeds_option, stored
 from orchestrator.display import Display
-from orchestrator.errors import InputError, OrchError, TrainableError
+from orchestrator.errors import OrchError, TrainableError
+from orchestrator.extends import resolve
 from orchestrator.planning import print_plan, survey
 from orchestrator.runners import NAMES
-from orchestrator.source import read
 from orchestrator.spec_errors import placed
 from orchestrator.store import Store
-from orchestrator.store.files import Files
 from orchestrator.sweep import Sweep
 from orchestrator.tables import Format, show
-
-Command = TypeVar("Command", bound=Callable[..., Any])
 
 INTERRUPTED = 130
 
@@ -58,44 +55,8 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def _file(command: Command) -> Command:
-    kind = click.Path(path_type=Path, dir_okay=True)
-    return click.argument("file", type=kind)(command)
-
-
-def _seeds(_context: click.Context, _param: click.Parameter, text: str | None) -> Any:
-    return None if text is None else spec.parse_seeds(text)
-
-
-def _places(command: Command) -> Command:
-    """Add the options that say where the store and the data lie."""
-    store = click.option(
-        "--store",
-        "root",
-        default="results",
-        show_default=True,
-        metavar="FOLDER",
-        help="Folder (or URI) that holds the stores, one per sweep.",
-    )
-    data = click.option(
-        "--data-dir",
-        type=click.Path(path_type=Path, file_okay=False),
-        metavar="FOLDER",
-        help="Where data sets lie [default: $ORCH_DATA_DIR, else ./data].",
-    )
-    return store(data(command))
-
-
-_seeds_option = click.option(
-    "--seeds",
-    callback=_seeds,
-    metavar="LIST",
-    help="Seeds instead of the file's top-level ones, such as 0-4 or 0,2,5.",
-)
-
-
 @main.command()
-@_file
+@file_argument
 @click.option(
     "--runner",
     type=click.Choice(NAMES),
@@ -103,27 +64,30 @@ _seeds_option = click.option(
     show_default=True,
     help="Where trials run: on Ray Tune, or one by one in this process.",
 )
-@_seeds_option
+@seeds_option
 @click.option("--rerun-stale", is_flag=True, help="Run again what other code has run.")
-@_places
+@click.option("--smoke", is_flag=True, help="Try two batches of one config and seed per cell.")
+@places
 def sweep(
     file: Path,
     runner: str,
     seeds: tuple[int, ...] | None,
     rerun_stale: bool,
+    smoke: bool,
     root: str,
-    data_dir: Path | None,
 ) -> None:
     """Run what of FILE is missing in its store, then print its tables."""
     from orchestrator.driver import Driver, Options
 
     display = Display()
-    driver = Driver(file, Options(root, runner, seeds, rerun_stale, data_dir), display)
+    driver = Driver(file, Options(root, runner, seeds, rerun_stale, smoke), display)
     report = driver.run()
     if report.interrupted:
         display.say(f"interrupted; what is finished is kept, and this goes on: {_again()}")
         sys.exit(INTERRUPTED)
     _print_tables(report.sweep, report.store, "text")
+    if report.made_up:
+        display.say(f"made-up images in place of {', '.join(report.made_up)}: no files of it here")
     if report.left:
         display.say(f"{report.left:,} trials failed; to try them again: {_again()}")
         sys.exit(1)
@@ -134,22 +98,21 @@ def _again() -> str:
 
 
 @main.command()
-@_file
+@file_argument
 @click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON.")
-@_seeds_option
-@_places
+@seeds_option
+@places
 def plan(
     file: Path,
     as_json: bool,
     seeds: tuple[int, ...] | None,
     root: str,
-    data_dir: Path | None,  # noqa: ARG001
 ) -> None:
     """Count what FILE asks for and what of it is done, without running anything."""
     try:
-        counts = survey(_load(file, seeds), root)
+        counts = survey(load(file, seeds), root)
     except TrainableError as error:
-        raise placed(error, read(file), "trainable") from None
+        raise placed(error, resolve(file), "trainable") from None
     if as_json:
         click.echo(json.dumps(counts.as_dict()))
     else:
@@ -157,16 +120,16 @@ def plan(
 
 
 @main.command("status")
-@_file
-@_places
-def status_(file: Path, root: str, data_dir: Path | None) -> None:  # noqa: ARG001
+@file_argument
+@places
+def status_(file: Path, root: str) -> None:
     """Tell what is done, running and failed, also while the sweep runs."""
-    store, asked = _stored(file, None, root)
+    store, asked = stored(file, None, root)
     status.print_status(asked, store, Console())
 
 
 @main.command()
-@_file
+@file_argument
 @click.option(
     "--format",
     "format_",
@@ -175,51 +138,35 @@ def status_(file: Path, root: str, data_dir: Path | None) -> None:  # noqa: ARG0
     show_default=True,
     help="csv and json are tidy: one line per cell and value.",
 )
-@_seeds_option
-@_places
+@seeds_option
+@places
 def table(
     file: Path,
     format_: Format,
     seeds: tuple[int, ...] | None,
     root: str,
-    data_dir: Path | None,  # noqa: ARG001
 ) -> None:
     """Print FILE's tables from what its store has, over the seeds of the last run."""
-    store, asked = _stored(file, seeds, root)
+    store, asked = stored(file, seeds, root)
     _print_tables(asked, store, format_)
 
 
 @main.command()
-@_file
-@_places
-def prune(file: Path, root: str, data_dir: Path | None) -> None:  # noqa: ARG001
+@file_argument
+@places
+def prune(file: Path, root: str) -> None:
     """Move the trials that FILE no longer asks for to the store's retired/ folder."""
     from orchestrator.pruning import prune as retire
 
-    store, asked = _stored(file, None, root)
+    store, asked = stored(file, None, root)
     gone = retire(asked, store)
     click.echo(f"{len(gone):,} trials moved to {store.files.shown('retired')}")
-
-
-def _load(file: Path, seeds: tuple[int, ...] | None) -> Sweep:
-    loaded = spec.load(file)
-    return loaded if seeds is None else spec.with_seeds(loaded, seeds)
-
-
-def _stored(file: Path, seeds: tuple[int, ...] | None, root: str) -> tuple[Store, Sweep]:
-    """Open a sweep's store; the seeds are those of its last run unless they are given."""
-    asked = _load(file, seeds)
-    display = Display()
-    store = Store(f"{Files(root).location}/{asked.name}", display.warn)
-    if not store.exists:
-        raise InputError(
-            f"there is no store of `{asked.name}` in {root} yet; run `orch sweep {file}` first"
-        )
-    if seeds is None:
-        asked = asked.with_seeds(editing.stored(store).seeds)
-    return store, asked
 
 
 def _print_tables(asked: Sweep, store: Store, format_: Format) -> None:
     wanted = any(v.startswith("probe:") for t in asked.tables for v in t.values)
     show(asked, store.trials(), store.probes() if wanted else None, Console(), format_)
+
+
+for command in (cli_show.claims, cli_show.figure, cli_show.report):
+    main.add_command(command)

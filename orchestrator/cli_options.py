@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,6 +12,7 @@ import click
 from orchestrator import editing, spec
 from orchestrator.display import Display
 from orchestrator.errors import InputError
+from orchestrator.job import DATA_DIR
 from orchestrator.store import Store
 from orchestrator.store.files import Files
 from orchestrator.sweep import Sweep
@@ -35,6 +37,12 @@ seeds_option = click.option(
 )
 
 
+def _set_data_dir(_context: click.Context, _param: click.Parameter, folder: Path | None) -> None:
+    """Tell trainables as the user could: by the environment, which workers take over."""
+    if folder is not None:
+        os.environ[DATA_DIR] = str(folder.absolute())
+
+
 def places(command: Command) -> Command:
     """Add the options that say where the store and the data lie."""
     store = click.option(
@@ -49,6 +57,8 @@ def places(command: Command) -> Command:
         "--data-dir",
         type=click.Path(path_type=Path, file_okay=False),
         metavar="FOLDER",
+        expose_value=False,
+        callback=_set_data_dir,
         help="Where data sets lie [default: $ORCH_DATA_DIR, else ./data].",
     )
     return store(data(command))

@@ -34,7 +34,6 @@ def claims(
     format_: Format,
     seeds: tuple[int, ...] | None,
     root: str,
-    data_dir: Path | None,  # noqa: ARG001
 ) -> None:
     """Judge FILE's claims by what its store has: effect, interval, test and verdict."""
     from orchestrator.claims import judge
@@ -66,7 +65,6 @@ def figure(
     output: Path,
     seeds: tuple[int, ...] | None,
     root: str,
-    data_dir: Path | None,  # noqa: ARG001
 ) -> None:
     """Draw FILE's figures, or the one of that NAME, as SVG and PNG.
 
@@ -100,7 +98,6 @@ def report(
     output: Path | None,
     seeds: tuple[int, ...] | None,
     root: str,
-    data_dir: Path | None,  # noqa: ARG001
 ) -> None:
     """Write one self-contained page about FILE's sweep, finished or not."""
     from orchestrator.code import code_of

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,12 +14,12 @@ from orchestrator import editing, heartbeat, preflight, reuse, runners, spec, st
 from orchestrator.code import Code, code_of
 from orchestrator.display import Display
 from orchestrator.errors import StoreError, TrainableError
+from orchestrator.extends import resolve
 from orchestrator.job import Job, make_job
 from orchestrator.metrics import require_metrics
 from orchestrator.plan import PlannedTrial, expand, longest_first
 from orchestrator.progress import Progress
 from orchestrator.runners import Failure
-from orchestrator.source import read
 from orchestrator.spec_errors import placed
 from orchestrator.store import Store, keeper
 from orchestrator.store.files import Files
@@ -35,7 +36,7 @@ class Options:
     runner: str = "tune"
     seeds: tuple[int, ...] | None = None
     rerun_stale: bool = False
-    data_dir: Path | None = None
+    smoke: bool = False
 
 
 @dataclass(frozen=True)
@@ -50,16 +51,25 @@ class Report:
     left: int
     """Trials that are still missing, failed ones among them."""
 
+    @property
+    def made_up(self) -> list[str]:
+        """The data sets that a smoke run had to make up, as its trials recorded them."""
+        if not self.sweep.smoke:
+            return []
+        facts = map(json.loads, self.store.trials()["versions"].dropna().unique())
+        return sorted({fact["made_up_data"] for fact in facts if "made_up_data" in fact})
+
 
 class Driver:
     """Makes a store match a sweep file: what is missing runs, nothing runs twice."""
 
     def __init__(self, path: Path, options: Options, display: Display) -> None:
         self.path, self.options, self.display = path, options, display
-        self.source = read(path)
+        self.source = resolve(path)
         if options.seeds is not None:
             self.source = self.source.with_integers("seeds", options.seeds)
-        self.sweep = spec.parse(self.source)
+        sweep = spec.parse(self.source)
+        self.sweep = sweep.as_smoke() if options.smoke else sweep
         self.root = Files(options.root)
         self.store = Store(f"{self.root.location}/{self.sweep.name}", display.warn)
         self.trials = expand(self.sweep)
@@ -73,11 +83,14 @@ class Driver:
         code = self._code()
         with contextlib.ExitStack() as held:
             if self.store.exists:
-                editing.require_same(self.sweep, self.store)
+                if not self.sweep.smoke:
+                    editing.require_same(self.sweep, self.store)
                 held.enter_context(self._lock())
+                if self.sweep.smoke:
+                    keeper.clear(self.store)
             found = self._look(code)
             self._require_stored_metrics(found)
-            if found.missing:
+            if found.missing and not self.sweep.smoke:
                 self._check(found.missing)
             if not self.store.exists:
                 self._create()
@@ -119,7 +132,7 @@ class Driver:
         """Let the trainable see every config that is to run, before anything is written."""
         try:
             with self.display.checking(len(missing)):
-                preflight.check(self.sweep.trainable, missing, self.options.data_dir)
+                preflight.check(self.sweep.trainable, missing)
         except TrainableError as error:
             raise placed(error, self.source, "trainable") from None
 
@@ -167,7 +180,7 @@ class Driver:
 
     def _job(self, trials: Sequence[PlannedTrial], layout: Layout, code: Code) -> Job:
         location = self.store.files.location
-        return make_job(self.sweep, trials, location, layout, code, self.options.data_dir)
+        return make_job(self.sweep, trials, location, layout, code)
 
     def _run(
         self, found: state.State, layout: Layout, code: Code

@@ -16,6 +16,9 @@ from orchestrator.spec_errors import unknown
 from orchestrator.store.schema import Layout
 from orchestrator.sweep import Sweep
 
+DATA_DIR = "ORCH_DATA_DIR"
+"""The environment variable that tells a trainable where data sets lie."""
+
 Trainable = Callable[..., Iterator[Mapping[str, float]]]
 
 
@@ -37,7 +40,7 @@ class Job:
     def enter(self) -> Trainable:
         """Prepare this process for the job's trials and import the trainable."""
         if self.data_dir is not None:
-            os.environ["ORCH_DATA_DIR"] = self.data_dir
+            os.environ[DATA_DIR] = self.data_dir
         return import_trainable(self.trainable, self.folder)
 
 
@@ -71,7 +74,6 @@ def make_job(
     store: str,
     layout: Layout,
     code: Code,
-    data_dir: Path | None,
 ) -> Job:
     """Put together what the workers need to run some trials of a sweep."""
     names = carried(sweep)
@@ -82,10 +84,15 @@ def make_job(
         checkpoint_every=sweep.checkpoint_every,
         code_digest=code.digest,
         folder=str(Path.cwd()),
-        data_dir=None if data_dir is None else str(data_dir.absolute()),
-        smoke=False,
+        data_dir=_data_dir(),
+        smoke=sweep.smoke,
         tasks={trial.trial_id: _task(trial, names) for trial in todo},
     )
+
+
+def _data_dir() -> str | None:
+    folder = os.environ.get(DATA_DIR)
+    return None if folder is None else str(Path(folder).absolute())
 
 
 def _task(trial: PlannedTrial, names: list[str]) -> Task:

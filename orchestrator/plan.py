@@ -26,6 +26,7 @@ class Config:
     search: Mapping[str, Value]
     fixed: Mapping[str, Value]
     resources: Resources
+    smoke: bool = False
 
     @property
     def params(self) -> dict[str, Any]:
@@ -58,9 +59,9 @@ class PlannedTrial:
         return {**self.config.params, "seed": self.seed}
 
 
-def identity(trainable: str, params: Mapping[str, Value], *extra: str) -> str:
+def identity(trainable: str, params: Mapping[str, Value], *, smoke: bool = False) -> str:
     """Hash what defines a cell, config or trial to 16 hexadecimal digits."""
-    text = canonical([trainable, dict(params), *extra])
+    text = canonical([trainable, dict(params), *(["smoke"] if smoke else [])])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -92,7 +93,7 @@ def expand(sweep: Sweep) -> list[PlannedTrial]:
 def trial_id(config: Config, seed: int) -> str:
     """Hash a config with one seed."""
     params = {**config.factors, **config.search, **config.fixed, "seed": seed}
-    return identity(config.trainable, params)
+    return identity(config.trainable, params, smoke=config.smoke)
 
 
 def count_trials(sweep: Sweep) -> int:
@@ -184,18 +185,21 @@ def _searched(
 
 
 def _cell(sweep: Sweep, factors: Mapping[str, Value]) -> Cell:
+    """Expand one cell; a smoke run has the first config and seed of it, on one CPU."""
     grid = _grid(sweep, factors)
-    cell_id = identity(sweep.trainable, {**factors, **grid.fixed})
+    fixed, smoke = grid.fixed, sweep.smoke
+    cell_id = identity(sweep.trainable, {**factors, **fixed}, smoke=smoke)
     configs = tuple(
         Config(
-            config_id=identity(sweep.trainable, {**factors, **search, **grid.fixed}),
+            config_id=identity(sweep.trainable, {**factors, **search, **fixed}, smoke=smoke),
             cell_id=cell_id,
             trainable=sweep.trainable,
             factors=factors,
             search=search,
-            fixed=grid.fixed,
-            resources=grid.resources,
+            fixed=fixed,
+            resources=Resources() if smoke else grid.resources,
+            smoke=smoke,
         )
-        for search in _searched(sweep, grid, factors)
+        for search in itertools.islice(_searched(sweep, grid, factors), 1 if smoke else None)
     )
-    return Cell(cell_id, factors, configs, grid.seeds)
+    return Cell(cell_id, factors, configs, grid.seeds[:1] if smoke else grid.seeds)

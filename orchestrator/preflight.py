@@ -7,7 +7,6 @@ module does when imported is not its business.
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
@@ -21,31 +20,34 @@ from orchestrator.plan import PlannedTrial
 _SHOWN = 10
 
 
-def check(trainable: str, trials: Sequence[PlannedTrial], data_dir: Path | None) -> None:
+def check(trainable: str, trials: Sequence[PlannedTrial]) -> None:
     """Import a trainable and let it check the params of each config.
 
     Args:
         trainable: as ``module:generator``.
         trials: what is to run; one trial of each config is checked.
-        data_dir: where data sets lie, if that was said.
 
     Raises:
         TrainableError: it cannot be imported, or refuses a config.
     """
-    first = {trial.config.config_id: trial for trial in reversed(trials)}
+    first: dict[str, PlannedTrial] = {}
+    for trial in trials:
+        first.setdefault(trial.config.config_id, trial)
     done = subprocess.run(
         [sys.executable, "-m", "orchestrator.preflight", trainable, str(Path.cwd())],
         input=json.dumps([trial.params for trial in first.values()]),
         capture_output=True,
         text=True,
-        env=_environment(data_dir),
         check=False,
     )
     try:
         answer = json.loads(done.stdout.splitlines()[-1])
     except (IndexError, ValueError):
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise TrainableError(f"importing the trainable ended the process: {last}") from None
+        raise TrainableError(
+            "importing or checking the trainable ended its process "
+            f"(exit code {done.returncode}): {last}"
+        ) from None
     if answer["import"]:
         raise TrainableError(answer["import"])
     if answer["refused"]:
@@ -58,7 +60,7 @@ def _words(refused: dict[str, str], trials: Sequence[PlannedTrial]) -> str:
     for index, text in refused.items():
         by_text.setdefault(text, []).append(_described(trials[int(index)]))
     lines = [
-        f"{text} ({names[0]}{f' and {len(names) - 1:,} more configs' if names[1:] else ''})"
+        f"{text} ({names[0]}{f' and {len(names) - 1:,} more' if names[1:] else ''})"
         for text, names in by_text.items()
     ]
     more = f"\nand {len(lines) - _SHOWN:,} more complaints" if len(lines) > _SHOWN else ""
@@ -68,13 +70,6 @@ def _words(refused: dict[str, str], trials: Sequence[PlannedTrial]) -> str:
 def _described(trial: PlannedTrial) -> str:
     params = {**trial.config.factors, **trial.config.search}
     return ", ".join(f"{name}={value}" for name, value in params.items())
-
-
-def _environment(data_dir: Path | None) -> dict[str, str]:
-    environment = dict(os.environ)
-    if data_dir is not None:
-        environment["ORCH_DATA_DIR"] = str(data_dir.absolute())
-    return environment
 
 
 def main() -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from orchestrator.errors import InputError, SpecError
+from orchestrator.extends import resolve
 from orchestrator.plan import MAX_TRIALS
-from orchestrator.source import Source, read, read_text
+from orchestrator.source import Source, read_text
 from orchestrator.spec_checks import check
 from orchestrator.spec_errors import check_quotes, explain, raise_all
 from orchestrator.sweep import Sweep, Table, check_seeds
@@ -21,7 +22,7 @@ def load(path: str | Path) -> Sweep:
     Raises:
         SpecError: with file, line, key and what was expected, one line per mistake.
     """
-    return parse(read(Path(path)))
+    return parse(resolve(Path(path)))
 
 
 def load_text(text: str, name: str) -> Sweep:

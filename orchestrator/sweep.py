@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import (
     AfterValidator,
@@ -250,6 +250,9 @@ class Figure(_Part):
 class Sweep(_Part):
     """Everything that is to be run and reported."""
 
+    smoke: ClassVar[bool] = False
+    """Whether one short trial of each cell stands for all of them."""
+
     name: Name
     description: str = ""
     trainable: Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
@@ -285,3 +288,14 @@ class Sweep(_Part):
     def with_seeds(self, seeds: tuple[int, ...]) -> Sweep:
         """Replace the top-level seeds."""
         return self.model_copy(update={"seeds": seeds})
+
+    def as_smoke(self) -> Sweep:
+        """Make the sweep that tries one config and seed of every cell for two batches."""
+        changed = {"name": f"{self.name}{SMOKE_SUFFIX}", "retries": 0}
+        return SmokeSweep.model_construct(**{**dict(self), **changed})
+
+
+class SmokeSweep(Sweep):
+    """A sweep of which every cell is only tried."""
+
+    smoke: ClassVar[bool] = True

@@ -56,6 +56,7 @@ def train(params: Mapping[str, Any], trial: Trial) -> Iterator[Mapping[str, floa
     images = data.load(_choice(settings), device, workers=trial.threads, smoke=trial.smoke)
     if images.made_up:
         trial.log(f"the data set {settings.dataset} is missing: made-up images instead")
+        trial.record(made_up_data=settings.dataset)
     with _seeded(settings.seed, 0):
         model = _build(settings, images.channels, images.size, images.classes)
     model.to(device).to(memory_format=torch.channels_last)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+import zlib
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,6 +17,20 @@ from orchestrator.store.schema import with_ids
 
 UNFINISHED = "unfinished"
 """The state that readers see of a trial that has a checkpoint only."""
+
+
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    pa.ArrowException,
+    EOFError,
+    OSError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What damaged bytes make of reading a checkpoint."""
 
 
 class DamagedError(Exception):
@@ -86,7 +101,7 @@ class Checkpoint:
                     probes=pq.read_table(io.BytesIO(archive.read("probes.parquet"))),
                     **facts,
                 )
-        except (zipfile.BadZipFile, KeyError, ValueError, TypeError, pa.ArrowException) as error:
+        except _DAMAGE as error:
             raise DamagedError(str(error)) from None
 
 

@@ -15,6 +15,9 @@ from orchestrator.errors import CorruptFileError
 from orchestrator.store.files import Files
 from orchestrator.store.schema import SCHEMA_FILE, TABLES, conform
 
+UNREADABLE = (pa.ArrowException, OSError, LookupError, ValueError)
+"""What reading a damaged Parquet file raises."""
+
 MERGED = "merged-"
 """Merged files are named by the time they were made; the latest wins."""
 TRIAL_IDS = b"trial_ids"
@@ -32,6 +35,8 @@ class Part:
 
     name: str
     trial_ids: frozenset[str]
+    schema: pa.Schema | None = None
+    """The columns of a merged file."""
 
     @property
     def merged(self) -> bool:
@@ -43,7 +48,8 @@ class Index:
     """What the table folders hold at one moment.
 
     Listing the folders and reading the footers of merged files is enough for it: the file
-    of a single trial is named by its id.
+    of a single trial is named by its id. A file that a driver deletes meanwhile raises
+    FileNotFoundError, here and in what reads: then it is time for a new index.
     """
 
     def __init__(self, files: Files, on_corrupt: Callable[[CorruptFileError], None]) -> None:
@@ -70,11 +76,11 @@ class Index:
     def _merged(self, name: str) -> Part | None:
         try:
             with self._files.open(name) as stream:
-                metadata = pq.read_schema(stream).metadata or {}
-            return Part(name, frozenset(metadata[TRIAL_IDS].decode().split()))
+                schema = pq.read_schema(stream)
+            return Part(name, frozenset(schema.metadata[TRIAL_IDS].decode().split()), schema)
         except FileNotFoundError:
-            return None  # replaced by a newer one since the folder was listed
-        except (pa.ArrowException, OSError, KeyError) as error:
+            raise
+        except (*UNREADABLE, TypeError) as error:
             self._on_corrupt(corrupt_file(self._files, name, error))
             return None
 
@@ -97,6 +103,8 @@ class Index:
     ) -> pa.Table:
         """Read the wanted trials' rows of a table, made to fit a schema.
 
+        Of a file that cannot be read no row is given; it is reported.
+
         Args:
             table: one of `TABLES`.
             wanted: trial ids.
@@ -106,7 +114,11 @@ class Index:
         chosen = list(self.assigned(table, wanted))
 
         def load(choice: tuple[Part, frozenset[str]]) -> list[pa.Table]:
-            return list(self.batches(*choice, only=only, schema=schema))
+            try:
+                return list(self.batches(*choice, only=only, schema=schema))
+            except CorruptFileError as error:
+                self._on_corrupt(error)
+                return []
 
         with ThreadPoolExecutor(4) as pool:
             pieces = [piece for pieces in pool.map(load, chosen) for piece in pieces]
@@ -119,7 +131,11 @@ class Index:
         schema: pa.Schema,
         only: ds.Expression | None = None,
     ) -> Iterator[pa.Table]:
-        """Read some trials' rows of one file in pieces; report it if it cannot be read."""
+        """Read some trials' rows of one file in pieces.
+
+        Raises:
+            CorruptFileError: it cannot be read, or not to its end.
+        """
         if taken != part.trial_ids:
             among = pc.field("trial_id").isin(sorted(taken))
             only = among if only is None else among & only
@@ -133,8 +149,10 @@ class Index:
             )
             for batch in batches:
                 yield conform(pa.Table.from_batches([batch]), schema)
-        except (pa.ArrowException, OSError) as error:
-            self._on_corrupt(corrupt_file(self._files, part.name, error))
+        except FileNotFoundError:
+            raise
+        except UNREADABLE as error:
+            raise corrupt_file(self._files, part.name, error) from None
 
 
 def corrupt_file(files: Files, name: str, error: Exception) -> CorruptFileError:

@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 
 from orchestrator.errors import CorruptFileError
 from orchestrator.store.checkpoint import to_parquet
-from orchestrator.store.index import MERGED, TRIAL_IDS, Index, Part
-from orchestrator.store.schema import SCHEMA_FILE, TABLES, Layout
+from orchestrator.store.index import MERGED, TRIAL_IDS, UNREADABLE, Index, Part, corrupt_file
+from orchestrator.store.schema import SCHEMA_FILE, TABLES, Layout, fits
 from orchestrator.store.store import FINISHED, Store
 from orchestrator.sweep import Sweep
 
@@ -27,6 +27,13 @@ def create(store: Store) -> None:
     """Make the folders of an empty store."""
     for folder in FOLDERS:
         store.files.make_folder(folder)
+
+
+def clear(store: Store) -> None:
+    """Delete what a smoke run left: it is tried anew as a whole."""
+    for folder in FOLDERS:
+        for name in store.files.names(folder):
+            store.files.delete(f"{folder}/{name}")
 
 
 def settle(store: Store, sweep: Sweep, drop: Collection[str] = ()) -> Layout:
@@ -47,54 +54,60 @@ def settle(store: Store, sweep: Sweep, drop: Collection[str] = ()) -> Layout:
         store.files.clean(table)
     store.files.clean("checkpoints")
     _set_aside_checkpoints(store)
-    corrupt: dict[str, None] = {}
-
-    def note(error: CorruptFileError) -> None:
-        if error.name not in corrupt:
-            store.on_corrupt(error)
-        corrupt[error.name] = None
-
+    strict = Store(store.files.location, _refuse)
+    damaged = False
     while True:
-        found_before = len(corrupt)
-        layout = _settle(Store(store.files.location, note), sweep, frozenset(drop), corrupt)
-        if len(corrupt) == found_before:
-            return layout
-        for name in list(corrupt)[found_before:]:
-            _set_aside(store, name)
+        try:
+            return _settle(strict, sweep, frozenset(drop), damaged=damaged)
+        except CorruptFileError as error:
+            store.on_corrupt(error)
+            _set_aside(store, error.name)
+            damaged = True
 
 
-def _settle(store: Store, sweep: Sweep, drop: frozenset[str], corrupt: Collection[str]) -> Layout:
-    """Settle once; it is to be done again if ``corrupt`` grows meanwhile."""
+def _refuse(error: CorruptFileError) -> None:
+    raise error
+
+
+def _settle(store: Store, sweep: Sweep, drop: frozenset[str], *, damaged: bool) -> Layout:
+    """Settle once.
+
+    The new columns come first, since rows of older ones can be made to fit them at any
+    time, but not the other way round.
+
+    Raises:
+        CorruptFileError: a file cannot be read; without it, settle again.
+    """
     outcomes, index, stored = store.outcomes(), store.index(), store.layout()
     done = frozenset(i for i, end in outcomes.items() if end.status in FINISHED) - drop
     failed = frozenset(outcomes) - done - drop
     layout = Layout.of(sweep).widened(stored) if stored else Layout.of(sweep)
     if not done:
         layout = replace(layout, metrics=())
-    known = len(corrupt)
-    current = {}
-    for table in reversed(TABLES):
-        merged = _merged_already(index, table, done)
-        if done and (merged is None or stored != layout):
-            chosen = list(index.assigned(table, done))
-            merged = copy_rows(store, index, table, layout, chosen)
-        current[table] = merged
-    if len(corrupt) > known:
-        return layout
-    if stored != layout:
-        write_schema(store, layout)
-        _convert(store, index, failed, layout)
+    write_schema(store, layout)
+    current = {table: _merge(store, index, table, done, layout) for table in reversed(TABLES)}
+    _convert(store, index, failed, layout)
     for table in TABLES:
         for part in index.parts[table]:
             if part.name != current[table] and (part.merged or not part.trial_ids & failed):
-                _discard(store, part, aside=part.merged and bool(corrupt))
+                lost = damaged and part.merged and not part.trial_ids <= index.committed
+                _discard(store, part, aside=lost)
     return layout
 
 
-def _merged_already(index: Index, table: str, keep: frozenset[str]) -> str | None:
-    """Find the one file that holds just the rows to keep."""
+def _merge(
+    store: Store, index: Index, table: str, done: frozenset[str], layout: Layout
+) -> str | None:
+    """Bring the rows to keep into one file, unless they are in just such a file already."""
+    if not done:
+        return None
     merged = [part for part in index.parts[table] if part.merged]
-    return merged[0].name if len(merged) == 1 and merged[0].trial_ids == keep else None
+    schema = layout.schema(table)
+    if len(merged) == 1 and merged[0].trial_ids == done and fits(merged[0].schema, schema):
+        for _ in index.batches(merged[0], done, schema):
+            pass  # reading it through tells if it is whole
+        return merged[0].name
+    return copy_rows(store, index, table, layout, list(index.assigned(table, done)))
 
 
 def copy_rows(
@@ -121,6 +134,9 @@ def copy_rows(
 
     Returns:
         The file's name in the store.
+
+    Raises:
+        CorruptFileError: one of the files cannot be read; nothing is written.
     """
     schema = layout.schema(table)
     ids = sorted(frozenset[str]().union(*(taken for _, taken in chosen)))
@@ -172,11 +188,23 @@ def _with_best(trials: pa.Table, index: Index, layout: Layout) -> pa.Table:
 
 
 def _convert(store: Store, index: Index, failed: Collection[str], layout: Layout) -> None:
-    """Rewrite the files of failed trials, which are never merged, in new columns."""
+    """Rewrite the files of failed trials, which are never merged, where columns are new."""
     for table in TABLES:
+        schema = layout.schema(table)
         for part, taken in index.assigned(table, failed):
-            rows = pa.concat_tables(index.batches(part, taken, layout.schema(table)))
-            store.files.write(part.name, to_parquet(rows))
+            if not _has_columns(store, part.name, schema):
+                rows = [schema.empty_table(), *index.batches(part, taken, schema)]
+                store.files.write(part.name, to_parquet(pa.concat_tables(rows)))
+
+
+def _has_columns(store: Store, name: str, schema: pa.Schema) -> bool:
+    try:
+        with store.files.open(name) as stream:
+            return fits(pq.read_schema(stream), schema)
+    except FileNotFoundError:
+        return False
+    except UNREADABLE as error:
+        raise corrupt_file(store.files, name, error) from None
 
 
 def _discard(store: Store, part: Part, *, aside: bool) -> None:
@@ -204,10 +232,15 @@ def _set_aside(store: Store, name: str) -> None:
 
 
 def write_schema(store: Store, layout: Layout) -> None:
-    """Write the files of no rows from which pandas takes the columns."""
+    """Write the files of no rows from which pandas takes the columns, where they differ.
+
+    Raises:
+        CorruptFileError: one that is there cannot be read.
+    """
     for table in reversed(TABLES):
-        empty = layout.schema(table).empty_table()
-        store.files.write(f"{table}/{SCHEMA_FILE}", to_parquet(empty))
+        name, schema = f"{table}/{SCHEMA_FILE}", layout.schema(table)
+        if not _has_columns(store, name, schema):
+            store.files.write(name, to_parquet(schema.empty_table()))
 
 
 def retire(store: Store, sweep: Sweep, wanted: Collection[str]) -> list[str]:

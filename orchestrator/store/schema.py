@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from orchestrator.plan import carried
-from orchestrator.sweep import Sweep, Value
+from orchestrator.sweep import Sweep, Value, canonical
 
 TABLES = ("trials", "epochs", "probes")
 SCHEMA_FILE = "0-schema.parquet"
@@ -21,6 +20,7 @@ JSON = pa.large_string()
 """Text of params that are lists or of mixed types; no other column has this type."""
 _TIME = pa.timestamp("us", tz="UTC")
 _ROLE = b"role"
+_MODE = b"mode"
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Layout:
         metrics = [pa.field(n, pa.float64(), metadata={_ROLE: b"metric"}) for n in self.metrics]
         match table:
             case "trials":
-                role = {_ROLE: b"best", b"mode": self.mode.encode()}
+                role = {_ROLE: b"best", _MODE: self.mode.encode()}
                 best = pa.field(f"best_{self.select_metric}", pa.float64(), metadata=role)
                 fields += [*_fields(_STATUS), *metrics, best, *_fields(_RUN)]
             case "epochs":
@@ -116,8 +116,18 @@ def stored_layout(trials: pa.Schema) -> Layout:
         params={field.name: field.type for field in roles[b"param"]},
         metrics=tuple(field.name for field in roles[b"metric"]),
         select_metric=best.name.removeprefix("best_"),
-        mode=best.metadata[b"mode"].decode(),
+        mode=best.metadata[_MODE].decode(),
     )
+
+
+def fits(found: pa.Schema, wanted: pa.Schema) -> bool:
+    """Tell whether a file's columns are the wanted ones, whatever else its footer holds."""
+    return [_essence(field) for field in found] == [_essence(field) for field in wanted]
+
+
+def _essence(field: pa.Field) -> tuple[Any, ...]:
+    notes = field.metadata or {}
+    return field.name, field.type, notes.get(_ROLE), notes.get(_MODE)
 
 
 def param_type(values: Iterable[Value]) -> pa.DataType:
@@ -153,10 +163,12 @@ def _common(one: pa.DataType, other: pa.DataType) -> pa.DataType:
 
 
 def encode(value: Value, kind: pa.DataType) -> Any:
-    """Write a param's value as its column holds it."""
-    if kind == JSON and value is not None:
-        return json.dumps(value)
-    return value
+    """Write a param's value as its column holds it; equal values give equal text."""
+    if value is None:
+        return None
+    if kind == JSON:
+        return canonical(value)
+    return float(value) if kind == pa.float64() else value
 
 
 def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
@@ -178,7 +190,7 @@ def _conform_column(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArr
     if kind == JSON:
         texts = [encode(value, JSON) for value in column.to_pylist()]
         return pa.chunked_array([pa.array(texts, JSON)])
-    return column.cast(kind)
+    return column.cast(kind, safe=False)  # as large an integer as 2^53 + 1 is rounded
 
 
 def with_ids(row: Mapping[str, Any], own: pa.Table | None, schema: pa.Schema) -> pa.Table:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 import pyarrow as pa
@@ -15,8 +15,12 @@ import pyarrow.parquet as pq
 from orchestrator.errors import CorruptFileError, StoreError
 from orchestrator.store.checkpoint import Checkpoint, DamagedError, to_parquet
 from orchestrator.store.files import Files
-from orchestrator.store.index import Index, corrupt_file
-from orchestrator.store.schema import TABLES, Layout, stored_layout, with_ids
+from orchestrator.store.index import MERGED, UNREADABLE, Index, corrupt_file
+from orchestrator.store.schema import SCHEMA_FILE, TABLES, Layout, stored_layout, with_ids
+
+Answer = TypeVar("Answer")
+
+_ATTEMPTS = 10
 
 FINISHED = ("completed", "diverged")
 """The states in which a trial does not run again."""
@@ -65,7 +69,16 @@ class Store:
 
     def index(self) -> Index:
         """Look at what the table folders hold now."""
-        return Index(self.files, self.on_corrupt)
+        return self.ask(lambda index: index)
+
+    def ask(self, question: Callable[[Index], Answer]) -> Answer:
+        """Answer by an index of the files; by a new one if a driver merges them meanwhile."""
+        for _ in range(_ATTEMPTS):
+            try:
+                return question(Index(self.files, self.on_corrupt))
+            except FileNotFoundError as error:
+                gone = error
+        raise StoreError(f"{self.files.location} changes while it is read ({gone})")
 
     def layout(self) -> Layout | None:
         """Read the columns that the store has; None if it has no tables yet."""
@@ -75,25 +88,25 @@ class Store:
                     return stored_layout(pq.read_schema(stream))
             except FileNotFoundError:
                 continue
-            except (pa.ArrowException, OSError) as error:
+            except UNREADABLE as error:
                 self.on_corrupt(corrupt_file(self.files, name, error))
         return None
 
     def _schema_sources(self) -> list[str]:
-        """List the files that tell the columns: the schema file, or else any other."""
-        names = [f"trials/{name}" for name in self.files.names("trials")]
-        return [name for name in names if name.endswith(".parquet")][:3]
+        """List the files that tell the columns: the schema file, or else a merged or other one."""
+        names = [name for name in self.files.names("trials") if name.endswith(".parquet")]
+        names.sort(key=lambda name: (name != SCHEMA_FILE, not name.startswith(MERGED)))
+        return [f"trials/{name}" for name in names[:3]]
 
     def outcomes(self) -> dict[str, Outcome]:
         """Tell how each trial ended, by trial id."""
         layout = self.layout()
         if layout is None:
             return {}
-        index = self.index()
         names = ["trial_id", *Outcome.__dataclass_fields__]
         schema = pa.schema([layout.schema("trials").field(name) for name in names])
-        rows = index.read("trials", index.committed, schema).to_pylist()
-        return {row.pop("trial_id"): Outcome(**row) for row in rows}
+        rows = self.ask(lambda index: index.read("trials", index.committed, schema))
+        return {row.pop("trial_id"): Outcome(**row) for row in rows.to_pylist()}
 
     def trials(self) -> pd.DataFrame:
         """One row per trial that ended, and per trial that has a checkpoint."""
@@ -115,13 +128,17 @@ class Store:
         layout = self.layout()
         if layout is None:
             raise StoreError(f"{self.files.location} holds no results yet; run `orch sweep` first")
-        index, schema = self.index(), layout.schema(table)
-        rows = index.read(table, index.committed, schema, only)
-        for trial_id in self.checkpoint_ids():
-            if trial_id not in index.committed and (found := self.checkpoint(trial_id)):
-                part = found.rows(table, schema)
-                rows = pa.concat_tables([rows, part if only is None else part.filter(only)])
-        frame: pd.DataFrame = rows.unify_dictionaries().to_pandas()
+        schema = layout.schema(table)
+        # First the checkpoints: a trial that commits meanwhile is then met among the finished.
+        saved = {i: found for i in self.checkpoint_ids() if (found := self.checkpoint(i))}
+
+        def read(index: Index) -> tuple[frozenset[str], pa.Table]:
+            return index.committed, index.read(table, index.committed, schema, only)
+
+        committed, rows = self.ask(read)
+        begun = [saved[i].rows(table, schema) for i in saved if i not in committed]
+        begun = [part if only is None else part.filter(only) for part in begun]
+        frame: pd.DataFrame = pa.concat_tables([rows, *begun]).unify_dictionaries().to_pandas()
         return frame
 
     def is_finished(self, trial_id: str, code_digest: str) -> bool:
