@@ -1,4 +1,4 @@
-"""The sources behind a trainable: their digest, and a copy to keep."""
+"""The code of a trainable: found, digested and copied, or imported."""
 
 from __future__ import annotations
 
@@ -6,11 +6,16 @@ import hashlib
 import io
 import sys
 import zipfile
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
 from orchestrator.errors import TrainableError
+from orchestrator.spec_errors import unknown
+
+Trainable = Callable[..., Iterator[Mapping[str, float]]]
 
 
 @dataclass(frozen=True)
@@ -70,3 +75,24 @@ def import_from(folder: str) -> None:
     """Let imports look into a folder first, as ``python -m`` does with the working folder."""
     if folder not in sys.path:
         sys.path.insert(0, folder)
+
+
+def import_trainable(trainable: str, folder: str) -> Trainable:
+    """Import ``module:generator`` as from a working folder.
+
+    Raises:
+        TrainableError: the module cannot be imported, or has no such function.
+    """
+    import_from(folder)
+    module_name, _, name = trainable.partition(":")
+    try:
+        module = import_module(module_name)
+    except Exception as error:  # whatever a user's module raises when it is imported
+        raise TrainableError(
+            f"{module_name} cannot be imported from {folder}: {type(error).__name__}: {error}"
+        ) from error
+    found = getattr(module, name, None)
+    if not callable(found):
+        known = [n for n, v in vars(module).items() if callable(v) and not n.startswith("_")]
+        raise TrainableError(unknown(f"function of {module_name}", name, sorted(known)))
+    return found  # type: ignore[no-any-return]

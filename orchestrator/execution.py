@@ -17,8 +17,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from orchestrator.code import Trainable
 from orchestrator.errors import MetricsChangedError, TrialError
-from orchestrator.job import Job, Task, Trainable
+from orchestrator.job import Job, Task
 from orchestrator.store import Store
 from orchestrator.store.checkpoint import Checkpoint
 from orchestrator.store.schema import PROBE

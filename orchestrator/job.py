@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from orchestrator.code import Code, import_from
-from orchestrator.errors import TrainableError
+from orchestrator.code import Code, Trainable, import_trainable
 from orchestrator.plan import PlannedTrial, carried
-from orchestrator.spec_errors import unknown
 from orchestrator.store.schema import Layout
 from orchestrator.sweep import Sweep
 
 DATA_DIR = "ORCH_DATA_DIR"
 """The environment variable that tells a trainable where data sets lie."""
-
-Trainable = Callable[..., Iterator[Mapping[str, float]]]
 
 
 @dataclass(frozen=True)
@@ -106,24 +101,3 @@ def _task(trial: PlannedTrial, names: list[str]) -> Task:
     }
     fixed = {name: params[name] for name in config.fixed}
     return Task(row, params, fixed, config.resources.cpu, config.resources.gpu)
-
-
-def import_trainable(trainable: str, folder: str) -> Trainable:
-    """Import ``module:generator`` as from a working folder.
-
-    Raises:
-        TrainableError: the module cannot be imported, or has no such function.
-    """
-    import_from(folder)
-    module_name, _, name = trainable.partition(":")
-    try:
-        module = import_module(module_name)
-    except Exception as error:  # whatever a user's module raises when it is imported
-        raise TrainableError(
-            f"{module_name} cannot be imported from {folder}: {type(error).__name__}: {error}"
-        ) from error
-    found = getattr(module, name, None)
-    if not callable(found):
-        known = [n for n, v in vars(module).items() if callable(v) and not n.startswith("_")]
-        raise TrainableError(unknown(f"function of {module_name}", name, sorted(known)))
-    return found  # type: ignore[no-any-return]

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from orchestrator.code import import_trainable
 from orchestrator.errors import TrainableError
-from orchestrator.job import import_trainable
 from orchestrator.plan import PlannedTrial
 
 _SHOWN = 10

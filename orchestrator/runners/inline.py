@@ -8,8 +8,9 @@ import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 
+from orchestrator.code import Trainable
 from orchestrator.execution import Epoch, Execution
-from orchestrator.job import Job, Trainable
+from orchestrator.job import Job
 from orchestrator.runners import Failure, Watcher
 from orchestrator.store import Store
 
