@@ -85,7 +85,7 @@ def _settle(store: Store, sweep: Sweep, drop: frozenset[str], *, damaged: bool) 
     if not done:
         layout = replace(layout, metrics=())
     write_schema(store, layout)
-    current = {table: _merge(store, index, table, done, layout) for table in reversed(TABLES)}
+    current = _merge_all(store, index, done, layout)
     _convert(store, index, failed, layout)
     for table in TABLES:
         for part in index.parts[table]:
@@ -93,6 +93,23 @@ def _settle(store: Store, sweep: Sweep, drop: frozenset[str], *, damaged: bool) 
                 lost = damaged and part.merged and not part.trial_ids <= index.committed
                 _discard(store, part, aside=lost)
     return layout
+
+
+def _merge_all(
+    store: Store, index: Index, done: frozenset[str], layout: Layout
+) -> dict[str, str | None]:
+    """Bring each table's rows to keep into one file; name the files by table."""
+    current: dict[str, str | None] = {}
+    try:
+        for table in reversed(TABLES):
+            current[table] = _merge(store, index, table, done, layout)
+    except CorruptFileError:
+        known = {part.name for parts in index.parts.values() for part in parts}
+        for name in current.values():
+            if name is not None and name not in known:
+                store.files.delete(name)
+        raise
+    return current
 
 
 def _merge(
