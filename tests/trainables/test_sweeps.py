@@ -52,14 +52,16 @@ def test_a_file_has_the_trials_that_its_first_lines_say(path):
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_every_cell_of_a_file_can_be_built(path):
-    cells = {trial.config.cell_id: trial.params for trial in expand(load(path))}
-    for params in cells.values():
-        if load(path).trainable.startswith("trainables.distributions"):
-            distributions.measure.check(params)
-            continue
-        settings = validated(Settings, params)
-        arrays, _ = datasets.generated(settings.dataset, settings.image_size)
-        shape = {"image_size": arrays.shape[1]}
-        with torch.device("meta"):
-            model = models.build({**settings.for_model(), **shape}, arrays.shape[3], 10)
-        assert probes.watchers(model, settings)
+    sweep = load(path)
+    check = distributions.check if "distributions" in sweep.trainable else build
+    for params in {trial.config.cell_id: trial.params for trial in expand(sweep)}.values():
+        check(params)
+
+
+def build(params):
+    settings = validated(Settings, params)
+    images, _ = datasets.generated(settings.dataset, settings.image_size)
+    shape = {"image_size": images.shape[1]}
+    with torch.device("meta"):
+        model = models.build({**settings.for_model(), **shape}, images.shape[3], 10)
+    assert probes.watchers(model, settings)

@@ -6,14 +6,13 @@ point when two instances are merged.
 """
 
 import math
-from collections.abc import Iterator
 from typing import Self
 
 import torch
 from torch import Tensor
 
-# Elements worked on at a time on a CPU, so that a chunk and its float64 temporaries stay in
-# the L2 cache. A GPU takes each batch whole, which launches fewer kernels.
+# Elements worked on at a time on a CPU, so that a chunk and its float64 powers stay in the L2
+# cache. A GPU takes each batch whole, which launches fewer kernels.
 _CHUNK = 32_768
 # Columns that a reduction over rows needs for full vector width. A narrower layer is viewed
 # as [rows / k, k * channels], and its k partial results are joined at the end.
@@ -53,17 +52,38 @@ class ChannelMagnitudes:
             self._origin = rows[0].double()
             self._sums = self._sums.to(x.device)
             self._abs_max = self._abs_max.to(x.device)
-        for chunk in _chunks(rows):
-            sums, largest = self._reduce(chunk)
-            self._sums += sums.view(len(sums), -1, self.channels).sum(1)
-            largest = largest.view(-1, self.channels).amax(0)
-            self._abs_max = torch.maximum(self._abs_max, largest)
+        fold = max(1, _WIDE // self.channels)
+        whole = len(rows) - len(rows) % fold
+        for piece in (rows[:whole].reshape(-1, fold * self.channels), rows[whole:]):
+            if len(piece):
+                self._add(piece)
         self.count += len(rows)
 
-    def _reduce(self, chunk: Tensor) -> tuple[Tensor, Tensor]:
-        """Sums [1 + powers, columns] and maxima [columns] over the rows of a chunk."""
-        magnitudes = chunk.abs()
-        return magnitudes.sum(0, keepdim=True, dtype=torch.float64), magnitudes.amax(0).double()
+    def _add(self, wide: Tensor) -> None:
+        """Take in rows viewed as [m, k * channels]."""
+        columns = wide.shape[1]
+        height = max(1, _CHUNK // columns) if wide.device.type == "cpu" else len(wide)
+        work = self._workspace(min(height, len(wide)), columns, wide)
+        sums = torch.zeros(1 + self._powers, columns, dtype=torch.float64, device=wide.device)
+        largest = torch.zeros(columns, dtype=work.dtype, device=wide.device)
+        origin = self._origin.repeat(columns // self.channels)
+        for chunk in torch.split(wide, height):
+            terms = work[:, : len(chunk)]
+            self._terms(chunk, origin, terms)
+            sums += terms.sum(1)
+            torch.maximum(largest, terms[0].amax(0), out=largest)
+        self._sums += sums.view(1 + self._powers, -1, self.channels).sum(1)
+        largest = largest.double().view(-1, self.channels).amax(0)
+        self._abs_max = torch.maximum(self._abs_max, largest)
+
+    def _workspace(self, height: int, columns: int, like: Tensor) -> Tensor:
+        """Memory for the terms of a chunk: chunks of few rows lose nothing in float32."""
+        return torch.empty(1, height, columns, dtype=like.dtype, device=like.device)
+
+    def _terms(self, chunk: Tensor, origin: Tensor, out: Tensor) -> None:
+        """Write |x|, and the powers of x - origin, to out [1 + powers, m, columns]."""
+        del origin
+        torch.abs(chunk, out=out[0])
 
     def merge(self, other: Self) -> None:
         """Take in everything that another instance, of as many channels, has seen.
@@ -108,13 +128,16 @@ class ChannelMoments(ChannelMagnitudes):
 
     _powers = 3
 
-    def _reduce(self, chunk: Tensor) -> tuple[Tensor, Tensor]:
-        exact = chunk.to(torch.float64, copy=True)  # a copy, since its signs go below
-        off = exact - self._origin.repeat(chunk.shape[1] // self.channels)
-        square = off * off
-        magnitudes = exact.abs_()
-        sums = [magnitudes.sum(0), off.sum(0), square.sum(0), off.mul_(square).sum(0)]
-        return torch.stack(sums), magnitudes.amax(0)
+    def _workspace(self, height: int, columns: int, like: Tensor) -> Tensor:
+        return torch.empty(4, height, columns, dtype=torch.float64, device=like.device)
+
+    def _terms(self, chunk: Tensor, origin: Tensor, out: Tensor) -> None:
+        magnitude, off, square, cube = out.unbind()
+        magnitude.copy_(chunk)
+        torch.sub(magnitude, origin, out=off)
+        torch.mul(off, off, out=square)
+        torch.mul(square, off, out=cube)
+        magnitude.abs_()
 
     def _sums_about(self, origin: Tensor) -> Tensor:
         magnitude, first, second, third = self._sums
@@ -157,14 +180,3 @@ class ChannelMoments(ChannelMagnitudes):
         central = third - first * (3 * second - 2 * first * first)
         correction = math.sqrt(count * (count - 1)) / (count - 2)
         return torch.where(self.variance > 0, correction * central / self.variance**1.5, torch.nan)
-
-
-def _chunks(rows: Tensor) -> Iterator[Tensor]:
-    """Pieces of contiguous rows [n, channels], each viewed as [m, k * channels], k >= 1."""
-    channels = rows.shape[1]
-    fold = max(1, _WIDE // channels)
-    whole = len(rows) - len(rows) % fold
-    size = _CHUNK if rows.device.type == "cpu" else rows.numel()
-    for piece in (rows[:whole].reshape(-1, fold * channels), rows[whole:]):
-        if len(piece):
-            yield from torch.split(piece, max(1, size // piece.shape[1]))
