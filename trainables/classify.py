@@ -57,7 +57,7 @@ def train(params: Mapping[str, Any], trial: Trial) -> Iterator[Mapping[str, floa
     if images.made_up:
         trial.log(f"the data set {settings.dataset} is missing: made-up images instead")
         trial.record(made_up_data=settings.dataset)
-    with _seeded(settings.seed, 0):
+    with _seeded(settings.seed, 0, device):
         model = _build(settings, images.channels, images.size, images.classes)
     model.to(device).to(memory_format=torch.channels_last)
     optimizer = optim.sgd(
@@ -87,7 +87,8 @@ def _train(
     after_step = passes.AfterStep(
         model, images.test, trial, settings.loss_every, done=(epoch - 1) * steps
     )
-    with _seeded(settings.seed, epoch) as generator:
+    device = next(model.parameters()).device
+    with _seeded(settings.seed, epoch, device) as generator:
         result = passes.train_epoch(model, optimizer, images.train, settings, generator, after_step)
     return _named("train", result)
 
@@ -152,10 +153,10 @@ def _device(trial: Trial) -> torch.device:
 
 
 @contextmanager
-def _seeded(seed: int, epoch: int) -> Iterator[Generator]:
+def _seeded(seed: int, epoch: int, device: torch.device) -> Iterator[Generator]:
     """Seed torch, and a generator of its own, for one epoch; the caller's state comes back."""
     state = np.random.SeedSequence([seed, epoch]).generate_state(2)
-    with torch.random.fork_rng():
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
         torch.manual_seed(int(state[0]))
         yield Generator().manual_seed(int(state[1]))
 

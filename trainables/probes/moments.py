@@ -77,8 +77,9 @@ class ChannelMagnitudes:
         self._abs_max = torch.maximum(self._abs_max, largest)
 
     def _workspace(self, height: int, columns: int, like: Tensor) -> Tensor:
-        """Memory for the terms of a chunk: chunks of few rows lose nothing in float32."""
-        return torch.empty(1, height, columns, dtype=like.dtype, device=like.device)
+        """Memory for the terms of a chunk; to sum so few magnitudes, float32 is enough."""
+        dtype = torch.promote_types(like.dtype, torch.float32)
+        return torch.empty(1, height, columns, dtype=dtype, device=like.device)
 
     def _terms(self, chunk: Tensor, origin: Tensor, out: Tensor) -> None:
         """Write |x|, and the powers of x - origin, to out [1 + powers, m, columns]."""
