@@ -144,6 +144,7 @@ Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 
 
 class _Part(BaseModel):
+    # Docstrings below fields are the descriptions of the keys in docs/sweep-file.md.
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
@@ -162,14 +163,18 @@ class Resources(_Part):
     """What one trial occupies."""
 
     cpu: Amount = 1.0
+    """CPUs, of which a trial gets as many threads; a fraction lets trials share one."""
     gpu: Gpus = 0.0
+    """GPUs: a whole number, or a fraction of one, which Ray counts but does not enforce."""
 
 
 class ResourceChange(_Part):
     """The resources that a variant changes."""
 
     cpu: Amount | None = None
+    """CPUs instead of the top-level ones."""
     gpu: Gpus | None = None
+    """GPUs instead of the top-level ones."""
 
 
 class Variant(_Part):
@@ -178,9 +183,13 @@ class Variant(_Part):
     when: Annotated[dict[str, ParamValue], Field(min_length=1)]
     """Factor values, each one value or a list of them."""
     seeds: Seeds | None = None
+    """Seeds instead of the top-level ones."""
     search: dict[str, Axis] = {}
+    """Values of search params instead of the top-level ones."""
     fixed: dict[str, ParamValue] = {}
+    """Values of fixed params instead of the top-level ones."""
     resources: ResourceChange = ResourceChange()
+    """Resources instead of the top-level ones."""
 
 
 class Published(_Part):
@@ -198,8 +207,11 @@ class Table(_Part):
     """A table to print from the selected configs."""
 
     name: Name
+    """Told above the table; no two tables share one."""
     rows: tuple[str, ...] = ()
+    """Factors whose values label the rows; those that stand on neither side follow here."""
     columns: tuple[str, ...] = ()
+    """Factors whose values label the columns."""
     values: tuple[str, ...] = ()
     """Metrics, or ``probe:NAME``; without any, the selection metric."""
     percent: bool | None = None
@@ -209,24 +221,34 @@ class Table(_Part):
     best: Literal["max", "min"] | None = None
     """Which side is bold in each row, or in each column of a table without columns."""
     published: Published | None = None
+    """A paper's figures, to be listed beside ours with the difference."""
 
 
 class Claim(_Part):
     """A statement about the factors that the store can support or refute."""
 
     name: Name
+    """Told with the verdict; no two claims share one."""
     compare: Annotated[dict[str, tuple[ParamValue, ...]], Field(min_length=1, max_length=1)]
+    """One factor and its values to compare; cells are matched on the other factors."""
     where: dict[str, ParamValue] = {}
+    """Values of other factors, each one value or a list of them, to compare only there."""
     metric: str | None = None
+    """What is compared: a metric of the selected configs. Either this or ``probe``."""
     probe: str | None = None
+    """What is compared: a probe, as the mean over layers at the last epoch."""
     expect: Literal["greater", "less", "close", "increasing", "decreasing", "best"]
+    """``greater``, ``less``, ``close``: the first of two values against the second.
+    ``increasing``, ``decreasing``: over the list. ``best``: the first against each other."""
     margin: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    """What counts as ``close``, in the unit that the trainable yields; only with it."""
 
 
 class Figure(_Part):
     """A figure of the selected configs; what varies among its cells makes its series."""
 
     name: Name
+    """Names the files; no two figures share one."""
     kind: Literal["curves", "layers", "relation", "bars", "histogram"]
     """``curves``: metrics by epoch. ``layers``: probes by layer. ``relation`` and ``bars``:
     values by ``x``. ``histogram``: a probe's values by bin, a panel per layer and channel."""
@@ -243,6 +265,7 @@ class Figure(_Part):
     units: tuple[int, ...] = ()
     """The channels of a ``histogram``; by default all."""
     title: str = ""
+    """What stands above the figure; by default the names of sweep and figure."""
     labels: dict[str, str] = {}
     """What to write for a value of ``values``, for ``x``, or for a factor's value."""
 
@@ -254,21 +277,37 @@ class Sweep(_Part):
     """Whether one short trial of each cell stands for all of them."""
 
     name: Name
+    """Names the store's folder: small letters, digits, ``_`` and ``-``, 64 at most."""
     description: str = ""
+    """A line for people."""
     trainable: Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
+    """What runs a trial, as ``module:generator``; importable from the working folder."""
     seeds: Seeds
+    """Replicates of every config, never a hyperparameter."""
     factors: Annotated[dict[ParamName, Axis], Field(min_length=1)]
+    """The axes of the table, with their values; one combination is a cell."""
     search: dict[ParamName, Axis] = {}
+    """Params that are optimised inside every cell, with the values to try."""
     fixed: dict[ParamName, ParamValue] = {}
+    """Params with one value; only a variant may change it."""
     variants: tuple[Variant, ...] = ()
+    """Exceptions for some cells; of several that match, later ones win."""
     exclude: tuple[dict[str, ParamValue], ...] = ()
+    """What is left out: entries of factor and search values, each one value or a list."""
     select: Select
+    """How the best config of a cell is chosen."""
     resources: Resources = Resources()
+    """What one trial occupies."""
     retries: Annotated[int, Field(ge=0)] = 2
+    """How often a trial that fails is tried again, from its last checkpoint."""
     checkpoint_every: Annotated[int, Field(ge=1)] = 1
+    """Every how many epochs a checkpoint is wanted."""
     tables: tuple[Table, ...] = ()
+    """Tables to print; by default one of all factors and the selection metric."""
     claims: tuple[Claim, ...] = ()
+    """Statements that the store can support or refute."""
     figures: tuple[Figure, ...] = ()
+    """Figures to draw; by default learning curves and one figure per layer-wise probe."""
 
     @property
     def axes(self) -> dict[str, tuple[Value, ...]]:
