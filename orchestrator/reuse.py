@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -40,6 +41,8 @@ def _with_own_columns(rows: pa.Table, tasks: Mapping[str, Task], source: str) ->
         for name in next(iter(tasks.values())).row
         if name != "trial_id"
     }
+    if "params" in rows.column_names:
+        values["params"] = [json.dumps(task.fixed) for task in tasks.values()]
     for name, column in values.items():
         place = rows.schema.get_field_index(name)
         field = rows.schema.field(place)

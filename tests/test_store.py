@@ -441,18 +441,14 @@ def test_a_reader_is_not_disturbed_by_a_driver_that_merges_files_under_it(lab: L
         """Looks what files there are; then a driver replaces them before they are read."""
 
         def ask(self, question: Callable[[Any], Any]) -> Any:
-            settle = itertools.chain([lambda: keeper.settle(lab.store, sweep)], [])
-
             def later(index: Any) -> Any:
-                for step in settle:
-                    step()
+                if len(lab.files("trials")) > 2:
+                    keeper.settle(lab.store, sweep)
                 return question(index)
 
             return super().ask(later)
 
-    reader = Overtaken(str(lab.folder))
-    assert_shows(reader, expand(sweep))
-    assert len(reader.outcomes()) == len(expand(sweep))
+    assert_shows(Overtaken(str(lab.folder)), expand(sweep))
 
 
 class CrashError(Exception):

@@ -56,6 +56,11 @@ class Checkpoint:
     device: str | None
     facts: dict[str, str]
 
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """What the trial yields."""
+        return tuple(name for name in self.epochs.column_names if name not in {"epoch", "seconds"})
+
     def to_bytes(self) -> bytes:
         """Write the checkpoint as a zip, whose checksums tell if it is damaged."""
         facts = {

@@ -128,9 +128,11 @@ class Store:
         layout = self.layout()
         if layout is None:
             raise StoreError(f"{self.files.location} holds no results yet; run `orch sweep` first")
-        schema = layout.schema(table)
         # First the checkpoints: a trial that commits meanwhile is then met among the finished.
         saved = {i: found for i in self.checkpoint_ids() if (found := self.checkpoint(i))}
+        if saved and not layout.metrics:  # no trial has finished that would tell them
+            layout = layout.with_metrics(next(iter(saved.values())).metrics)
+        schema = layout.schema(table)
 
         def read(index: Index) -> tuple[frozenset[str], pa.Table]:
             return index.committed, index.read(table, index.committed, schema, only)
