@@ -50,10 +50,7 @@ def code_of(module: str) -> Code:
     """
     top = module.partition(".")[0]
     import_from(str(Path.cwd()))
-    try:
-        found = find_spec(top)
-    except ValueError:  # `__main__` and its like, which are modules without a source
-        found = None
+    found = None if top == "__main__" else find_spec(top)  # which here would be orch itself
     if found is None or not (found.submodule_search_locations or found.has_location):
         raise TrainableError(
             f"the module `{top}` cannot be found from {Path.cwd()}; "
