@@ -229,6 +229,15 @@ def test_what_may_not_change_under_one_name_is_refused_and_named(
     assert contents(results) == before
 
 
+def test_one_and_true_are_different_values_of_a_fixed_param(
+    orch: Orch, toy: Toy, results: Path
+) -> None:
+    shutil.copy(toy.changed("epochs: 2", "epochs: 1"), results / "toy" / "sweep.yaml")
+    ended = orch(*sweep_args(toy.changed("epochs: 2", "epochs: true")))
+    assert ended.code == 2
+    assert "`fixed.epochs` was 1, is true" in ended.err
+
+
 @pytest.mark.usefixtures("results")
 @pytest.mark.parametrize(
     ("old", "new"),

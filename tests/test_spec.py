@@ -169,6 +169,14 @@ def test_values_are_read_as_yaml_1_2_means_them(text: str, value: Any) -> None:
     assert type(found) is type(value)
 
 
+@pytest.mark.parametrize("amounts", ["cpu: 0, gpu: 1", "cpu: 0, gpu: 0.1", "gpu: 2", "cpu: 0.5"])
+def test_a_trial_may_need_only_a_gpu_parts_of_one_or_several(amounts: str) -> None:
+    sweep = load_text(f"{SWEEP}resources: {{{amounts}}}\n", "sweep.yaml")
+    asked = dict(part.split(": ") for part in amounts.split(", "))
+    assert sweep.resources.cpu == float(asked.get("cpu", 1))
+    assert sweep.resources.gpu == float(asked.get("gpu", 0))
+
+
 def test_a_byte_order_mark_and_windows_line_ends_do_no_harm(tmp_path: Path) -> None:
     file = tmp_path / "windows.yaml"
     file.write_bytes(b"\xef\xbb\xbf" + SWEEP.replace("\n", "\r\n").encode())
