@@ -26,7 +26,7 @@ from orchestrator.contrasts import (
     seeds_to_equate,
     slopes,
 )
-from orchestrator.measures import PROBE, measure, selected_values
+from orchestrator.measures import measure, measured_name, selected_values
 from orchestrator.plan import matches
 from orchestrator.selection import CellSelection
 from orchestrator.sweep import Claim, Sweep, canonical
@@ -99,11 +99,6 @@ def judge(
         _finding(claim, test, p_holm, strictest)
         for claim, test, p_holm in zip(sweep.claims, tested, corrected, strict=True)
     ]
-
-
-def measured_name(claim: Claim) -> str:
-    """Name what a claim is about, as tables do."""
-    return claim.metric if claim.metric is not None else f"{PROBE}{claim.probe}"
 
 
 @dataclass(frozen=True)

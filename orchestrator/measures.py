@@ -9,10 +9,15 @@ import pandas as pd
 
 from orchestrator.errors import ShowError
 from orchestrator.selection import DONE, CellSelection, listed, metric_columns, selection_column
-from orchestrator.sweep import Sweep
+from orchestrator.sweep import Claim, Sweep
 
 PROBE = "probe:"
 """What the name of a value that is a probe begins with."""
+
+
+def measured_name(claim: Claim) -> str:
+    """Name what a claim is about, as tables do."""
+    return claim.metric if claim.metric is not None else f"{PROBE}{claim.probe}"
 
 
 def measure(

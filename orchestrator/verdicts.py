@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from rich.console import Console
 
-from orchestrator.claims import Finding, measured_name
 from orchestrator.labels import label, unit
+from orchestrator.measures import measured_name
 from orchestrator.tables import Listing, markdown_listing, print_listing
+
+if TYPE_CHECKING:  # importing it would cost every command scipy.stats, a second
+    from orchestrator.claims import Finding
 
 Format = Literal["text", "markdown", "json"]
 
