@@ -10,7 +10,7 @@ from rich.table import Table
 
 from orchestrator import state
 from orchestrator.code import code_of
-from orchestrator.display import duration
+from orchestrator.display import Display, duration
 from orchestrator.plan import cells, expand, longest_first
 from orchestrator.store import Store
 from orchestrator.store.files import Files
@@ -50,11 +50,11 @@ class Survey:
 
 def survey(sweep: Sweep, root: str) -> Survey:
     """Look what of a sweep is done, in its own store under ``root`` and in those beside it."""
-    files = Files(root)
+    files, warn = Files(root), Display().warn
     found = state.look(
         expand(sweep),
-        Store(f"{files.location}/{sweep.name}"),
-        state.siblings_of(files, sweep.name),
+        Store(f"{files.location}/{sweep.name}", warn),
+        state.siblings_of(files, sweep.name, warn),
         code_of(sweep.module).digest,
     )
     all_cells = cells(sweep)

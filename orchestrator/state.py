@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+from orchestrator.errors import CorruptFileError
 from orchestrator.plan import PlannedTrial
 from orchestrator.store import Store
 from orchestrator.store.files import Files
-from orchestrator.store.store import FINISHED, Outcome
+from orchestrator.store.store import FINISHED, Outcome, warn_of_corrupt_file
 from orchestrator.sweep import SMOKE_SUFFIX
 
 
@@ -69,12 +70,16 @@ def look(
     return State(trials, outcomes, elsewhere, stale - lacking, missing)
 
 
-def siblings_of(root: Files, name: str) -> list[Store]:
+def siblings_of(
+    root: Files,
+    name: str,
+    on_corrupt: Callable[[CorruptFileError], None] = warn_of_corrupt_file,
+) -> list[Store]:
     """Open the stores beside a sweep's own; those of smoke runs are no sources."""
     if name.endswith(SMOKE_SUFFIX):
         return []
     beside = (n for n in root.folders() if n != name and not n.endswith(SMOKE_SUFFIX))
-    stores = (Store(f"{root.location}/{other}") for other in beside)
+    stores = (Store(f"{root.location}/{other}", on_corrupt) for other in beside)
     return [store for store in stores if store.exists]
 
 
