@@ -4,13 +4,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 
-.PHONY: quickstart test lint
+.PHONY: quickstart test test-slow lint
 
 quickstart: $(READY)
 	$(BIN)/orch sweep sweeps/quickstart.yaml
 
 test: lint
 	$(BIN)/pytest --cov --cov-report=term:skip-covered
+
+test-slow: $(READY)
+	$(BIN)/pytest -m slow
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -97,7 +97,10 @@ class Driver:
                 held.enter_context(self._lock())
             layout = self._prepare(found, code)
             interrupted, failures = self._run(found, layout, code)
-            keeper.settle(self.store, self.sweep)
+            if found.missing or found.elsewhere:
+                keeper.settle(self.store, self.sweep)
+            else:
+                self.display.say(f"{self.sweep.name}: all {found.done:,} trials are done already")
         left = self._look(code).missing
         return Report(self.sweep, self.store, failures, interrupted, len(left))
 

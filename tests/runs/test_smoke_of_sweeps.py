@@ -1,0 +1,18 @@
+"""Every sweep file that comes with the project passes its smoke run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from conftest import Folder
+
+SWEEPS = sorted((Path(__file__).parents[2] / "sweeps").glob("*.yaml"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sweep", SWEEPS, ids=lambda path: path.stem)
+def test_every_cell_passes(folder: Folder, sweep: Path) -> None:
+    # The twins run the same code on smaller images: no Ray is needed to try them.
+    runner = "inline" if sweep.stem.endswith("-mini") else "tune"
+    folder.orch("sweep", sweep, "--smoke", "--runner", runner)
