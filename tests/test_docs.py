@@ -29,6 +29,7 @@ from typing import Any
 
 import click
 import pytest
+import torch
 from ruamel.yaml import YAML
 
 from orchestrator import spec
@@ -227,8 +228,9 @@ def check_fragment(block: Block) -> None:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Read the first page, which makes the store that others read, in a shorter version."""
+    threads = torch.get_num_threads()
     folder = tmp_path_factory.mktemp("docs")
     shutil.copytree(ROOT / "sweeps", folder / "sweeps")
     file = folder / "sweeps/quickstart.yaml"
@@ -238,7 +240,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         settle_in(patch, folder)
         Reader(folder).read(FIRST)
-    return folder
+    yield folder
+    torch.set_num_threads(threads)  # which trials of this process have set
 
 
 @pytest.fixture(autouse=True)
