@@ -158,7 +158,7 @@ def prune(file: Path, root: str) -> None:
     """Move the trials that FILE no longer asks for to the store's retired/ folder."""
     from orchestrator.pruning import prune as retire
 
-    store, asked = stored(file, None, root)
+    store, asked = stored(file, load(file, None).seeds, root)
     gone = retire(asked, store)
     click.echo(f"{len(gone):,} trials moved to {store.files.shown('retired')}")
 

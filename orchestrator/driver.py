@@ -13,7 +13,7 @@ from typing import Any
 from orchestrator import editing, heartbeat, preflight, reuse, runners, spec, state
 from orchestrator.code import Code, code_of
 from orchestrator.display import Display
-from orchestrator.errors import StoreError, TrainableError
+from orchestrator.errors import CorruptFileError, StoreError, TrainableError
 from orchestrator.extends import resolve
 from orchestrator.job import Job, make_job
 from orchestrator.metrics import require_metrics
@@ -96,12 +96,14 @@ class Driver:
                 self._create()
                 held.enter_context(self._lock())
             layout = self._prepare(found, code)
-            interrupted, failures = self._run(found, layout, code)
-            if found.missing or found.elsewhere:
+            # What could not be read is known only now, and is missing after all.
+            now = self._look(code, beside=False)
+            interrupted, failures = self._run(now, layout, code)
+            if now.missing or found.elsewhere:
                 keeper.settle(self.store, self.sweep)
             else:
                 self.display.say(f"{self.sweep.name}: all {found.done:,} trials are done already")
-        left = self._look(code).missing
+        left = self._look(code, beside=False).missing
         return Report(self.sweep, self.store, failures, interrupted, len(left))
 
     def _code(self) -> Code:
@@ -116,11 +118,11 @@ class Driver:
             return contextlib.nullcontext()
         return locked(local, lambda: str(heartbeat.look(self.store) or "another process"))
 
-    def _look(self, code: Code) -> state.State:
+    def _look(self, code: Code, *, beside: bool = True) -> state.State:
         return state.look(
             self.trials,
             self.store,
-            state.siblings_of(self.root, self.sweep.name),
+            state.siblings_of(self.root, self.sweep.name) if beside else [],
             code.digest,
             rerun_stale=self.options.rerun_stale,
         )
@@ -171,7 +173,10 @@ class Driver:
             if not layout.metrics:
                 layout = self._learn(layout, theirs.metrics)
             if set(theirs.metrics) == set(layout.metrics):
-                reuse.copy(self.store, source, self._job(trials, layout, code).tasks, layout)
+                try:
+                    reuse.copy(self.store, source, self._job(trials, layout, code).tasks, layout)
+                except CorruptFileError as error:
+                    self.display.warn(error)
         return layout
 
     def _learn(self, layout: Layout, metrics: Sequence[str]) -> Layout:

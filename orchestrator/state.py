@@ -35,8 +35,9 @@ class State:
     @property
     def reused(self) -> int:
         """How many of those come from a sibling store, copied already or not."""
-        copied = (self.outcomes.get(trial.trial_id) for trial in self.trials)
-        return len(self.elsewhere) + sum(bool(end and end.reused_from) for end in copied)
+        kept = (trial.trial_id for trial in self.trials if trial.trial_id not in self.elsewhere)
+        ends = (self.outcomes.get(trial_id) for trial_id in kept)
+        return len(self.elsewhere) + sum(bool(end and end.reused_from) for end in ends)
 
 
 def look(

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-from orchestrator.errors import CorruptFileError
+from orchestrator.errors import CorruptFileError, StoreError
 from orchestrator.store.files import Files
 from orchestrator.store.schema import SCHEMA_FILE, TABLES, conform
 
@@ -156,5 +156,11 @@ class Index:
 
 
 def corrupt_file(files: Files, name: str, error: Exception) -> CorruptFileError:
-    """Name a file that cannot be read."""
+    """Name a file whose content cannot be read.
+
+    Raises:
+        StoreError: the file may be whole, but the system does not hand it out.
+    """
+    if isinstance(error, OSError) and error.errno is not None:
+        raise StoreError(f"{files.shown(name)} cannot be opened ({error.strerror})") from None
     return CorruptFileError(name, files.shown(name), str(error))
