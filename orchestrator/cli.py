@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import shlex
 import signal
 import sys
 from pathlib import Path
@@ -36,6 +37,11 @@ class _Group(click.Group):
         except OrchError as error:
             click.echo(f"error: {error}", err=True)
             sys.exit(error.exit_code)
+        except KeyboardInterrupt:
+            click.echo(
+                f"interrupted; what is finished is kept, and this goes on: {_again()}", err=True
+            )
+            sys.exit(INTERRUPTED)
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -83,8 +89,7 @@ def sweep(
     driver = Driver(file, Options(root, runner, seeds, rerun_stale, smoke), display)
     report = driver.run()
     if report.interrupted:
-        display.say(f"interrupted; what is finished is kept, and this goes on: {_again()}")
-        sys.exit(INTERRUPTED)
+        raise KeyboardInterrupt
     _print_tables(report.sweep, report.store, "text")
     if report.made_up:
         display.say(f"made-up images in place of {', '.join(report.made_up)}: no files of it here")
@@ -94,7 +99,7 @@ def sweep(
 
 
 def _again() -> str:
-    return " ".join(["orch", *sys.argv[1:]])
+    return shlex.join(["orch", *sys.argv[1:]])
 
 
 @main.command()

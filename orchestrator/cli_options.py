@@ -75,6 +75,7 @@ def stored(file: Path, seeds: tuple[int, ...] | None, root: str) -> tuple[Store,
 
     Raises:
         InputError: the sweep was never run under this root.
+        SweepChangedError: the store holds a sweep that differs in what may not change.
     """
     asked = load(file, seeds)
     store = Store(f"{Files(root).location}/{asked.name}", Display().warn)
@@ -82,6 +83,7 @@ def stored(file: Path, seeds: tuple[int, ...] | None, root: str) -> tuple[Store,
         raise InputError(
             f"there is no store of `{asked.name}` in {root} yet; run `orch sweep {file}` first"
         )
+    editing.require_same(asked, store)
     if seeds is None:
         asked = asked.with_seeds(editing.stored(store).seeds)
     return store, asked

@@ -63,6 +63,7 @@ def code_of(module: str) -> Code:
                 f"{top}/{path.relative_to(root).as_posix()}": path.read_bytes()
                 for root in roots
                 for path in sorted(root.rglob("*.py"))
+                if path.is_file() and not path.name.startswith(".")  # an editor's, not ours
             }
         )
     return Code({f"{top}.py": Path(str(found.origin)).read_bytes()})

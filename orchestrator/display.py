@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.markup import escape
 from rich.padding import Padding
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -126,10 +127,12 @@ def _running_table(metric: str, running: list[Running]) -> Table:
     table.add_column("running", no_wrap=True, overflow="ellipsis", ratio=1)
     table.add_column("seed", justify="right", no_wrap=True)
     table.add_column("epoch", justify="right", no_wrap=True)
-    table.add_column(metric, justify="right", no_wrap=True)
+    table.add_column(escape(metric), justify="right", no_wrap=True)
     for item in running:
         value = item.metrics.get(metric)
-        table.add_row(_described(item), str(item.trial.seed), str(item.epoch), _number(value))
+        table.add_row(
+            escape(_described(item)), str(item.trial.seed), str(item.epoch), _number(value)
+        )
     return table
 
 

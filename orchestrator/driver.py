@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,13 +18,11 @@ from orchestrator.errors import CorruptFileError, StoreError, TrainableError
 from orchestrator.extends import resolve
 from orchestrator.job import Job, make_job
 from orchestrator.metrics import require_metrics
-from orchestrator.plan import PlannedTrial, expand, longest_first
+from orchestrator.plan import PlannedTrial, expand
 from orchestrator.progress import Progress
-from orchestrator.runners import Failure
 from orchestrator.spec_errors import placed
 from orchestrator.store import Store, keeper
 from orchestrator.store.files import Files
-from orchestrator.store.lock import locked
 from orchestrator.store.schema import Layout
 from orchestrator.sweep import Sweep
 
@@ -45,8 +44,6 @@ class Report:
 
     sweep: Sweep
     store: Store
-    failures: Mapping[str, Failure]
-    """Trials that failed for good in this run, by id."""
     interrupted: bool
     left: int
     """Trials that are still missing, failed ones among them."""
@@ -66,9 +63,10 @@ class Driver:
     def __init__(self, path: Path, options: Options, display: Display) -> None:
         self.path, self.options, self.display = path, options, display
         self.source = resolve(path)
-        if options.seeds is not None:
-            self.source = self.source.with_integers("seeds", options.seeds)
         sweep = spec.parse(self.source)
+        if options.seeds is not None:
+            sweep = spec.with_seeds(sweep, options.seeds)
+            self.source = self.source.with_integers("seeds", options.seeds)
         self.sweep = sweep.as_smoke() if options.smoke else sweep
         self.root = Files(options.root)
         self.store = Store(f"{self.root.location}/{self.sweep.name}", display.warn)
@@ -82,29 +80,42 @@ class Driver:
         """
         code = self._code()
         with contextlib.ExitStack() as held:
-            if self.store.exists:
-                if not self.sweep.smoke:
-                    editing.require_same(self.sweep, self.store)
-                held.enter_context(self._lock())
-                if self.sweep.smoke:
-                    keeper.clear(self.store)
+            known = self.store.exists
+            if known:
+                self._require_same()
+                held.enter_context(heartbeat.holding(self.store))
             found = self._look(code)
             self._require_stored_metrics(found)
-            if found.missing and not self.sweep.smoke:
-                self._check(found.missing)
-            if not self.store.exists:
-                self._create()
-                held.enter_context(self._lock())
-            layout = self._prepare(found, code)
-            # What could not be read is known only now, and is missing after all.
-            now = self._look(code, beside=False)
-            interrupted, failures = self._run(now, layout, code)
-            if now.missing or found.elsewhere:
-                keeper.settle(self.store, self.sweep)
-            else:
-                self.display.say(f"{self.sweep.name}: all {found.done:,} trials are done already")
+            if found.missing:
+                self._check([] if self.sweep.smoke else found.missing)
+            self._create()
+            if not known:
+                held.enter_context(heartbeat.holding(self.store))
+                self._require_same()  # another driver may have been quicker
+                found = self._look(code)
+            if self.sweep.smoke:
+                keeper.clear(self.store)
+                found = self._look(code)
+            interrupted = self._match(found, code)
         left = self._look(code, beside=False).missing
-        return Report(self.sweep, self.store, failures, interrupted, len(left))
+        return Report(self.sweep, self.store, interrupted, len(left))
+
+    def _require_same(self) -> None:
+        """Refuse a store of another sweep; that of a smoke run is tried anew as a whole."""
+        if self.store.exists and not self.sweep.smoke:
+            editing.require_same(self.sweep, self.store)
+
+    def _match(self, found: state.State, code: Code) -> bool:
+        """Make the store match the file; tell whether that was interrupted."""
+        layout = self._prepare(found, code)
+        # What could not be read is known only now, and is missing after all.
+        now = self._look(code, beside=False)
+        if not (now.missing or found.elsewhere):
+            self.display.say(f"{self.sweep.name}: all {now.done:,} trials are done already")
+            return False
+        interrupted = self._run(now, layout, code)
+        keeper.settle(self.store, self.sweep)
+        return interrupted
 
     def _code(self) -> Code:
         try:
@@ -112,17 +123,11 @@ class Driver:
         except TrainableError as error:
             raise placed(error, self.source, "trainable") from None
 
-    def _lock(self) -> contextlib.AbstractContextManager[None]:
-        local = self.store.files.local
-        if local is None:
-            return contextlib.nullcontext()
-        return locked(local, lambda: str(heartbeat.look(self.store) or "another process"))
-
     def _look(self, code: Code, *, beside: bool = True) -> state.State:
         return state.look(
             self.trials,
             self.store,
-            state.siblings_of(self.root, self.sweep.name) if beside else [],
+            state.siblings_of(self.root, self.sweep.name, self.display.warn) if beside else [],
             code.digest,
             rerun_stale=self.options.rerun_stale,
         )
@@ -146,7 +151,7 @@ class Driver:
             keeper.create(self.store)
         except OSError as error:
             raise StoreError(
-                f"the store {self.store.files.location} cannot be written ({error}); "
+                f"the store {self.store.files} cannot be written ({error}); "
                 "choose another folder with --store"
             ) from None
 
@@ -177,6 +182,8 @@ class Driver:
                     reuse.copy(self.store, source, self._job(trials, layout, code).tasks, layout)
                 except CorruptFileError as error:
                     self.display.warn(error)
+                except FileNotFoundError:
+                    continue  # a sweep in that store has just merged it; the trials run here
         return layout
 
     def _learn(self, layout: Layout, metrics: Sequence[str]) -> Layout:
@@ -190,37 +197,36 @@ class Driver:
         location = self.store.files.location
         return make_job(self.sweep, trials, location, layout, code)
 
-    def _run(
-        self, found: state.State, layout: Layout, code: Code
-    ) -> tuple[bool, Mapping[str, Failure]]:
-        """Run the missing trials; tell whether that was interrupted, and what failed."""
-        todo = longest_first(found.missing, state.Durations.of(found).by_config())
+    def _run(self, found: state.State, layout: Layout, code: Code) -> bool:
+        """Run the missing trials; tell whether that was interrupted."""
+        todo = found.queue()
         if not todo:
-            return False, {}
+            return False
         job = self._job(todo, layout, code)
         learn = None if layout.metrics else lambda metrics: self._learn(layout, metrics)
-        progress = Progress(self.sweep, found, self.store, learn)
+        give_up = functools.partial(self._write_failure, job)
+        progress = Progress(self.sweep, found, self.store, learn, give_up)
         order = [trial.trial_id for trial in todo]
         try:
             with (
                 heartbeat.beating(self.store, progress.running_epochs),
                 self.display.following(progress),
             ):
-                runner = runners.get(self.options.runner)
-                failures = runner.run(job, order, self.sweep.retries, progress)
+                runners.get(self.options.runner).run(job, order, self.sweep.retries, progress)
         except KeyboardInterrupt:
-            return True, {}
-        for trial_id, failure in failures.items():
-            self._write_failure(job, trial_id, failure)
-        return False, failures
+            return True
+        return False
 
-    def _write_failure(self, job: Job, trial_id: str, failure: Failure) -> None:
+    def _write_failure(self, job: Job, trial_id: str, text: str, attempts: int) -> None:
+        """Commit a failed trial, unless its worker died after it had committed it as done."""
+        if self.store.is_finished(trial_id, job.code_digest):
+            return
         layout = self.store.layout() or job.layout
         row: dict[str, Any] = {
             **job.tasks[trial_id].row,
             "status": "failed",
-            "error": failure.text,
-            "attempts": failure.attempts,
+            "error": text,
+            "attempts": attempts,
             "epochs_run": 0,
             "threads": job.tasks[trial_id].threads,
             "ended_at": datetime.now(UTC),

@@ -18,7 +18,7 @@ def stored(store: Store) -> Sweep:
     """
     text = store.files.read("sweep.yaml")
     if text is None:
-        raise StoreError(f"{store.files.location} holds no sweep yet; run `orch sweep` first")
+        raise StoreError(f"{store.files} holds no sweep yet; run `orch sweep` first")
     try:
         return load_text(text.decode(), store.files.shown("sweep.yaml"))
     except (SpecError, UnicodeDecodeError) as error:
@@ -34,7 +34,7 @@ def require_same(sweep: Sweep, store: Store) -> None:
     differences = list(_differences(sweep, stored(store)))
     if differences:
         raise SweepChangedError(
-            f"{store.files.location} holds a sweep `{sweep.name}` that differs:\n  "
+            f"{store.files} holds a sweep `{sweep.name}` that differs:\n  "
             + "\n  ".join(differences)
             + "\ngive this one another `name`, or change it back"
         )

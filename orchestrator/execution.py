@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib.metadata
 import json
 import math
@@ -120,7 +121,9 @@ class Execution:
         origin = f"from epoch {self._trial.epoch}" if found else "from the start"
         who = f"process {os.getpid()} on {socket.gethostname()}"
         self._trial.log(f"attempt {attempt}, {who}, {origin}")
-        self._generator: Iterator[Mapping[str, float]] = trainable(dict(task.params), self._trial)
+        self._generator: Iterator[Mapping[str, float]] = trainable(
+            copy.deepcopy(dict(task.params)), self._trial
+        )
 
     def _resume(self) -> Checkpoint | None:
         """Take over what an earlier attempt saved, unless other code made it."""
@@ -178,11 +181,13 @@ class Execution:
 
     def _require_known_metrics(self) -> None:
         """Compare with what the store expects, which the driver wrote at the first epoch."""
-        if self._epochs and not self._expected:
+        if not self._epochs:
+            return
+        if not self._expected:
             layout = self._store.layout()
             self._expected = layout.metrics if layout else ()
-            own = tuple(self._metrics(self._epochs[0]))
-            self._require_same(own, self._expected or own, "of other trials")
+        own = tuple(self._metrics(self._epochs[0]))
+        self._require_same(own, self._expected or own, "of other trials")
 
     def _require_same(self, own: tuple[str, ...], known: tuple[str, ...], whose: str) -> None:
         if set(own) != set(known):

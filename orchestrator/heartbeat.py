@@ -8,16 +8,17 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, field
 
 from orchestrator.store import Store
+from orchestrator.store.lock import locked
 
 FILE = ".driver.json"
 INTERVAL = 2.0
 """Seconds between beats."""
 STALE_AFTER = 15.0
-"""Seconds without a beat after which a driver on another host counts as gone."""
+"""Seconds without a beat after which a driver counts as gone, whatever has its number now."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,7 @@ class Heartbeat:
             except ProcessLookupError:
                 return False
             except PermissionError:
-                return True
-            return True
+                pass  # it is another user's, and there
         return time.time() - self.time < STALE_AFTER
 
     def __str__(self) -> str:
@@ -73,6 +73,17 @@ def beating(store: Store, running: Callable[[], Mapping[str, int]]) -> Iterator[
         end.set()
         thread.join()
         store.files.delete(FILE)
+
+
+def holding(store: Store) -> AbstractContextManager[None]:
+    """Hold a store for this process alone, where a lock can do that.
+
+    Raises:
+        StoreError: another process holds it, or it cannot be written.
+    """
+    if store.files.local is None:
+        return nullcontext()
+    return locked(store.files.local, lambda: str(look(store) or "another process"))
 
 
 def look(store: Store) -> Heartbeat | None:

@@ -24,7 +24,7 @@ def require_metrics(source: Source, sweep: Sweep, metrics: Sequence[str]) -> Non
         for key, name in _asked(sweep)
         if key in source.places and name not in metrics
     ]
-    taken = STORE_COLUMNS | set(carried(sweep))
+    taken = STORE_COLUMNS | set(carried(sweep)) | sweep.fixed.keys()
     problems += [
         f"{sweep.trainable} yields a metric `{name}`, "
         "which is the name of a param or of a column of the store; yield it under another name"

@@ -6,12 +6,13 @@ import os
 from dataclasses import dataclass
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-from orchestrator import state
+from orchestrator import editing, state
 from orchestrator.code import code_of
 from orchestrator.display import Display, duration
-from orchestrator.plan import cells, expand, longest_first
+from orchestrator.plan import cells, expand
 from orchestrator.store import Store
 from orchestrator.store.files import Files
 from orchestrator.sweep import Sweep
@@ -51,9 +52,12 @@ class Survey:
 def survey(sweep: Sweep, root: str) -> Survey:
     """Look what of a sweep is done, in its own store under ``root`` and in those beside it."""
     files, warn = Files(root), Display().warn
+    store = Store(f"{files.location}/{sweep.name}", warn)
+    if store.exists:
+        editing.require_same(sweep, store)
     found = state.look(
         expand(sweep),
-        Store(f"{files.location}/{sweep.name}", warn),
+        store,
         state.siblings_of(files, sweep.name, warn),
         code_of(sweep.module).digest,
     )
@@ -64,18 +68,17 @@ def survey(sweep: Sweep, root: str) -> Survey:
 def print_plan(found: Survey, console: Console) -> None:
     """Print counts, the trials that would run first, and the time left."""
     counts = found.as_dict()
-    console.print(f"[bold]{found.sweep.name}[/bold]  {found.sweep.description}".rstrip())
+    console.print(f"[bold]{found.sweep.name}[/bold]  {escape(found.sweep.description)}".rstrip())
     console.print(", ".join(f"{name} {count:,}" for name, count in counts.items()))
-    known = state.Durations.of(found.state).by_config()
-    first = longest_first(found.state.missing, known)[:_FIRST]
+    first = found.state.queue()[:_FIRST]
     if first:
         names = [*found.sweep.factors, *found.sweep.search]
         table = Table(title="first to run", title_justify="left", box=None, pad_edge=False)
         for name in ("trial", *names, "seed"):
             table.add_column(name, overflow="fold")
         for trial in first:
-            params = [str(trial.params[name]) for name in names]
+            params = [escape(str(trial.params[name])) for name in names]
             table.add_row(trial.trial_id, *params, str(trial.seed))
         console.print(table)
     if first and found.seconds_left is not None:
-        console.print(f"about {duration(found.seconds_left)} left on this machine")
+        console.print(f"about {duration(max(found.seconds_left, 1))} left on this machine")

@@ -47,6 +47,7 @@ class Progress:
         found: State,
         store: Store,
         learn: Callable[[Sequence[str]], object] | None,
+        give_up: Callable[[str, str, int], object],
     ) -> None:
         self.sweep = sweep
         self.total = len(found.trials)
@@ -59,6 +60,7 @@ class Progress:
         self.lock = threading.RLock()
         self._store = store
         self._learn = learn
+        self._give_up = give_up
         self._waiting = {trial.trial_id: trial for trial in found.missing}
         self._trials = dict(self._waiting)
         self._durations = Durations.of(found)
@@ -88,8 +90,10 @@ class Progress:
             self._durations.add(running.trial, seconds)
             self.done += 1
 
-    def failed(self, trial_id: str, text: str, *, again: bool) -> None:
-        """As `runners.Watcher`."""
+    def failed(self, trial_id: str, text: str, attempts: int, *, again: bool) -> None:
+        """As `runners.Watcher`; a trial that is given up is written down at once."""
+        if not again:
+            self._give_up(trial_id, text, attempts)
         with self.lock:
             self.running.pop(trial_id, None)
             trial = self._trials[trial_id]

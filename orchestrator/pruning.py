@@ -5,7 +5,6 @@ from __future__ import annotations
 from orchestrator import editing, heartbeat
 from orchestrator.plan import expand
 from orchestrator.store import Store, keeper
-from orchestrator.store.lock import locked
 from orchestrator.sweep import Sweep
 
 
@@ -20,7 +19,5 @@ def prune(sweep: Sweep, store: Store) -> list[str]:
     """
     editing.require_same(sweep, store)
     wanted = {trial.trial_id for trial in expand(sweep)}
-    if store.files.local is None:
-        return keeper.retire(store, sweep, wanted)
-    with locked(store.files.local, lambda: str(heartbeat.look(store) or "another process")):
+    with heartbeat.holding(store):
         return keeper.retire(store, sweep, wanted)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from orchestrator.errors import CorruptFileError
-from orchestrator.plan import PlannedTrial
+from orchestrator.plan import PlannedTrial, longest_first
 from orchestrator.store import Store
 from orchestrator.store.files import Files
 from orchestrator.store.store import FINISHED, Outcome, warn_of_corrupt_file
@@ -31,6 +31,12 @@ class State:
     def done(self) -> int:
         """How many trials need not run."""
         return len(self.trials) - len(self.missing)
+
+    def queue(self) -> list[PlannedTrial]:
+        """List the missing trials in the order in which they are to run."""
+        missing = {trial.trial_id for trial in self.missing}
+        ordered = longest_first(self.trials, Durations.of(self).by_config())
+        return [trial for trial in ordered if trial.trial_id in missing]
 
     @property
     def reused(self) -> int:

@@ -57,7 +57,7 @@ def _cells_table(sweep: Sweep, all_cells: list[Cell], done: set[str]) -> Table:
         ended = sum(len(done.intersection(ids)) for ids in by_seed.values())
         total = len(by_seed) * len(cell.configs)
         table.add_row(
-            *(str(value) for value in cell.factors.values()),
+            *(escape(str(value)) for value in cell.factors.values()),
             f"{whole} of {len(by_seed)}",
             f"{ended:,} of {total:,}",
         )

@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Protocol
 
 from orchestrator.execution import Epoch
 from orchestrator.job import Job
 
 NAMES = ("tune", "inline")
-
-
-@dataclass(frozen=True)
-class Failure:
-    """Why a trial did not finish, after its last attempt."""
-
-    text: str
-    attempts: int
 
 
 class Watcher(Protocol):
@@ -36,16 +27,17 @@ class Watcher(Protocol):
     def finished(self, trial_id: str, seconds: float) -> None:
         """A trial is committed; it took so long, imports of its process not counted."""
 
-    def failed(self, trial_id: str, text: str, *, again: bool) -> None:
-        """An attempt failed; ``again`` tells whether another one follows."""
+    def failed(self, trial_id: str, text: str, attempts: int, *, again: bool) -> None:
+        """An attempt failed; ``again`` tells whether another one follows.
+
+        Without one, the trial failed after that many attempts.
+        """
 
 
 class Runner(Protocol):
     """Runs trials until each is committed or has failed."""
 
-    def run(
-        self, job: Job, todo: Sequence[str], retries: int, watcher: Watcher
-    ) -> Mapping[str, Failure]:
+    def run(self, job: Job, todo: Sequence[str], retries: int, watcher: Watcher) -> None:
         """Run trials in the given order, as far as resources allow.
 
         Args:
@@ -53,9 +45,6 @@ class Runner(Protocol):
             todo: ids of trials of the job.
             retries: how often a failed trial is tried again.
             watcher: is told what happens.
-
-        Returns:
-            Why trials failed for good, by trial id.
 
         Raises:
             KeyboardInterrupt: Ctrl-C; what is committed stays.

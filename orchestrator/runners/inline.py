@@ -6,12 +6,12 @@ import bdb
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from orchestrator.code import Trainable
 from orchestrator.execution import Epoch, Execution
 from orchestrator.job import Job
-from orchestrator.runners import Failure, Watcher
+from orchestrator.runners import Watcher
 from orchestrator.store import Store
 
 
@@ -29,10 +29,9 @@ class InlineRunner:
         todo: Sequence[str],
         retries: int,  # noqa: ARG002  (the same code would fail again in the same process)
         watcher: Watcher,
-    ) -> Mapping[str, Failure]:
+    ) -> None:
         """Run trials in the given order."""
         trainable, store = job.enter(), Store(job.store)
-        failures = {}
         for trial_id in todo:
             watcher.started(trial_id)
             begun = time.perf_counter()
@@ -40,11 +39,9 @@ class InlineRunner:
                 for epoch in _epochs(job, trial_id, store, trainable):
                     watcher.epoch(trial_id, epoch)
             except _TrialFailedError as error:
-                failures[trial_id] = _report(store, trial_id, error.cause)
-                watcher.failed(trial_id, failures[trial_id].text, again=False)
+                watcher.failed(trial_id, _report(store, trial_id, error.cause), 1, again=False)
             else:
                 watcher.finished(trial_id, time.perf_counter() - begun)
-        return failures
 
 
 class _TrialFailedError(Exception):
@@ -60,17 +57,19 @@ def _epochs(job: Job, trial_id: str, store: Store, trainable: Trainable) -> Iter
         execution = Execution(job, job.tasks[trial_id], store, trainable, attempt=1)
         while epoch := execution.advance():
             yield epoch
+    except bdb.BdbQuit:
+        raise KeyboardInterrupt from None  # the user left the debugger
     except Exception as error:
         if _in_debugger():
             raise
         raise _TrialFailedError(error) from error
 
 
-def _report(store: Store, trial_id: str, error: Exception) -> Failure:
+def _report(store: Store, trial_id: str, error: Exception) -> str:
     text = "".join(traceback.format_exception(error))
     store.log(trial_id, text)
     sys.stderr.write(text)
-    return Failure(f"{type(error).__name__}: {error}", attempts=1)
+    return f"{type(error).__name__}: {error}"
 
 
 def _in_debugger() -> bool:

@@ -19,12 +19,12 @@ from typing import Any
 
 import ray
 from ray import cloudpickle, tune
-from ray.exceptions import OutOfMemoryError, RayActorError, RayTaskError
+from ray.exceptions import OutOfMemoryError, RayActorError, RayError, RayTaskError
 
 from orchestrator.errors import MetricsChangedError, OrchError, ResourceError, RunError
 from orchestrator.execution import Epoch, Execution
 from orchestrator.job import Job
-from orchestrator.runners import Failure, Watcher
+from orchestrator.runners import Watcher
 from orchestrator.store import Store
 
 TRIALS_PER_FIT = 1_000
@@ -54,29 +54,20 @@ class Attempt:
 class TuneRunner:
     """Runs trials as Tune trials whose processes are reused, so that imports are paid once."""
 
-    def run(
-        self, job: Job, todo: Sequence[str], retries: int, watcher: Watcher
-    ) -> Mapping[str, Failure]:
+    def run(self, job: Job, todo: Sequence[str], retries: int, watcher: Watcher) -> None:
         """Run trials in the given order, as far as resources allow."""
         with _without_chatter(), _cluster():
             _refuse_what_cannot_fit(job, todo)
-            failures: dict[str, Failure] = {}
             queue = [Attempt(trial_id, 1) for trial_id in todo]
             while queue:
                 portion, queue = queue[:TRIALS_PER_FIT], queue[TRIALS_PER_FIT:]
-                for attempt, failed in _fit(job, portion, retries, watcher):
-                    if failed.again:
-                        number = attempt.number + failed.counts
-                        queue.append(Attempt(attempt.trial_id, number))
-                    else:
-                        failures[attempt.trial_id] = Failure(failed.text, attempt.number)
-            return failures
+                queue += _fit(job, portion, retries, watcher)
 
 
 @contextlib.contextmanager
 def _cluster() -> Iterator[None]:
     """Join the cluster of RAY_ADDRESS, or start one of this machine."""
-    address = os.environ.get("RAY_ADDRESS")
+    address = _address()
     settings: dict[str, Any] = {"logging_level": "CRITICAL", "log_to_driver": False}
     if address is None:
         settings |= {
@@ -88,12 +79,17 @@ def _cluster() -> Iterator[None]:
         _require_reachable(address)
     try:
         ray.init(**settings)
-    except ConnectionError as error:
+    except (ConnectionError, RuntimeError, ValueError) as error:
         raise _no_cluster(address, error) from None
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def _address() -> str | None:
+    """The cluster to join, if one is named."""
+    return os.environ.get("RAY_ADDRESS") or None
 
 
 def _require_reachable(address: str) -> None:
@@ -145,24 +141,11 @@ def _nodes() -> list[dict[str, Any]]:
 
 def _can_grow() -> bool:
     """Tell whether an autoscaler may add nodes: `ray up` leaves its config on the head."""
-    return "RAY_ADDRESS" in os.environ and Path("~/ray_bootstrap_config.yaml").expanduser().exists()
+    return _address() is not None and Path("~/ray_bootstrap_config.yaml").expanduser().exists()
 
 
-@dataclass(frozen=True)
-class _Failed:
-    text: str
-    again: bool
-    counts: bool = True
-    """Whether the attempt was the trial's own, not one that was lost with a neighbour."""
-
-
-def _fit(
-    job: Job,
-    portion: Sequence[Attempt],
-    retries: int,
-    watcher: Watcher,
-) -> list[tuple[Attempt, _Failed]]:
-    """Run one portion; return the attempts that did not finish."""
+def _fit(job: Job, portion: Sequence[Attempt], retries: int, watcher: Watcher) -> list[Attempt]:
+    """Run one portion; return the attempts that are to follow."""
     observer = _Observer(watcher, retries)
     worker = tune.with_resources(
         tune.with_parameters(_Worker, job=job),
@@ -185,14 +168,12 @@ def _fit(
                     checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
                 ),
             ).fit()
-        except OutOfMemoryError as out_of_memory:
-            error = out_of_memory
+        except (RayError, tune.TuneError) as broken:
+            error = broken
     if observer.fatal is not None:
         raise observer.fatal
-    lost = [a for a in portion if a not in observer.failed and a not in observer.finished]
-    for attempt in lost:
-        observer.lose(attempt, error)
-    return list(observer.failed.items())
+    observer.close(portion, error)
+    return observer.following
 
 
 def _resources(job: Job, attempt: Attempt) -> tune.PlacementGroupFactory:
@@ -214,19 +195,20 @@ class _Worker(tune.Trainable):
         self._store = Store(self._job.store)
         self._execution: Execution | None = None
         self._attempt = Attempt.of(config)
+        self._log = _Log(self._store, self._attempt.trial_id)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self._leave()
         self._attempt = Attempt.of(new_config)
+        self._log.trial_id = self._attempt.trial_id
         return True
 
     def step(self) -> dict[str, Any]:
-        log = _Log(self._store, self._attempt.trial_id)
         try:
-            with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
+            with contextlib.redirect_stdout(self._log), contextlib.redirect_stderr(self._log):
                 epoch = self._advance()
         except Exception as error:
-            log.write("".join(traceback.format_exception(error)))
+            self._log.write("".join(traceback.format_exception(error)))
             raise
         if epoch is None:
             return {"done": True, "seconds": self._execution.seconds if self._execution else 0.0}
@@ -250,26 +232,30 @@ class _Worker(tune.Trainable):
 
 
 class _Log(io.TextIOBase):
-    """A trial's log file as a stream, for what its trainable prints."""
+    """The log file of a worker's present trial, as a stream for what its trainable prints.
+
+    There is one for the life of a worker: `logging` keeps the stream that it first met.
+    """
 
     def __init__(self, store: Store, trial_id: str) -> None:
-        self._store, self._trial_id = store, trial_id
+        self._store, self.trial_id = store, trial_id
 
     def write(self, text: str) -> int:
         if text.strip():
-            self._store.log(self._trial_id, text)
+            self._store.log(self.trial_id, text)
         return len(text)
 
 
 class _Observer(tune.Callback):
-    """Passes Tune's events on to the watcher and keeps what did not finish."""
+    """Passes Tune's events on to the watcher and notes what is to follow."""
 
     def __init__(self, watcher: Watcher, retries: int) -> None:
         self._watcher = watcher
         self._retries = retries
         self._running: set[Attempt] = set()
-        self.finished: set[Attempt] = set()
-        self.failed: dict[Attempt, _Failed] = {}
+        self._ended: set[Attempt] = set()
+        self.following: list[Attempt] = []
+        """What is to be tried next, in place of attempts that did not finish."""
         self.fatal: OrchError | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -296,26 +282,44 @@ class _Observer(tune.Callback):
         attempt = Attempt.of(trial.config)
         self._running.discard(attempt)
         if trial.last_result.get("done") and self.fatal is None:
-            self.finished.add(attempt)
+            self._ended.add(attempt)
             self._watcher.finished(attempt.trial_id, trial.last_result["seconds"])
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         self._fail(Attempt.of(trial.config), _error_of(trial))
 
-    def lose(self, attempt: Attempt, error: Exception | None) -> None:
-        """Take note of an attempt of which Tune told no end."""
-        if attempt in self._running:
-            self._fail(attempt, error)
-        else:
-            self.failed[attempt] = _Failed("", again=True, counts=False)
+    def close(self, portion: Sequence[Attempt], error: Exception | None) -> None:
+        """Deal with attempts of which Tune told no end.
+
+        Running out of memory breaks off a whole `fit`; the trials that ran may have been
+        the cause, the others only wait again.
+
+        Raises:
+            RunError: Tune broke off for another reason, or with nothing running.
+        """
+        lost = [attempt for attempt in portion if attempt not in self._ended]
+        if not lost:
+            return
+        if not (self._running and isinstance(error, OutOfMemoryError)):
+            raise RunError(
+                f"Ray ended the run before its trials: {_words(error)}; what is finished is "
+                "kept, and the same command goes on"
+            )
+        for attempt in lost:
+            if attempt in self._running:
+                self._fail(attempt, error)
+            else:
+                self.following.append(attempt)
 
     def _fail(self, attempt: Attempt, error: Exception | None) -> None:
         self._running.discard(attempt)
+        self._ended.add(attempt)
         again = attempt.number <= self._retries and not isinstance(
             getattr(error, "cause", None), MetricsChangedError
         )
-        self.failed[attempt] = _Failed(_words(error), again)
-        self._watcher.failed(attempt.trial_id, self.failed[attempt].text, again=again)
+        if again:
+            self.following.append(Attempt(attempt.trial_id, attempt.number + 1))
+        self._watcher.failed(attempt.trial_id, _words(error), attempt.number, again=again)
 
 
 class _Stopper(tune.Stopper):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -49,6 +51,9 @@ class Files:
             return f"{self.location}/{name}"
         path = self.local / name
         return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+
+    def __str__(self) -> str:
+        return self.shown("").rstrip("/")
 
     def make_folder(self, name: str) -> None:
         """Make a folder and those above it, if they are not there."""
@@ -102,8 +107,12 @@ class Files:
     def writing(self, name: str) -> Iterator[Any]:
         """Write a file piece by piece; it appears when the block ends without an error."""
         if self.local is None:
-            with self.fs.open_output_stream(self.path(name)) as stream:
-                yield stream
+            # An upload that is broken off would be completed when its stream closes.
+            with tempfile.TemporaryFile() as whole:
+                yield whole
+                whole.seek(0)
+                with self.fs.open_output_stream(self.path(name)) as stream:
+                    shutil.copyfileobj(whole, stream)
             return
         target = self.local / name
         hidden = target.with_name(f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}")

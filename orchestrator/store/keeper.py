@@ -84,6 +84,8 @@ def _settle(store: Store, sweep: Sweep, drop: frozenset[str], *, damaged: bool) 
     layout = Layout.of(sweep).widened(stored) if stored else Layout.of(sweep)
     if not done:
         layout = replace(layout, metrics=())
+    for trial_id in done.intersection(store.checkpoint_ids()):
+        store.drop_checkpoint(trial_id)  # its worker was killed between the two
     write_schema(store, layout)
     current = _merge_all(store, index, done, layout)
     _convert(store, index, failed, layout)

@@ -78,7 +78,7 @@ class Store:
                 return question(Index(self.files, self.on_corrupt))
             except FileNotFoundError as error:
                 gone = error
-        raise StoreError(f"{self.files.location} changes while it is read ({gone})")
+        raise StoreError(f"{self.files} changes while it is read ({gone})")
 
     def layout(self) -> Layout | None:
         """Read the columns that the store has; None if it has no tables yet."""
@@ -127,7 +127,7 @@ class Store:
     def _frame(self, table: str, only: Any = None) -> pd.DataFrame:
         layout = self.layout()
         if layout is None:
-            raise StoreError(f"{self.files.location} holds no results yet; run `orch sweep` first")
+            raise StoreError(f"{self.files} holds no results yet; run `orch sweep` first")
         # First the checkpoints: a trial that commits meanwhile is then met among the finished.
         saved = {i: found for i in self.checkpoint_ids() if (found := self.checkpoint(i))}
         if saved and not layout.metrics:  # no trial has finished that would tell them

@@ -29,7 +29,8 @@ def _notes(sweep: Sweep, table: Table, selections: Sequence[CellSelection]) -> I
         shown = _selection_unit(sweep, table)
         yield (
             f"Selecting on all seeds but one and reporting on that one is worse by "
-            f"{shown.points(fmean(known))} on average over {len(known)} cells "
+            f"{shown.points(fmean(known))} on average over {len(known)} "
+            f"{'cell' if len(known) == 1 else 'cells'} "
             f"(at most {shown.points(max(known))})."
         )
     unfinished = [selection for selection in selections if not selection.complete]

@@ -66,15 +66,16 @@ def assert_as_undisturbed(folder: Folder, sweep: Path) -> None:
 
 
 def test_a_driver_killed_at_random_instants_loses_no_saved_epoch(folder: Folder) -> None:
-    sweep = folder.write(search={}, fixed={"epochs": 150, "marks": str(folder.path)})
+    sweep = folder.write(search={}, fixed={"epochs": 250, "marks": str(folder.path)})
     instants = random.Random(20161)
     for _ in range(3):
-        target = epochs_kept(folder) + instants.randint(1, 150)
+        target = epochs_kept(folder) + instants.randint(1, 200)
         driver = folder.start("sweep", sweep)
         until(lambda target=target: epochs_kept(folder) >= target, driver)
         driver.kill()
         driver.wait()
         saved = {i: len(store_of(folder).checkpoint(i).epochs) for i in unfinished(folder)}
+        assert saved
         assert epochs_kept(folder) >= target
         before = logs(folder)
     folder.orch("sweep", sweep)
@@ -143,6 +144,35 @@ def test_a_second_driver_is_refused_until_the_first_is_dead(gated: tuple[Folder,
     folder.orch("sweep", sweep, "--runner", "inline")
     assert set(folder.trials()["status"]) == {"completed"}
     assert_as_undisturbed(folder, sweep)
+
+
+def test_two_drivers_that_start_a_store_at_once_do_not_share_it(folder: Folder) -> None:
+    """Both find no store, and check their configs for a while."""
+    slow = "import pathlib, time\nimport toy\n\ntrain = toy.train\n\n\ndef check(params):\n"
+    slow += f"    while not pathlib.Path({str(folder.path / 'gate')!r}).exists():\n"
+    slow += f"        pathlib.Path({str(folder.path)!r}, f'at-{{time.time_ns()}}').touch()\n"
+    slow += "        time.sleep(0.05)\n\n\ntrain.check = check\n"
+    (folder.path / "slow.py").write_text(slow)
+    sweep = folder.write(trainable="slow:train", fixed={"epochs": 3})
+    drivers = [folder.start("sweep", sweep, "--runner", "inline") for _ in range(2)]
+    for driver in drivers:
+        until(lambda: len(list(folder.path.glob("at-*"))) > 20, driver)
+    open_gate(folder)
+    codes = sorted(driver.wait(timeout=60) for driver in drivers)
+    assert codes[0] == 0
+    assert len(folder.trials()) == 8
+    assert_as_undisturbed(folder, sweep)
+
+
+def test_ctrl_c_while_configs_are_checked_is_an_interruption_too(folder: Folder) -> None:
+    (folder.path / "slow.py").write_text(
+        "import pathlib, time\npathlib.Path('imported').touch()\nwhile True: time.sleep(1)\n"
+    )
+    driver = folder.start("sweep", folder.write(trainable="slow:train"))
+    until(lambda: (folder.path / "imported").exists(), driver)
+    driver.send_signal(signal.SIGINT)
+    assert driver.wait(timeout=60) == 130
+    assert not (folder.path / "results").exists()
 
 
 def test_another_terminal_sees_what_runs(gated: tuple[Folder, Path]) -> None:

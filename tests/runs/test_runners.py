@@ -119,6 +119,56 @@ def test_a_trial_with_other_metrics_fails_naming_both_sets(
     assert "have score" in error
 
 
+def test_other_metrics_are_found_in_a_later_run_too(folder: Folder) -> None:
+    first = folder.write(
+        trainable="toy:other_metrics", factors={"x": [1]}, search={}, select={"metric": "score"}
+    )
+    folder.orch("sweep", first, "--runner", "inline")
+    more = folder.write(
+        trainable="toy:other_metrics", factors={"x": [1, 2]}, search={}, select={"metric": "score"}
+    )
+    folder.orch("sweep", more, "--runner", "inline", code=1)
+    trials = folder.trials()
+    assert (trials["status"] == "completed").sum() == 2
+    assert trials["error"].dropna().str.contains("score, extra").all()
+
+
+def test_a_failure_is_told_by_status_while_other_trials_still_run(cluster_folder: Folder) -> None:
+    fixed = {"epochs": 3, "marks": str(cluster_folder.path)}
+    sweep = cluster_folder.write(
+        factors={"fault": ["raise", "wait"]}, search={}, seeds=[0], retries=0, fixed=fixed
+    )
+    driver = cluster_folder.start("sweep", sweep)
+    store = open_store(str(cluster_folder.path / "results/toy"))
+    while not store.outcomes():
+        assert driver.poll() is None
+    assert "1 failed" in cluster_folder.orch("status", sweep).stdout
+    (cluster_folder.path / "gate").touch()
+    assert driver.wait(timeout=60) == 1
+
+
+def test_a_store_that_lost_its_empty_folders_goes_on(folder: Folder) -> None:
+    folder.orch("sweep", folder.write(), "--runner", "inline")
+    (folder.path / "results/toy/checkpoints").rmdir()
+    folder.orch("sweep", folder.write(seeds=[0, 1, 2]), "--runner", "inline")
+    assert len(folder.trials()) == 12
+
+
+def test_words_that_look_like_markup_are_printed_as_they_are(folder: Folder) -> None:
+    sweep = folder.write(factors={"x": [1], "kind": ["[/relu]", "[bold]"]}, description="see [/1]")
+    folder.orch("sweep", sweep, "--runner", "inline")
+    assert "see [/1]" in folder.orch("plan", sweep).stdout
+    status = folder.orch("status", sweep).stdout
+    assert "[/relu]" in status
+    assert "[bold]" in status
+
+
+def test_seeds_on_the_command_line_do_not_mend_a_file_without_any(folder: Folder) -> None:
+    sweep = folder.write(seeds=None)
+    done = folder.orch("sweep", sweep, "--seeds", "0-1", code=2)
+    assert "`seeds`: this key is required" in done.stderr
+
+
 def test_a_trial_that_fits_no_node_is_refused_before_the_start(cluster_folder: Folder) -> None:
     sweep = cluster_folder.write(resources={"cpu": 1, "gpu": 0.5})
     done = cluster_folder.orch("sweep", sweep, code=2)
