@@ -61,7 +61,7 @@ class Driver:
     """Makes a store match a sweep file: what is missing runs, nothing runs twice."""
 
     def __init__(self, path: Path, options: Options, display: Display) -> None:
-        self.path, self.options, self.display = path, options, display
+        self.options, self.display = options, display
         self.source = resolve(path)
         sweep = spec.parse(self.source)
         if options.seeds is not None:

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 import pandas as pd
 
 from orchestrator.errors import ShowError
-from orchestrator.selection import DONE, CellSelection, listed, metric_columns, selection_column
+from orchestrator.plan import FINISHED
+from orchestrator.selection import CellSelection, listed, metric_columns, selection_column
 from orchestrator.sweep import Claim, Sweep
 
 PROBE = "probe:"
@@ -41,7 +42,7 @@ def measure(
         ShowError: the trials have no such metric or probe.
     """
     trials = trials[trials["status"] != "failed"]
-    if not trials["status"].isin(DONE).any():
+    if not trials["status"].isin(FINISHED).any():
         return {}
     if name.startswith(PROBE):
         return _probe_means(name.removeprefix(PROBE), probes)

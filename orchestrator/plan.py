@@ -1,4 +1,4 @@
-"""From a sweep to its cells, configs and trials: their identity, their order, what is missing."""
+"""From a sweep to its cells, configs and trials: their identity and their order."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from typing import Any
 from orchestrator.sweep import Resources, Sweep, Value, canonical
 
 MAX_TRIALS = 1_000_000
+
+FINISHED = ("completed", "diverged")
+"""The states in which a trial does not run again, and counts in a table."""
 
 
 @dataclass(frozen=True)

@@ -15,14 +15,11 @@ import pandas as pd
 from scipy.special import stdtrit
 
 from orchestrator.errors import ShowError
-from orchestrator.plan import Cell, Config, cells, trial_id
+from orchestrator.plan import FINISHED, Cell, Config, cells, trial_id
 from orchestrator.sweep import STORE_COLUMNS, Select, Sweep
 
 LEVEL = 0.95
 """Coverage of every confidence interval."""
-
-DONE = ("completed", "diverged")
-"""The states of a trial whose metrics count."""
 
 TIE = 1e-12
 """Means this close, relative to their size, are equal: accuracies are multiples of
@@ -211,7 +208,7 @@ def listed(names: Iterable[str]) -> str:
 def _outcomes(sweep: Sweep, trials: pd.DataFrame) -> dict[str, float | None]:
     """Map each trial that ended to its selection value, or to None if it failed."""
     failed = trials["trial_id"][trials["status"] == "failed"]
-    done = trials[trials["status"].isin(DONE)]
+    done = trials[trials["status"].isin(FINISHED)]
     if done.empty:
         return dict.fromkeys(failed)
     column, known = selection_column(sweep.select), metric_columns(sweep, trials)

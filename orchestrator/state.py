@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from orchestrator.errors import CorruptFileError
-from orchestrator.plan import PlannedTrial, longest_first
+from orchestrator.plan import FINISHED, PlannedTrial, longest_first
 from orchestrator.store import Store
 from orchestrator.store.files import Files
-from orchestrator.store.store import FINISHED, Outcome, warn_of_corrupt_file
+from orchestrator.store.store import Outcome, warn_of_corrupt_file
 from orchestrator.sweep import SMOKE_SUFFIX
 
 

@@ -7,9 +7,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from orchestrator import heartbeat
-from orchestrator.plan import Cell, cells, trial_id
+from orchestrator.plan import FINISHED, Cell, cells, trial_id
 from orchestrator.store import Store
-from orchestrator.store.store import FINISHED
 from orchestrator.sweep import Sweep
 
 

@@ -11,10 +11,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from orchestrator.errors import CorruptFileError
+from orchestrator.plan import FINISHED
 from orchestrator.store.checkpoint import to_parquet
 from orchestrator.store.index import MERGED, TRIAL_IDS, UNREADABLE, Index, Part, corrupt_file
 from orchestrator.store.schema import SCHEMA_FILE, TABLES, Layout, fits
-from orchestrator.store.store import FINISHED, Store
+from orchestrator.store.store import Store
 from orchestrator.sweep import Sweep
 
 FOLDERS = (*TABLES, "checkpoints", "logs", "code")

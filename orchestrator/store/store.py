@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from orchestrator.errors import CorruptFileError, StoreError
+from orchestrator.plan import FINISHED
 from orchestrator.store.checkpoint import Checkpoint, DamagedError, to_parquet
 from orchestrator.store.files import Files
 from orchestrator.store.index import MERGED, UNREADABLE, Index, corrupt_file
@@ -21,9 +22,6 @@ from orchestrator.store.schema import SCHEMA_FILE, TABLES, Layout, stored_layout
 Answer = TypeVar("Answer")
 
 _ATTEMPTS = 10
-
-FINISHED = ("completed", "diverged")
-"""The states in which a trial does not run again."""
 
 
 class CorruptFileWarning(UserWarning):
