@@ -16,6 +16,7 @@ without a traceback and exits with the class's ``exit_code``::
     │   ├── SweepChangedError     it holds a sweep that differs in what may not change
     │   └── CorruptFileError      one file in it cannot be read
     └── RunError              the run itself broke off
+        ├── GpuMemoryError        a trial needs more of a GPU's memory than it has
         └── TrialError            a trial broke the contract of `orchestrator.trial`
 """
 
@@ -87,6 +88,10 @@ class RunError(OrchError):
     """The run broke off before its end."""
 
     exit_code = 1
+
+
+class GpuMemoryError(RunError):
+    """A trial needs more memory than its part of a GPU has."""
 
 
 class TrialError(RunError):

@@ -18,6 +18,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from orchestrator import failures
 from orchestrator.code import Trainable
 from orchestrator.errors import MetricsChangedError, TrialError
 from orchestrator.job import Job, Task
@@ -139,7 +140,8 @@ class Execution:
         """Run one more epoch; None when the trial has ended and its rows are committed.
 
         Raises:
-            MetricsChangedError: the trial yields other metrics than those before it.
+            GpuMemoryError: the trial needs more of a GPU's memory than it has.
+            MetricsChangedError: it yields other metrics than those before it.
             TrialError: it broke the contract.
             Exception: whatever the trainable raises.
         """
@@ -152,6 +154,10 @@ class Execution:
                 yielded = next(self._generator)
             except StopIteration:
                 self._status = "completed"
+            except Exception as error:
+                if full := failures.of_gpu_memory(error, self._task.gpu):
+                    raise full from error
+                raise
             else:
                 return self._take(self._checked(yielded))
         self._commit()

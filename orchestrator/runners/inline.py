@@ -8,6 +8,7 @@ import time
 import traceback
 from collections.abc import Iterator, Sequence
 
+from orchestrator import failures
 from orchestrator.code import Trainable
 from orchestrator.execution import Epoch, Execution
 from orchestrator.job import Job
@@ -69,7 +70,7 @@ def _report(store: Store, trial_id: str, error: Exception) -> str:
     text = "".join(traceback.format_exception(error))
     store.log(trial_id, text)
     sys.stderr.write(text)
-    return f"{type(error).__name__}: {error}"
+    return failures.words(error)
 
 
 def _in_debugger() -> bool:

@@ -8,30 +8,26 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
-import socket
 import tempfile
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import ray
-from ray import cloudpickle, tune
-from ray.exceptions import OutOfMemoryError, RayActorError, RayError, RayTaskError
+from ray import tune
+from ray.exceptions import OutOfMemoryError, RayError
 
-from orchestrator.errors import MetricsChangedError, OrchError, ResourceError, RunError
+from orchestrator.errors import OrchError, RunError
 from orchestrator.execution import Epoch, Execution
+from orchestrator.failures import Retries
 from orchestrator.job import Job
 from orchestrator.runners import Watcher
+from orchestrator.runners.ray_cluster import cluster, refuse_what_cannot_fit, without_chatter
+from orchestrator.runners.ray_errors import error_of, words
 from orchestrator.store import Store
 
 TRIALS_PER_FIT = 1_000
 """Tune's own limits on one ``grid_search``, and the size of its state, ask for portions."""
-
-OBJECT_STORE_BYTES = 200_000_000
-"""All that travels through it is the params of the trials, once."""
 
 
 @dataclass(frozen=True)
@@ -56,95 +52,15 @@ class TuneRunner:
 
     def run(self, job: Job, todo: Sequence[str], retries: int, watcher: Watcher) -> None:
         """Run trials in the given order, as far as resources allow."""
-        with _without_chatter(), _cluster():
-            _refuse_what_cannot_fit(job, todo)
-            queue = [Attempt(trial_id, 1) for trial_id in todo]
+        with without_chatter(), cluster():
+            refuse_what_cannot_fit(job, todo)
+            queue, allowed = [Attempt(trial_id, 1) for trial_id in todo], Retries(retries)
             while queue:
                 portion, queue = queue[:TRIALS_PER_FIT], queue[TRIALS_PER_FIT:]
-                queue += _fit(job, portion, retries, watcher)
+                queue += _fit(job, portion, allowed, watcher)
 
 
-@contextlib.contextmanager
-def _cluster() -> Iterator[None]:
-    """Join the cluster of RAY_ADDRESS, or start one of this machine."""
-    address = _address()
-    settings: dict[str, Any] = {"logging_level": "CRITICAL", "log_to_driver": False}
-    if address is None:
-        settings |= {
-            "address": "local",
-            "include_dashboard": False,
-            "object_store_memory": OBJECT_STORE_BYTES,
-        }
-    else:
-        _require_reachable(address)
-    try:
-        ray.init(**settings)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        raise _no_cluster(address, error) from None
-    try:
-        yield
-    finally:
-        ray.shutdown()
-
-
-def _address() -> str | None:
-    """The cluster to join, if one is named."""
-    return os.environ.get("RAY_ADDRESS") or None
-
-
-def _require_reachable(address: str) -> None:
-    """Try the cluster's port first: Ray itself would wait minutes for one that is not there."""
-    host, _, port = address.rpartition(":")
-    if host and port.isdigit() and "://" not in address:
-        try:
-            socket.create_connection((host, int(port)), timeout=10).close()
-        except OSError as error:
-            raise _no_cluster(address, error) from None
-
-
-def _no_cluster(address: str | None, error: Exception) -> ResourceError:
-    return ResourceError(
-        f"no Ray cluster at RAY_ADDRESS={address} ({error}); "
-        "unset RAY_ADDRESS to run on this machine alone"
-    )
-
-
-@contextlib.contextmanager
-def _without_chatter() -> Iterator[None]:
-    """Keep off standard output what Ray prints there whatever its log level."""
-    with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
-        yield
-
-
-def _refuse_what_cannot_fit(job: Job, todo: Sequence[str]) -> None:
-    if _can_grow():
-        return
-    nodes = [node["Resources"] for node in _nodes() if node["Alive"]]
-    for trial_id in todo:
-        task = job.tasks[trial_id]
-        if not any(
-            task.cpu <= node.get("CPU", 0) and task.gpu <= node.get("GPU", 0) for node in nodes
-        ):
-            largest = "; ".join(
-                f"{node.get('CPU', 0):g} CPUs and {node.get('GPU', 0):g} GPUs" for node in nodes
-            )
-            raise ResourceError(
-                f"a trial asks for {task.cpu:g} CPUs and {task.gpu:g} GPUs, "
-                f"which no node has (nodes: {largest}); lower `resources` in the sweep file"
-            )
-
-
-def _nodes() -> list[dict[str, Any]]:
-    nodes: Callable[[], list[dict[str, Any]]] = ray.nodes
-    return nodes()
-
-
-def _can_grow() -> bool:
-    """Tell whether an autoscaler may add nodes: `ray up` leaves its config on the head."""
-    return _address() is not None and Path("~/ray_bootstrap_config.yaml").expanduser().exists()
-
-
-def _fit(job: Job, portion: Sequence[Attempt], retries: int, watcher: Watcher) -> list[Attempt]:
+def _fit(job: Job, portion: Sequence[Attempt], retries: Retries, watcher: Watcher) -> list[Attempt]:
     """Run one portion; return the attempts that are to follow."""
     observer = _Observer(watcher, retries)
     worker = tune.with_resources(
@@ -249,7 +165,7 @@ class _Log(io.TextIOBase):
 class _Observer(tune.Callback):
     """Passes Tune's events on to the watcher and notes what is to follow."""
 
-    def __init__(self, watcher: Watcher, retries: int) -> None:
+    def __init__(self, watcher: Watcher, retries: Retries) -> None:
         self._watcher = watcher
         self._retries = retries
         self._running: set[Attempt] = set()
@@ -286,7 +202,7 @@ class _Observer(tune.Callback):
             self._watcher.finished(attempt.trial_id, trial.last_result["seconds"])
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        self._fail(Attempt.of(trial.config), _error_of(trial))
+        self._fail(Attempt.of(trial.config), error_of(trial))
 
     def close(self, portion: Sequence[Attempt], error: Exception | None) -> None:
         """Deal with attempts of which Tune told no end.
@@ -302,7 +218,7 @@ class _Observer(tune.Callback):
             return
         if not (self._running and isinstance(error, OutOfMemoryError)):
             raise RunError(
-                f"Ray ended the run before its trials: {_words(error)}; what is finished is "
+                f"Ray ended the run before its trials: {words(error)}; what is finished is "
                 "kept, and the same command goes on"
             )
         for attempt in lost:
@@ -314,12 +230,10 @@ class _Observer(tune.Callback):
     def _fail(self, attempt: Attempt, error: Exception | None) -> None:
         self._running.discard(attempt)
         self._ended.add(attempt)
-        again = attempt.number <= self._retries and not isinstance(
-            getattr(error, "cause", None), MetricsChangedError
-        )
+        again = self._retries.allow(attempt.trial_id, attempt.number, error)
         if again:
             self.following.append(Attempt(attempt.trial_id, attempt.number + 1))
-        self._watcher.failed(attempt.trial_id, _words(error), attempt.number, again=again)
+        self._watcher.failed(attempt.trial_id, words(error), attempt.number, again=again)
 
 
 class _Stopper(tune.Stopper):
@@ -333,30 +247,3 @@ class _Stopper(tune.Stopper):
 
     def stop_all(self) -> bool:
         return self._observer.fatal is not None
-
-
-def _error_of(trial: Any) -> Exception | None:
-    """Read what Tune itself wrote about a trial's end, on this machine."""
-    if trial.pickled_error_file is not None:
-        error: Exception = cloudpickle.loads(Path(trial.pickled_error_file).read_bytes())
-        return error
-    if trial.error_file is None:
-        return None
-    text = Path(trial.error_file).read_text()
-    # Tune keeps this class of error, unlike others, as text only.
-    return MemoryError() if "running low on memory" in text else RunError(text)
-
-
-def _words(error: Exception | None) -> str:
-    """Say in a line why an attempt failed."""
-    if isinstance(error, RayTaskError):
-        cause = error.cause
-        return f"{type(cause).__name__}: {cause}"
-    if isinstance(error, MemoryError | OutOfMemoryError):
-        return (
-            "out of memory: Ray ended the worker because the node's memory was nearly full; "
-            "give each trial more `resources.cpu`, so that fewer run at once"
-        )
-    if isinstance(error, RayActorError):
-        return "the worker process died (killed, or crashed in native code)"
-    return f"{type(error).__name__}: {error}" if error else "the run ended before the trial did"
