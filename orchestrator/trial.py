@@ -6,7 +6,7 @@ A trainable is a generator function::
         '''Run one trial; yield one mapping of metrics per epoch.'''
 
 ``params`` holds the factors, search params, fixed params and ``seed``. Within an epoch the
-order is: probe, save, yield. It may carry ``train.check(params)``, which raises ValueError
+order is: step, probe, save, yield. It may carry ``train.check(params)``, which raises ValueError
 for params that cannot run. A trainable imports nothing from here: the protocol only says
 what it is given.
 """
@@ -61,6 +61,16 @@ class Trial(Protocol):
 
     def save(self, state: bytes) -> None:
         """Hand over the state; it becomes durable together with the yield that follows."""
+
+    def step(self, images: int, *, of: int) -> None:
+        """Tell of a training step, if you like: only `orch plan --pilot` listens.
+
+        Without it a pilot measures whole epochs only, and no images per second.
+
+        Args:
+            images: how many the step trained on.
+            of: how many the epoch's steps train on altogether.
+        """
 
     def record(self, **facts: str) -> None:
         """Note facts for the trial's row in ``trials``, such as ``device``."""

@@ -83,9 +83,10 @@ def _train(
     epoch: int,
     trial: Trial,
 ) -> dict[str, float]:
-    steps = -(-len(images.train) // settings.batch_size)
+    count = len(images.train)
+    done = (epoch - 1) * -(-count // settings.batch_size)
     after_step = passes.AfterStep(
-        model, images.test, trial, settings.loss_every, done=(epoch - 1) * steps
+        model, images.test, trial, settings.loss_every, done=done, of=count
     )
     device = next(model.parameters()).device
     with _seeded(settings.seed, epoch, device) as generator:

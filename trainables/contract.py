@@ -45,6 +45,9 @@ class Trial(Protocol):
     def save(self, state: bytes) -> None:
         """Hand over the state from which the next epoch could go on."""
 
+    def step(self, images: int, *, of: int) -> None:
+        """Tell of a training step on so many images, of those of the epoch."""
+
     def record(self, **facts: str) -> None:
         """Note facts about where the trial runs."""
 

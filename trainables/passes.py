@@ -32,7 +32,7 @@ def train_epoch(
         images: What to train on.
         settings: For batch size, augmentation and shuffling.
         generator: Decides on all that is random in the batches.
-        after_step: Told of every step's loss.
+        after_step: Told of every step's loss and images.
 
     Returns:
         Mean loss and accuracy of the steps, each with the weights that it began with.
@@ -49,7 +49,7 @@ def train_epoch(
         torch.autograd.backward(loss)
         optimizer.step()
         totals.add(loss.detach(), logits, labels)
-        after_step(loss.detach())
+        after_step(loss.detach(), len(labels))
     return totals.means()
 
 
@@ -96,17 +96,19 @@ class AfterStep:
         trial: Where the rows go.
         every: Number of steps between rows; None for no rows.
         done: Number of steps before this epoch.
+        of: Number of images in it.
     """
 
     def __init__(
-        self, model: nn.Module, test: Part, trial: Trial, every: int | None, done: int
+        self, model: nn.Module, test: Part, trial: Trial, every: int | None, done: int, of: int
     ) -> None:
         self._model, self._test, self._trial = model, test, trial
-        self._every, self._step = every, done
+        self._every, self._step, self._of = every, done, of
 
-    def __call__(self, loss: Tensor) -> None:
-        """Count a step, and log if it is due."""
+    def __call__(self, loss: Tensor, images: int) -> None:
+        """Count a step on so many images, and log if it is due."""
         self._step += 1
+        self._trial.step(images, of=self._of)
         if self._every is None or self._step % self._every:
             return
         test_loss, _ = evaluate(self._model, self._test, _STEP_BATCHES)

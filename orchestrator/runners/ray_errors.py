@@ -20,8 +20,9 @@ def error_of(trial: Any) -> Exception | None:
     if trial.error_file is None:
         return None
     text = Path(trial.error_file).read_text()
-    # Tune keeps this class of error, unlike others, as text only.
-    return OutOfMemoryError(text) if "running low on memory" in text else RunError(text)
+    if "running low on memory" in text:  # Tune keeps this class, unlike others, as text only
+        return OutOfMemoryError(text)  # type: ignore[no-untyped-call]
+    return RunError(text)
 
 
 def words(error: Exception | None) -> str:

@@ -32,6 +32,7 @@ class MemoryTrial:
     rows: list[ProbeRow] = field(default_factory=list)
     facts: dict[str, str] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
+    steps: list[tuple[int, int]] = field(default_factory=list)
 
     def probe(self, probe, layer, value, *, index, unit=None, at=None):
         self.rows.append(ProbeRow(probe, layer, value, index, unit, at))
@@ -41,6 +42,9 @@ class MemoryTrial:
 
     def save(self, state):
         self.saved = state
+
+    def step(self, images, *, of):
+        self.steps.append((images, of))
 
     def record(self, **facts):
         self.facts |= facts

@@ -29,6 +29,14 @@ def test_a_narrow_network_learns_digits(digits_params, make_trial):
     }
 
 
+def test_every_training_step_is_told_of_for_pilots(digits_params, make_trial):
+    trial = make_trial()
+    run({**digits_params, "epochs": 1}, trial)
+    images, of = zip(*trial.steps, strict=True)
+    assert set(images[:-1]) == {64}
+    assert set(of) == {sum(images)}
+
+
 def test_validation_is_measured_where_images_are_held_out(digits_params, make_trial):
     params = {**digits_params, "epochs": 1, "val_fraction": 0.2}
     [metrics] = run(params, make_trial())
