@@ -13,12 +13,19 @@ from typing import Any, get_args
 import click
 from rich.console import Console
 
-from orchestrator import cli_show, status
-from orchestrator.cli_options import file_argument, load, places, seeds_option, stored
+from orchestrator import cli_cluster, cli_show, pilot, status
+from orchestrator.cli_options import (
+    cluster_option,
+    file_argument,
+    load,
+    places,
+    seeds_option,
+    stored,
+)
 from orchestrator.display import Display
-from orchestrator.errors import OrchError, TrainableError
+from orchestrator.errors import InputError, OrchError, TrainableError
 from orchestrator.extends import resolve
-from orchestrator.planning import print_plan, survey
+from orchestrator.planning import print_pilot, print_plan, survey
 from orchestrator.runners import NAMES
 from orchestrator.spec_errors import placed
 from orchestrator.store import Store
@@ -73,6 +80,8 @@ def main() -> None:
 @seeds_option
 @click.option("--rerun-stale", is_flag=True, help="Run again what other code has run.")
 @click.option("--smoke", is_flag=True, help="Try two batches of one config and seed per cell.")
+@cluster_option
+@click.option("--detach", is_flag=True, help="With --cluster: start it and return.")
 @places
 def sweep(
     file: Path,
@@ -80,9 +89,17 @@ def sweep(
     seeds: tuple[int, ...] | None,
     rerun_stale: bool,
     smoke: bool,
+    cluster: Path | None,
+    detach: bool,
     root: str,
 ) -> None:
     """Run what of FILE is missing in its store, then print its tables."""
+    if cluster is not None:
+        from orchestrator import cli_remote
+
+        sys.exit(cli_remote.run_there(file, load(file, seeds), cluster, detach=detach))
+    if detach:
+        raise InputError("--detach needs --cluster: here, the sweep is this process")
     from orchestrator.driver import Driver, Options
 
     display = Display()
@@ -105,32 +122,75 @@ def _again() -> str:
 @main.command()
 @file_argument
 @click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON.")
+@click.option(
+    "--pilot", "with_pilot", is_flag=True, help="Measure one trial per cell: memory, speed, hours."
+)
 @seeds_option
 @places
 def plan(
     file: Path,
     as_json: bool,
+    with_pilot: bool,
     seeds: tuple[int, ...] | None,
     root: str,
 ) -> None:
-    """Count what FILE asks for and what of it is done, without running anything."""
+    """Count what FILE asks for and what of it is done, and change nothing.
+
+    With --pilot, one trial of each cell that lacks some runs for half a minute, here or on the
+    cluster of RAY_ADDRESS, and leaves nothing.
+    """
+    found = None
     try:
         counts = survey(load(file, seeds), root)
+        if with_pilot and counts.state.missing:
+            found = pilot.run(counts.sweep, counts.state.missing)
     except TrainableError as error:
         raise placed(error, resolve(file), "trainable") from None
     if as_json:
-        click.echo(json.dumps(counts.as_dict()))
+        click.echo(json.dumps(counts.as_dict() | (found.as_dict() if found else {})))
     else:
         print_plan(counts, Console())
+        if found:
+            print_pilot(found, Console())
+    if found and found.failed:
+        sys.exit(1)
 
 
 @main.command("status")
 @file_argument
+@cluster_option
 @places
-def status_(file: Path, root: str) -> None:
+def status_(file: Path, cluster: Path | None, root: str) -> None:
     """Tell what is done, running and failed, also while the sweep runs."""
+    if cluster is not None:
+        from orchestrator import cli_remote
+
+        sys.exit(cli_remote.ask_there(file, load(file, None), cluster))
     store, asked = stored(file, None, root)
     status.print_status(asked, store, Console())
+
+
+@main.command()
+@file_argument
+@click.argument("trial", required=False)
+@cluster_option
+@places
+def logs(file: Path, trial: str | None, cluster: Path | None, root: str) -> None:
+    """Print the log of a TRIAL of FILE; with --cluster alone, follow the sweep itself."""
+    if cluster is not None:
+        from orchestrator import cli_remote
+
+        asked = load(file, None)
+        there = cli_remote.follow_there if trial is None else cli_remote.ask_there
+        sys.exit(there(file, asked, cluster))
+    store, _ = stored(file, None, root)
+    text = store.files.read(f"logs/{trial}.log") if trial else None
+    if text is None:
+        raise InputError(
+            f"{f'no log of a trial {trial}' if trial else 'which trial?'}; "
+            f"`orch status {file}` names those that run and that failed"
+        )
+    click.echo(text.decode(errors="replace"), nl=False)
 
 
 @main.command()
@@ -173,5 +233,5 @@ def _print_tables(asked: Sweep, store: Store, format_: Format) -> None:
     show(asked, store.trials(), store.probes() if wanted else None, Console(), format_)
 
 
-for command in (cli_show.claims, cli_show.figure, cli_show.report):
+for command in (cli_show.claims, cli_show.figure, cli_show.report, cli_cluster.cluster):
     main.add_command(command)

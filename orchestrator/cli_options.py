@@ -12,7 +12,7 @@ import click
 from orchestrator import editing, spec
 from orchestrator.display import Display
 from orchestrator.errors import InputError
-from orchestrator.job import DATA_DIR
+from orchestrator.job import DATA_DIR, STORE
 from orchestrator.store import Store
 from orchestrator.store.files import Files
 from orchestrator.sweep import Sweep
@@ -37,6 +37,15 @@ seeds_option = click.option(
 )
 
 
+cluster_option = click.option(
+    "--cluster",
+    "cluster",
+    type=click.Path(path_type=Path, dir_okay=True),
+    metavar="FILE",
+    help="Do it on the cluster of this file, with a copy of this folder.",
+)
+
+
 def _set_data_dir(_context: click.Context, _param: click.Parameter, folder: Path | None) -> None:
     """Tell trainables as the user could: by the environment, which workers take over."""
     if folder is not None:
@@ -48,10 +57,10 @@ def places(command: Command) -> Command:
     store = click.option(
         "--store",
         "root",
+        envvar=STORE,
         default="results",
-        show_default=True,
         metavar="FOLDER",
-        help="Folder (or URI) that holds the stores, one per sweep.",
+        help="Folder (or URI) of the stores, one per sweep [default: $ORCH_STORE, else results].",
     )
     data = click.option(
         "--data-dir",

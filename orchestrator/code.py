@@ -6,7 +6,7 @@ import hashlib
 import io
 import sys
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -57,16 +57,34 @@ def code_of(module: str) -> Code:
             "run orch in the folder that holds it, or install it"
         )
     if found.submodule_search_locations:
-        roots = [Path(location) for location in found.submodule_search_locations]
-        return Code(
-            {
-                f"{top}/{path.relative_to(root).as_posix()}": path.read_bytes()
-                for root in roots
-                for path in sorted(root.rglob("*.py"))
-                if path.is_file() and not path.name.startswith(".")  # an editor's, not ours
-            }
-        )
-    return Code({f"{top}.py": Path(str(found.origin)).read_bytes()})
+        return _package(top, [Path(location) for location in found.submodule_search_locations])
+    return _module(Path(str(found.origin)))
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """Digest each package and each module that lies in a folder, by its name."""
+    packages = {
+        path.name: _package(path.name, [path])
+        for path in folder.iterdir()
+        if (path / "__init__.py").is_file()
+    }
+    modules = {path.stem: _module(path) for path in folder.glob("[!.]*.py")}
+    return {name: code.digest for name, code in sorted({**modules, **packages}.items())}
+
+
+def _package(name: str, roots: Iterable[Path]) -> Code:
+    return Code(
+        {
+            f"{name}/{path.relative_to(root).as_posix()}": path.read_bytes()
+            for root in roots
+            for path in sorted(root.rglob("*.py"))
+            if path.is_file() and not path.name.startswith(".")  # an editor's, not ours
+        }
+    )
+
+
+def _module(path: Path) -> Code:
+    return Code({path.name: path.read_bytes()})
 
 
 def import_from(folder: str) -> None:

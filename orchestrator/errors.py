@@ -7,6 +7,7 @@ without a traceback and exits with the class's ``exit_code``::
     ├── SpecError             the sweep file is wrong: file, line, key, what was expected
     ├── InputError            an option or argument is wrong
     ├── TrainableError        the trainable cannot be imported, or refuses a config
+    ├── ClusterError          the cluster file, a node, or the way to the cluster is wrong
     ├── ResourceError         a trial that no node of the cluster can hold
     ├── MetricError           a metric that the trainable does not yield
     │   └── MetricsChangedError   a trial that yields other metrics than the store has
@@ -39,6 +40,10 @@ class InputError(OrchError):
 
 class TrainableError(OrchError):
     """The trainable cannot be imported, or refuses a config."""
+
+
+class ClusterError(OrchError):
+    """A cluster file is wrong, a node is not as it must be, or the cluster is out of reach."""
 
 
 class ResourceError(OrchError):

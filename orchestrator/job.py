@@ -15,6 +15,8 @@ from orchestrator.sweep import Sweep
 
 DATA_DIR = "ORCH_DATA_DIR"
 """The environment variable that tells a trainable where data sets lie."""
+STORE = "ORCH_STORE"
+"""The environment variable that says where stores are, unless ``--store`` does."""
 
 
 @dataclass(frozen=True)

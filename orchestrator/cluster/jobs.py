@@ -1,0 +1,111 @@
+"""Sweeps as jobs on a cluster's head: submitted, followed, found again, stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import click
+import requests
+
+from orchestrator.cluster.config import Cluster
+from orchestrator.errors import ClusterError, InputError
+
+RUNNING = ("PENDING", "RUNNING")
+
+
+def in_working_folder(file: Path) -> str:
+    """Name a file as it will be named on the cluster, where the working folder is copied to.
+
+    Raises:
+        InputError: it lies elsewhere.
+    """
+    try:
+        return file.absolute().relative_to(Path.cwd()).as_posix()
+    except ValueError:
+        raise InputError(
+            f"{file} is not in the working folder {Path.cwd()}, which is what the cluster "
+            "gets a copy of; move it there"
+        ) from None
+
+
+def submit(client: Any, cluster: Cluster, sweep: str, arguments: Sequence[str]) -> str:
+    """Send `orch` to the head, with a copy of the working folder; return the job's id.
+
+    Args:
+        client: Of the cluster's job API.
+        cluster: Where it runs.
+        sweep: The sweep's name, by which the job is found again.
+        arguments: What follows `orch`.
+
+    Raises:
+        ClusterError: the copy is too large, or the head refused the job.
+    """
+    command = f". ~/.orch/env && exec python -m orchestrator {shlex.join(arguments)}"
+    folder = {"working_dir": str(Path.cwd()), "excludes": cluster.config.get("rsync_exclude", [])}
+    try:
+        return str(
+            client.submit_job(
+                entrypoint=f"bash -c {shlex.quote(command)}",
+                submission_id=f"{sweep}-{secrets.token_hex(4)}",
+                metadata={"sweep": sweep, "command": arguments[0]},
+                runtime_env=folder,
+            )
+        )
+    except (RuntimeError, ValueError) as error:
+        raise ClusterError(
+            f"the sweep could not be sent to the cluster: {error}; what is large and not "
+            f"needed there belongs into `rsync_exclude` in {cluster.path}"
+        ) from None
+
+
+def last(client: Any, sweep: str) -> Any | None:
+    """Find the newest job that ran a sweep, if there is one."""
+    jobs = [
+        job
+        for job in client.list_jobs()
+        if job.submission_id and (job.metadata or {}).get("sweep") == sweep
+        and (job.metadata or {}).get("command") == "sweep"
+    ]  # fmt: skip
+    return max(jobs, key=lambda job: job.start_time or 0, default=None)
+
+
+def is_running(job: Any) -> bool:
+    """Tell whether a job has not ended."""
+    return job.status.value in RUNNING
+
+
+def follow(client: Any, job_id: str) -> int:
+    """Print what a job prints until it ends; return its exit code.
+
+    Raises:
+        ClusterError: the connection broke, while the job goes on.
+    """
+    try:
+        asyncio.run(_print(client, job_id))
+        job = client.get_job_info(job_id)
+    except (RuntimeError, aiohttp.ClientError, requests.RequestException) as error:
+        raise ClusterError(f"the connection to the cluster broke ({error})") from None
+    if job.driver_exit_code is not None:
+        return int(job.driver_exit_code)
+    if job.status.value == "SUCCEEDED":
+        return 0
+    click.echo(f"error: the job {job_id} ended: {job.message or job.status.value}", err=True)
+    return 1
+
+
+async def _print(client: Any, job_id: str) -> None:
+    async for text in client.tail_job_logs(job_id):
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
+
+def stop(client: Any, job_id: str) -> None:
+    """End a job, as `kill` would."""
+    client.stop_job(job_id)

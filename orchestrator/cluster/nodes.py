@@ -1,0 +1,180 @@
+"""Looks at every node of a running cluster; runs on its head, as ``python -m``.
+
+Prints one line that begins with `MARK` and holds a list of nodes as JSON; what is wrong with
+them is for `orchestrator.cluster.facts` to say.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from orchestrator.cluster.facts import MARK, Facts, Node
+from orchestrator.code import digests
+from orchestrator.errors import OrchError
+from orchestrator.job import DATA_DIR, STORE
+from orchestrator.store.files import Files
+
+PACKAGES = ("ray", "torch", "orch-sweeps")
+JOIN_SECONDS = 900
+"""A new node installs torch before it joins."""
+LOOK_SECONDS = 120
+SIGNS = ".orch-check"
+
+
+def main() -> None:
+    """Look at the nodes once as many as asked for have joined, or stop Ray on the workers."""
+    ray.init(address="auto", logging_level=logging.CRITICAL, log_to_driver=False)
+    if sys.argv[1] == "stop-workers":
+        _stop_workers()
+    else:
+        _wait_for(int(sys.argv[2]))
+        print(f"\n{MARK}{json.dumps([asdict(node) for node in _look_at_all()])}")
+
+
+def _alive() -> list[dict[str, Any]]:
+    nodes: Callable[[], list[dict[str, Any]]] = ray.nodes
+    return [node for node in nodes() if node["Alive"]]
+
+
+def _is_head(node: dict[str, Any]) -> bool:
+    return "node:__internal_head__" in node["Resources"]
+
+
+def _wait_for(count: int) -> None:
+    deadline = time.monotonic() + JOIN_SECONDS
+    while len(_alive()) < count and time.monotonic() < deadline:
+        time.sleep(1)
+
+
+def _look_at_all() -> list[Node]:
+    nodes = _alive()
+    addresses = [node["NodeManagerAddress"] for node in nodes]
+    _on_each(nodes, leave_sign, addresses)
+    answers = _on_each(nodes, look, addresses)
+    _remove_signs()
+    return [
+        Node(
+            address=node["NodeManagerAddress"],
+            head=_is_head(node),
+            cpus=node["Resources"].get("CPU", 0),
+            gpus=node["Resources"].get("GPU", 0),
+            facts=answer if isinstance(answer, Facts) else None,
+            error=None if isinstance(answer, Facts) else str(answer),
+        )
+        for node, answer in zip(nodes, answers, strict=True)
+    ]
+
+
+def _on_each(
+    nodes: list[dict[str, Any]], task: Callable[..., Any], addresses: list[str]
+) -> list[Any]:
+    """Run a task on every node at once; what it raised stands for its result."""
+    remote = ray.remote(num_cpus=0, max_retries=0)(task)
+    pending = [
+        remote.options(
+            scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+        ).remote(node["NodeManagerAddress"], node["Resources"].get("GPU", 0), addresses)
+        for node in nodes
+    ]
+    deadline = time.monotonic() + LOOK_SECONDS
+    return [_result(reference, deadline) for reference in pending]
+
+
+def _result(reference: Any, deadline: float) -> Any:
+    try:
+        return ray.get(reference, timeout=max(0.0, deadline - time.monotonic()))
+    except ray.exceptions.RayError as error:
+        return (str(error).strip().splitlines() or [type(error).__name__])[-1]
+
+
+def leave_sign(address: str, _gpus: float, _addresses: list[str]) -> str | None:
+    """Write a file into the store that says from which node it is; tell what went wrong."""
+    try:
+        files = Files(os.environ[STORE])
+        files.make_folder(SIGNS)
+        files.write(f"{SIGNS}/{address}", address.encode())
+    except (OrchError, OSError, KeyError) as error:
+        return str(error)
+    return None
+
+
+def look(address: str, gpus: float, addresses: list[str]) -> Facts:
+    """Gather a node's facts, there."""
+    folder = os.environ.get(DATA_DIR)
+    return Facts(
+        versions={"python": platform.python_version(), **_versions()},
+        digests=digests(Path("~/orch").expanduser()),
+        visible_gpus=_visible_gpus() if gpus else None,
+        data_dir=folder,
+        data=_entries(Path(folder)) if folder else None,
+        store=os.environ.get(STORE),
+        unwritable=leave_sign(address, gpus, addresses),
+        unreadable=_unreadable(addresses),
+    )
+
+
+def _entries(folder: Path) -> list[str] | None:
+    return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else None
+
+
+def _versions() -> dict[str, str]:
+    return {name: metadata.version(name) for name in PACKAGES}
+
+
+def _visible_gpus() -> int:
+    """Ask torch, in a process from which Ray does not hide the GPUs."""
+    environment = {k: v for k, v in os.environ.items() if k != "CUDA_VISIBLE_DEVICES"}
+    done = subprocess.run(
+        [sys.executable, "-c", "import torch; print(torch.cuda.device_count())"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return int(done.stdout) if done.returncode == 0 else 0
+
+
+def _unreadable(addresses: list[str]) -> list[str]:
+    """Name the nodes whose file in the store is not to be seen here."""
+    try:
+        files = Files(os.environ[STORE])
+        return [a for a in addresses if files.read(f"{SIGNS}/{a}") != a.encode()]
+    except (OrchError, OSError, KeyError):
+        return addresses
+
+
+def _remove_signs() -> None:
+    with contextlib.suppress(OrchError, OSError, KeyError):
+        files = Files(os.environ[STORE])
+        for name in files.names(SIGNS):
+            files.delete(f"{SIGNS}/{name}")
+
+
+def _stop_workers() -> None:
+    """Start `ray stop` on every worker; it ends the very process that starts it."""
+    for node in _alive():
+        if not _is_head(node):
+            _on_each([node], _stop_here, [])
+
+
+def _stop_here(_address: str, _gpus: float, _addresses: list[str]) -> None:
+    subprocess.Popen([sys.executable, "-m", "ray.scripts.scripts", "stop"], start_new_session=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""The way from here to a cluster's job API: its dashboard, through SSH."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from orchestrator.cluster.config import Cluster
+from orchestrator.cluster.launcher import command_line, environment
+from orchestrator.errors import ClusterError
+
+DASHBOARD_PORT = 8265
+OPEN_SECONDS = 60
+
+
+@contextlib.contextmanager
+def jobs_of(cluster: Cluster) -> Iterator[Any]:
+    """Open a client of the job API, as long as the block runs.
+
+    Raises:
+        ClusterError: no cluster answers at the other end.
+    """
+    os.environ["RAY_AUTH_MODE"] = "token"  # read when the client is imported
+    port = _free_port()
+    ssh = subprocess.Popen(
+        command_line("dashboard", str(cluster.path), "--port", str(port)),
+        env=environment(cluster),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,  # Ctrl-C is for this process to deal with
+    )
+    try:
+        yield _connected(cluster, port, ssh)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(ssh.pid, signal.SIGTERM)
+        ssh.wait()
+
+
+def _connected(cluster: Cluster, port: int, ssh: subprocess.Popen[bytes]) -> Any:
+    import requests
+    from ray.exceptions import AuthenticationError
+    from ray.job_submission import JobSubmissionClient
+
+    logging.getLogger("ray").setLevel(logging.WARNING)
+    deadline = time.monotonic() + OPEN_SECONDS
+    problem: Exception | str = "SSH cannot reach the head"
+    while ssh.poll() is None and time.monotonic() < deadline:
+        try:
+            return JobSubmissionClient(f"http://127.0.0.1:{port}")
+        except (ConnectionError, requests.ConnectionError) as error:
+            problem = error
+            time.sleep(0.3)
+        except (RuntimeError, AuthenticationError) as error:
+            problem = error
+            break
+    raise ClusterError(
+        f"the job API of {cluster.path} cannot be reached ({_line(problem)}); "
+        f"`orch cluster status {cluster.path}` tells whether it is up"
+    )
+
+
+def _line(problem: Exception | str) -> str:
+    return (str(problem).strip().splitlines() or ["no reason given"])[0]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
