@@ -1,8 +1,9 @@
-"""What `orch plan` says: counts, the first trials, the time left."""
+"""What `orch plan` says: counts, the first trials, the time left, what a pilot measured."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rich.console import Console
@@ -12,6 +13,9 @@ from rich.table import Table
 from orchestrator import editing, state
 from orchestrator.code import code_of
 from orchestrator.display import Display, duration
+from orchestrator.failures import fraction
+from orchestrator.meter import SECONDS, WARM_UP_STEPS
+from orchestrator.pilot import CUDA_BYTES, Estimate, Pilot
 from orchestrator.plan import cells, expand
 from orchestrator.store import Store
 from orchestrator.store.files import Files
@@ -82,3 +86,94 @@ def print_plan(found: Survey, console: Console) -> None:
         console.print(table)
     if first and found.seconds_left is not None:
         console.print(f"about {duration(max(found.seconds_left, 1))} left on this machine")
+
+
+def print_pilot(found: Pilot, console: Console) -> None:
+    """Print a line per cell, what was measured and what not, and the time to expect."""
+    on_gpu = any(estimate.per_gpu for estimate in found.estimates)
+    table = Table(title="pilot", title_justify="left", box=None, pad_edge=False)
+    for name in found.estimates[0].trial.config.factors:
+        table.add_column(name, overflow="fold")
+    headers = ["memory", "images/s", "epoch", "trial", *(["per GPU"] if on_gpu else []), "measured"]
+    for header in headers:
+        table.add_column(header, justify="right", no_wrap=True)
+    for estimate in found.estimates:
+        values = map(str, estimate.trial.config.factors.values())
+        table.add_row(*map(escape, values), *_figures(estimate, on_gpu=on_gpu))
+    console.print(table)
+    for note in _notes(found):
+        console.print(escape(note))
+    for estimate in found.failed:
+        named = ", ".join(f"{k}={v}" for k, v in estimate.trial.config.factors.items())
+        console.print(escape(f"failed: {named}: {estimate.reading.error}"), soft_wrap=True)
+    console.print(_expectation(found))
+
+
+def _figures(estimate: Estimate, *, on_gpu: bool) -> Iterator[str]:
+    reading, per_gpu = estimate.reading, estimate.per_gpu
+    speed = reading.images_per_second
+    yield _bytes(reading.gpu_peak or reading.memory)
+    yield "" if speed is None else f"{speed:,.0f}"
+    yield _seconds(estimate.seconds_per_epoch)
+    yield _seconds(estimate.seconds)
+    if on_gpu:
+        yield "" if per_gpu is None else f"{per_gpu} at {fraction(per_gpu):g}"
+    if reading.error:
+        yield "failed"
+    elif reading.ended:
+        yield "whole trial"
+    else:
+        yield f"{len(reading.epochs)} epochs" if reading.epochs else f"{reading.steps} steps"
+
+
+def _bytes(count: int) -> str:
+    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.0f} MiB"
+
+
+def _seconds(seconds: float | None) -> str:
+    if seconds is None:
+        return "?"
+    return f"{seconds:.2g} s" if seconds < 10 else duration(seconds)
+
+
+def _notes(found: Pilot) -> Iterator[str]:
+    """Say what the figures are, of those that stand in the table."""
+    readings = [estimate.reading for estimate in found.estimates]
+    yield (
+        "Measured: the first missing trial of each cell, to its end or for "
+        f"{SECONDS:.0f} s once it was warm. Nothing of it was kept."
+    )
+    if any(reading.gpu_peak for reading in readings):
+        yield (
+            "memory: what the trial held of its GPU at most, alone on it. per GPU: how many "
+            f"fit, each with {_bytes(CUDA_BYTES)} more for CUDA, and the `resources.gpu` to "
+            "write for it. More at once need not be faster."
+        )
+    else:
+        yield "memory: what the worker process held at most, above an empty one."
+    if any(reading.images_per_second for reading in readings):
+        yield f"images/s: training steps alone, after the first {WARM_UP_STEPS}."
+    if not all(reading.ended for reading in readings):
+        yield (
+            "Extrapolated: trial, as the first epoch and as many like the others measured as "
+            "`epochs` says."
+        )
+    if any(reading.steps and not reading.epochs for reading in readings):
+        yield "Where only steps were measured, epoch leaves out test images, probes and set-up."
+
+
+def _expectation(found: Pilot) -> str:
+    known = [estimate for estimate in found.estimates if estimate.seconds is not None]
+    missing = sum(estimate.missing for estimate in known)
+    where = f"{sum(node.cpus for node in found.nodes):g} CPUs"
+    if gpus := sum(node.gpus for node in found.nodes):
+        where += f" and {gpus:g} GPUs"
+    best, worst = (duration(max(found.seconds(in_turns=turns), 1)) for turns in (False, True))
+    if not known:
+        return "no time to expect: no trial told of an epoch, or of how many there are"
+    text = f"about {worst} for {missing:,} missing trials on {where}"
+    if best != worst:
+        text += f" if trials that share a GPU take turns, {best} if that costs nothing"
+    if len(known) < len(found.estimates):
+        text += f"; {len(found.estimates) - len(known)} cells without an estimate not counted"
+    return text

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from orchestrator.execution import Epoch
 from orchestrator.job import Job
 
 NAMES = ("tune", "inline")
+
+
+@dataclass(frozen=True)
+class Node:
+    """What a machine of the cluster can give to trials."""
+
+    cpus: float
+    gpus: float
+
+    def __str__(self) -> str:
+        return f"{self.cpus:g} CPUs and {self.gpus:g} GPUs"
 
 
 class Watcher(Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import ray
 
 from orchestrator.errors import ResourceError
 from orchestrator.job import Job
+from orchestrator.runners import Node
 
 OBJECT_STORE_BYTES = 200_000_000
 """All that travels through it is the params of the trials, once."""
@@ -82,24 +83,21 @@ def refuse_what_cannot_fit(job: Job, todo: Sequence[str]) -> None:
     """
     if _can_grow():
         return
-    nodes = [node["Resources"] for node in _nodes() if node["Alive"]]
+    found = nodes()
     for trial_id in todo:
         task = job.tasks[trial_id]
-        if not any(
-            task.cpu <= node.get("CPU", 0) and task.gpu <= node.get("GPU", 0) for node in nodes
-        ):
-            largest = "; ".join(
-                f"{node.get('CPU', 0):g} CPUs and {node.get('GPU', 0):g} GPUs" for node in nodes
-            )
+        if not any(task.cpu <= node.cpus and task.gpu <= node.gpus for node in found):
             raise ResourceError(
-                f"a trial asks for {task.cpu:g} CPUs and {task.gpu:g} GPUs, "
-                f"which no node has (nodes: {largest}); lower `resources` in the sweep file"
+                f"a trial asks for {task.cpu:g} CPUs and {task.gpu:g} GPUs, which no node has "
+                f"(nodes: {'; '.join(map(str, found))}); lower `resources` in the sweep file"
             )
 
 
-def _nodes() -> list[dict[str, Any]]:
-    nodes: Callable[[], list[dict[str, Any]]] = ray.nodes
-    return nodes()
+def nodes() -> list[Node]:
+    """List the machines that are up."""
+    found = ray.nodes()  # type: ignore[no-untyped-call]
+    alive = [node["Resources"] for node in found if node["Alive"]]
+    return [Node(resources.get("CPU", 0), resources.get("GPU", 0)) for resources in alive]
 
 
 def _can_grow() -> bool:
