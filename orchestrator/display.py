@@ -18,7 +18,7 @@ from orchestrator.errors import CorruptFileError
 from orchestrator.progress import FailedTrial, Progress, Running
 
 _SHOWN_TRIALS = 12
-_SECONDS_BETWEEN_LINES = 5.0
+_SECONDS_BETWEEN_LINES = 5
 
 
 class Display:
@@ -58,8 +58,15 @@ class Display:
         end = threading.Event()
 
         def report() -> None:
-            while not end.wait(_SECONDS_BETWEEN_LINES):
-                self.say(_line(progress))
+            told, seconds = 0, 0
+            while not end.wait(1):
+                seconds += 1
+                for failure in progress.failures[told:]:
+                    told += 1
+                    if failure.again:  # the others are listed at the end
+                        self.say(_failure_line(failure))
+                if seconds % _SECONDS_BETWEEN_LINES == 0:
+                    self.say(_line(progress))
 
         thread = threading.Thread(target=report, name="progress lines", daemon=True)
         self.say(_line(progress))
