@@ -11,7 +11,7 @@ import torch
 from torch import Generator, nn
 from torch.optim import SGD
 
-from trainables import data, models, optim, passes, probes
+from trainables import data, devices, models, optim, passes, probes
 from trainables.contract import Trial, checked_by
 from trainables.params import validated
 from trainables.settings import Settings
@@ -51,25 +51,26 @@ def train(params: Mapping[str, Any], trial: Trial) -> Iterator[Mapping[str, floa
     settings = validated(Settings, params)
     if trial.smoke:
         settings = settings.for_smoke()
-    torch.set_num_threads(trial.threads)
-    device = _device(trial)
+    device = devices.choose(trial, settings.precision)
     images = data.load(_choice(settings), device, workers=trial.threads, smoke=trial.smoke)
     if images.made_up:
         trial.log(f"the data set {settings.dataset} is missing: made-up images instead")
         trial.record(made_up_data=settings.dataset)
     with _seeded(settings.seed, 0, device):
         model = _build(settings, images.channels, images.size, images.classes)
-    model.to(device).to(memory_format=torch.channels_last)
+    devices.place(model, device, settings.precision)
+    trained = devices.compiled(model) if settings.compile else model
     optimizer = optim.sgd(
         model, settings.weight_decay, settings.bn_weight_decay, settings.bn_beta_weight_decay
     )
     done = _restore(trial.load(), model, optimizer)
     for epoch in range(done + 1, settings.epochs + 1):
         optim.set_rate(optimizer, optim.rate(settings.lr, settings.lr_drops, epoch))
-        metrics = _train(model, optimizer, images, settings, epoch, trial)
+        metrics = _train(trained, optimizer, images, settings, epoch, trial)
         if images.val:
             metrics |= _named("val", passes.evaluate(model, images.val))
         metrics |= _test(model, images, settings, epoch, trial)
+        devices.record_peak_memory(device, trial)
         if trial.checkpoint_due:
             trial.save(_state(epoch, model, optimizer))
         yield metrics
@@ -138,19 +139,6 @@ def _image_shape(choice: data.Choice) -> tuple[int, int, int]:
     """Channels, side and classes of the images; many configs of a sweep share a choice."""
     images = data.load(choice, torch.device("cpu"))
     return images.channels, images.size, images.classes
-
-
-def _device(trial: Trial) -> torch.device:
-    """The trial's GPU if it has one, else the CPU.
-
-    Raises:
-        RuntimeError: If the trial was given a GPU that torch cannot use.
-    """
-    if trial.gpus and not torch.cuda.is_available():
-        raise RuntimeError("the trial was given a GPU, but torch sees none: is it a CUDA build?")
-    device = torch.device("cuda" if trial.gpus else "cpu")
-    trial.record(device=torch.cuda.get_device_name(device) if trial.gpus else "cpu")
-    return device
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from pydantic import (
     PositiveInt,
 )
 
+from trainables.devices import Precision
 from trainables.params import Params
 
 ProbeGroup = Literal["units", "inputs", "histograms", "gradients", "gates"]
@@ -49,6 +50,8 @@ class Settings(Params):
         histogram_layers: Units of which the group `histograms` is to be taken.
         histogram_channels: Channels of each of them that get a histogram of their own.
         loss_every: Every how many steps losses are logged; None means once an epoch only.
+        precision: fp32; tf32, which a CPU computes as fp32; or bf16. See `trainables.devices`.
+        compile: Whether the network is compiled for training; measured and probed as it is.
         seed: Seeds initial weights, order of images and augmentation, and nothing else.
     """
 
@@ -82,6 +85,8 @@ class Settings(Params):
     histogram_layers: list[str] = Field(default=[])
     histogram_channels: list[NonNegativeInt] = Field(default=[])
     loss_every: PositiveInt | None = None
+    precision: Precision = "fp32"
+    compile: bool = False
     seed: NonNegativeInt = 0
 
     def for_model(self) -> dict[str, Any]:

@@ -45,7 +45,8 @@ class ChannelMagnitudes:
         """
         if x.ndim < 2 or x.shape[1] != self.channels:
             raise ValueError(f"expected shape (N, {self.channels}, ...), got {tuple(x.shape)}")
-        rows = x.detach().movedim(1, -1).reshape(-1, self.channels)
+        exact = x.detach().to(torch.promote_types(x.dtype, torch.float32))
+        rows = exact.movedim(1, -1).reshape(-1, self.channels)
         if not len(rows):
             return
         if not self.count:
@@ -78,8 +79,7 @@ class ChannelMagnitudes:
 
     def _workspace(self, height: int, columns: int, like: Tensor) -> Tensor:
         """Memory for the terms of a chunk; to sum so few magnitudes, float32 is enough."""
-        dtype = torch.promote_types(like.dtype, torch.float32)
-        return torch.empty(1, height, columns, dtype=dtype, device=like.device)
+        return torch.empty(1, height, columns, dtype=like.dtype, device=like.device)
 
     def _terms(self, chunk: Tensor, origin: Tensor, out: Tensor) -> None:
         """Write |x|, and the powers of x - origin, to out [1 + powers, m, columns]."""

@@ -1,0 +1,77 @@
+"""What a trial computes on, and how exactly: all that is particular to GPUs is in here."""
+
+import gc
+from typing import Literal, cast
+
+import torch
+from torch import Tensor, nn
+
+from trainables.contract import Trial
+
+Precision = Literal["fp32", "tf32", "bf16"]
+
+
+def choose(trial: Trial, precision: Precision) -> torch.device:
+    """The trial's GPU if it has one, else the CPU, set up for the trial.
+
+    Worker processes are reused, so whatever an earlier trial may have set is set again. Of a
+    GPU that it shares, the process gets no more memory than the trial's part.
+
+    Raises:
+        RuntimeError: If the trial was given a GPU that torch cannot use.
+    """
+    torch.set_num_threads(trial.threads)
+    if not trial.gpus:
+        trial.record(device="cpu")
+        return torch.device("cpu")
+    if not torch.cuda.is_available():
+        raise RuntimeError("the trial was given a GPU, but torch sees none: is it a CUDA build?")
+    device = torch.device("cuda", 0)  # the first of those in CUDA_VISIBLE_DEVICES
+    trial.record(device=torch.cuda.get_device_name(device))
+    # Both are set: left alone, torch would have convolutions round to 10 bits.
+    torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
+    torch.backends.cudnn.allow_tf32 = precision == "tf32"
+    torch.backends.cudnn.benchmark = True  # the shapes of a trial's batches hardly vary
+    gc.collect()  # what an earlier trial left would count against this one
+    torch.cuda.empty_cache()
+    torch.cuda.set_per_process_memory_fraction(memory_fraction(trial.gpus), device)
+    torch.cuda.reset_peak_memory_stats(device)
+    return device
+
+
+def memory_fraction(gpus: float) -> float:
+    """The part of one GPU's memory that belongs to a trial which was given so many GPUs."""
+    return min(1.0, float(gpus))
+
+
+def record_peak_memory(device: torch.device, trial: Trial) -> None:
+    """Record the most bytes that the trial has held of a GPU so far; nothing on a CPU."""
+    if device.type == "cuda":
+        trial.record(peak_memory_bytes=str(torch.cuda.max_memory_reserved(device)))
+
+
+def place(model: nn.Module, device: torch.device, precision: Precision) -> None:
+    """Move a network to a device, in channels_last memory, to run there at a precision.
+
+    With bf16, convolutions and matrix products round their inputs to bfloat16; parameters,
+    logits and the loss stay float32.
+    """
+    model.to(device).to(memory_format=torch.channels_last)
+    if precision == "bf16":
+        exact = model.forward
+
+        def forward(images: Tensor) -> Tensor:
+            with torch.autocast(device.type, torch.bfloat16):
+                logits: Tensor = exact(images)
+            return logits.float()
+
+        model.forward = forward
+
+
+def compiled(model: nn.Module) -> nn.Module:
+    """The same network for training, compiled; it shares its parameters with the original.
+
+    Probes need the original: what they hook into does not exist in the compiled one.
+    """
+    torch.compiler.reset()  # else the ninth trial of a process would run uncompiled
+    return cast(nn.Module, torch.compile(model))
