@@ -43,8 +43,10 @@ class Estimate:
 
     @property
     def seconds(self) -> float | None:
-        """Of a whole trial; None if nothing says how many epochs that is."""
+        """Of a whole trial; None if it failed, or nothing says how many epochs that is."""
         reading, each = self.reading, self.seconds_per_epoch
+        if reading.error:
+            return None
         if reading.ended:
             return sum(reading.epochs)
         epochs = self.trial.params.get("epochs")

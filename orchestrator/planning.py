@@ -92,14 +92,12 @@ def print_pilot(found: Pilot, console: Console) -> None:
     """Print a line per cell, what was measured and what not, and the time to expect."""
     on_gpu = any(estimate.per_gpu for estimate in found.estimates)
     table = Table(title="pilot", title_justify="left", box=None, pad_edge=False)
-    for name in found.estimates[0].trial.config.factors:
-        table.add_column(name, overflow="fold")
-    headers = ["memory", "images/s", "epoch", "trial", *(["per GPU"] if on_gpu else []), "measured"]
-    for header in headers:
+    table.add_column("cell")
+    for header in ("memory", "images/s", "epoch", "trial", *["per GPU"] * on_gpu, "measured"):
         table.add_column(header, justify="right", no_wrap=True)
     for estimate in found.estimates:
         values = map(str, estimate.trial.config.factors.values())
-        table.add_row(*map(escape, values), *_figures(estimate, on_gpu=on_gpu))
+        table.add_row(escape(" ".join(values)), *_figures(estimate, on_gpu=on_gpu))
     console.print(table)
     for note in _notes(found):
         console.print(escape(note))
@@ -110,18 +108,18 @@ def print_pilot(found: Pilot, console: Console) -> None:
 
 
 def _figures(estimate: Estimate, *, on_gpu: bool) -> Iterator[str]:
-    reading, per_gpu = estimate.reading, estimate.per_gpu
+    reading = estimate.reading
     speed = reading.images_per_second
     yield _bytes(reading.gpu_peak or reading.memory)
     yield "" if speed is None else f"{speed:,.0f}"
     yield _seconds(estimate.seconds_per_epoch)
     yield _seconds(estimate.seconds)
     if on_gpu:
-        yield "" if per_gpu is None else f"{per_gpu} at {fraction(per_gpu):g}"
+        yield str(estimate.per_gpu or "")
     if reading.error:
         yield "failed"
     elif reading.ended:
-        yield "whole trial"
+        yield "all of it"
     else:
         yield f"{len(reading.epochs)} epochs" if reading.epochs else f"{reading.steps} steps"
 
@@ -133,7 +131,9 @@ def _bytes(count: int) -> str:
 def _seconds(seconds: float | None) -> str:
     if seconds is None:
         return "?"
-    return f"{seconds:.2g} s" if seconds < 10 else duration(seconds)
+    if seconds < 10:
+        return f"{seconds:.2g} s"
+    return duration(seconds) if seconds < 3600 else f"{seconds / 3600:.1f} h"
 
 
 def _notes(found: Pilot) -> Iterator[str]:
@@ -143,23 +143,24 @@ def _notes(found: Pilot) -> Iterator[str]:
         "Measured: the first missing trial of each cell, to its end or for "
         f"{SECONDS:.0f} s once it was warm. Nothing of it was kept."
     )
-    if any(reading.gpu_peak for reading in readings):
-        yield (
-            "memory: what the trial held of its GPU at most, alone on it. per GPU: how many "
-            f"fit, each with {_bytes(CUDA_BYTES)} more for CUDA, and the `resources.gpu` to "
-            "write for it. More at once need not be faster."
-        )
-    else:
-        yield "memory: what the worker process held at most, above an empty one."
     if any(reading.images_per_second for reading in readings):
         yield f"images/s: training steps alone, after the first {WARM_UP_STEPS}."
     if not all(reading.ended for reading in readings):
         yield (
-            "Extrapolated: trial, as the first epoch and as many like the others measured as "
-            "`epochs` says."
+            "trial: extrapolated, as the first epoch and as many like the others measured as "
+            "the param `epochs` says."
         )
     if any(reading.steps and not reading.epochs for reading in readings):
         yield "Where only steps were measured, epoch leaves out test images, probes and set-up."
+    counts = sorted({estimate.per_gpu for estimate in found.estimates if estimate.per_gpu})
+    if not counts:
+        yield "memory: what the worker process held at most, above an empty one."
+        return
+    yield (
+        "memory: what the trial held of its GPU at most, alone on it. per GPU: how many fit, "
+        f"each with {_bytes(CUDA_BYTES)} more for CUDA; more at once need not be faster. "
+        f"To write: {', '.join(f'`resources.gpu: {fraction(n):g}` for {n}' for n in counts)}."
+    )
 
 
 def _expectation(found: Pilot) -> str:
@@ -175,5 +176,5 @@ def _expectation(found: Pilot) -> str:
     if best != worst:
         text += f" if trials that share a GPU take turns, {best} if that costs nothing"
     if len(known) < len(found.estimates):
-        text += f"; {len(found.estimates) - len(known)} cells without an estimate not counted"
+        text += f"; cells without an estimate ({len(found.estimates) - len(known)}) not counted"
     return text

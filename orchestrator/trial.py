@@ -73,7 +73,11 @@ class Trial(Protocol):
         """
 
     def record(self, **facts: str) -> None:
-        """Note facts for the trial's row in ``trials``, such as ``device``."""
+        """Note facts for the trial's row in ``trials``, such as ``device``.
+
+        From ``peak_memory_bytes`` and ``gpu_memory_bytes``, what the trial held of its GPU
+        and what that has, a pilot finds how many trials fit one.
+        """
 
     def log(self, text: str) -> None:
         """Write a line to the trial's log file."""

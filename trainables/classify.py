@@ -64,16 +64,18 @@ def train(params: Mapping[str, Any], trial: Trial) -> Iterator[Mapping[str, floa
         model, settings.weight_decay, settings.bn_weight_decay, settings.bn_beta_weight_decay
     )
     done = _restore(trial.load(), model, optimizer)
-    for epoch in range(done + 1, settings.epochs + 1):
-        optim.set_rate(optimizer, optim.rate(settings.lr, settings.lr_drops, epoch))
-        metrics = _train(trained, optimizer, images, settings, epoch, trial)
-        if images.val:
-            metrics |= _named("val", passes.evaluate(model, images.val))
-        metrics |= _test(model, images, settings, epoch, trial)
-        devices.record_peak_memory(device, trial)
-        if trial.checkpoint_due:
-            trial.save(_state(epoch, model, optimizer))
-        yield metrics
+    try:
+        for epoch in range(done + 1, settings.epochs + 1):
+            optim.set_rate(optimizer, optim.rate(settings.lr, settings.lr_drops, epoch))
+            metrics = _train(trained, optimizer, images, settings, epoch, trial)
+            if images.val:
+                metrics |= _named("val", passes.evaluate(model, images.val))
+            metrics |= _test(model, images, settings, epoch, trial)
+            if trial.checkpoint_due:
+                trial.save(_state(epoch, model, optimizer))
+            yield metrics
+    finally:
+        devices.record_peak_memory(device, trial)  # a pilot ends a trial within an epoch
 
 
 def _train(

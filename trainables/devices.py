@@ -27,7 +27,8 @@ def choose(trial: Trial, precision: Precision) -> torch.device:
     if not torch.cuda.is_available():
         raise RuntimeError("the trial was given a GPU, but torch sees none: is it a CUDA build?")
     device = torch.device("cuda", 0)  # the first of those in CUDA_VISIBLE_DEVICES
-    trial.record(device=torch.cuda.get_device_name(device))
+    properties = torch.cuda.get_device_properties(device)
+    trial.record(device=properties.name, gpu_memory_bytes=str(properties.total_memory))
     # Both are set: left alone, torch would have convolutions round to 10 bits.
     torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
     torch.backends.cudnn.allow_tf32 = precision == "tf32"
@@ -45,7 +46,10 @@ def memory_fraction(gpus: float) -> float:
 
 
 def record_peak_memory(device: torch.device, trial: Trial) -> None:
-    """Record the most bytes that the trial has held of a GPU so far; nothing on a CPU."""
+    """Record the most bytes that the trial has held of a GPU; nothing on a CPU.
+
+    `orch plan --pilot` finds from it, and from the GPU's own, how many trials share one.
+    """
     if device.type == "cuda":
         trial.record(peak_memory_bytes=str(torch.cuda.max_memory_reserved(device)))
 

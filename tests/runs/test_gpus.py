@@ -110,3 +110,23 @@ def test_a_full_gpu_is_told_so_by_the_inline_runner_too(gpus: Folder) -> None:
     gpus.orch("sweep", sweep, "--runner", "inline", code=1)
     (error,) = gpus.trials()["error"]
     assert error.startswith("out of GPU memory at `resources.gpu: 0.5`; try 1,")
+
+
+def test_a_pilot_tells_how_many_trials_fit_a_gpu_and_what_to_write(gpus: Folder) -> None:
+    """It has the GPU for itself, whatever part of one the sweep asks for."""
+    (gpus.path / "large.py").write_text(
+        "def train(params, trial):\n"
+        "    held = params['gib'] * 2**30 if trial.gpus == 1 else 0\n"
+        "    trial.record(peak_memory_bytes=str(int(held)), gpu_memory_bytes=str(80 * 2**30))\n"
+        "    yield {'score': 1.0}\n"
+    )
+    sweep = sweep_of(gpus, factors={"gib": [7.5, 19.5]}, resources={"gpu": 0.5})
+    sweep.write_text(sweep.read_text().replace("gpu_toy:train", "large:train"))
+    found = json.loads(gpus.orch("plan", sweep, "--pilot", "--json").stdout)["pilot"]
+    assert [(cell["trials_per_gpu"], cell["resources_gpu"]) for cell in found] == [
+        (10, 0.1),
+        (4, 0.25),
+    ]
+    said = " ".join(gpus.orch("plan", sweep, "--pilot").stdout.split())
+    assert "To write: `resources.gpu: 0.25` for 4, `resources.gpu: 0.1` for 10." in said
+    assert "4 missing trials on 4 CPUs and 2 GPUs" in said
