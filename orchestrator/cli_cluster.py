@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from orchestrator.cluster import config, launcher, survey
+from orchestrator.cluster import aws, config, launcher, survey
 from orchestrator.cluster.facts import Node
 
 cluster_file = click.argument("file", type=click.Path(path_type=Path, dir_okay=True))
@@ -28,6 +28,8 @@ def up(file: Path) -> None:
     """
     wanted = config.load(file)
     console = Console(stderr=True, highlight=False)
+    if wanted.provider["type"] == "aws":
+        aws.require_closed_ports(wanted)
     launcher.require_token()
     with console.status(f"ray up {file}: minutes, if packages are to be installed"):
         launcher.up(wanted)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from orchestrator.cluster import config, jobs, tunnel
 from orchestrator.errors import ClusterError, InputError
@@ -16,6 +17,7 @@ from orchestrator.sweep import Sweep
 
 def run_there(file: Path, sweep: Sweep, cluster_path: Path, *, detach: bool) -> int:
     """Run this very command on a cluster; return its exit code."""
+    _require_lasting_store()
     there = config.load(cluster_path)
     with tunnel.jobs_of(there) as client:
         job = jobs.last(client, sweep.name)
@@ -29,6 +31,17 @@ def run_there(file: Path, sweep: Sweep, cluster_path: Path, *, detach: bool) -> 
             click.echo(f"follow it with: {_logs(file, cluster_path)}", err=True)
             return 0
         return _follow(client, job_id, _logs(file, cluster_path))
+
+
+def _require_lasting_store() -> None:
+    context = click.get_current_context()
+    root = context.params["root"]
+    given = context.get_parameter_source("root") is ParameterSource.COMMANDLINE
+    if given and "://" not in root and not Path(root).is_absolute():
+        raise InputError(
+            f"--store {root} would lie in the cluster's copy of this folder, which does not "
+            "last; give an absolute path or a URI, or leave it to the cluster's ORCH_STORE"
+        )
 
 
 def ask_there(file: Path, sweep: Sweep, cluster_path: Path) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,25 +33,39 @@ def check(trainable: str, trials: Sequence[PlannedTrial]) -> None:
     first: dict[str, PlannedTrial] = {}
     for trial in trials:
         first.setdefault(trial.config.config_id, trial)
+    answer = ask(trainable, str(Path.cwd()), [trial.params for trial in first.values()])
+    if answer["import"]:
+        raise TrainableError(answer["import"])
+    if answer["refused"]:
+        raise TrainableError(_words(answer["refused"], list(first.values())))
+
+
+def ask(trainable: str, folder: str, configs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Import a trainable from a folder, in a process of its own, and let it check configs.
+
+    Returns:
+        Under ``import`` why it cannot be imported, or None; under ``refused`` what it says
+        against configs, by their place in the list.
+
+    Raises:
+        TrainableError: the process ended without an answer.
+    """
     done = subprocess.run(
-        [sys.executable, "-m", "orchestrator.preflight", trainable, str(Path.cwd())],
-        input=json.dumps([trial.params for trial in first.values()]),
+        [sys.executable, "-m", "orchestrator.preflight", trainable, folder],
+        input=json.dumps(list(configs)),
         capture_output=True,
         text=True,
         check=False,
     )
     try:
-        answer = json.loads(done.stdout.splitlines()[-1])
+        answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     except (IndexError, ValueError):
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise TrainableError(
             "importing or checking the trainable ended its process "
             f"(exit code {done.returncode}): {last}"
         ) from None
-    if answer["import"]:
-        raise TrainableError(answer["import"])
-    if answer["refused"]:
-        raise TrainableError(_words(answer["refused"], list(first.values())))
+    return answer
 
 
 def _words(refused: dict[str, str], trials: Sequence[PlannedTrial]) -> str:

@@ -21,7 +21,7 @@ from orchestrator.errors import OrchError, RunError
 from orchestrator.execution import Epoch, Execution
 from orchestrator.failures import Retries
 from orchestrator.job import Job
-from orchestrator.runners import Watcher
+from orchestrator.runners import Watcher, other_nodes
 from orchestrator.runners.ray_cluster import cluster, refuse_what_cannot_fit, without_chatter
 from orchestrator.runners.ray_errors import error_of, words
 from orchestrator.store import Store
@@ -37,14 +37,15 @@ class Attempt:
     trial_id: str
     number: int
 
-    def __str__(self) -> str:
-        return f"{self.trial_id}-{self.number}"
-
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> Attempt:
         """Find it in a Tune config, which keeps nothing but plain values as they are."""
-        trial_id, _, number = str(config["attempt"]).rpartition("-")
-        return cls(trial_id, int(number))
+        return cls(config["trial"]["id"], config["trial"]["attempt"])
+
+    def config(self, job: Job) -> dict[str, Any]:
+        """Tell Tune all that it needs to know."""
+        task = job.tasks[self.trial_id]
+        return {"id": self.trial_id, "attempt": self.number, "CPU": task.cpu, "GPU": task.gpu}
 
 
 class TuneRunner:
@@ -54,6 +55,7 @@ class TuneRunner:
         """Run trials in the given order, as far as resources allow."""
         with without_chatter(), cluster():
             refuse_what_cannot_fit(job, todo)
+            other_nodes.check(job, todo)
             queue, allowed = [Attempt(trial_id, 1) for trial_id in todo], Retries(retries)
             while queue:
                 portion, queue = queue[:TRIALS_PER_FIT], queue[TRIALS_PER_FIT:]
@@ -63,16 +65,13 @@ class TuneRunner:
 def _fit(job: Job, portion: Sequence[Attempt], retries: Retries, watcher: Watcher) -> list[Attempt]:
     """Run one portion; return the attempts that are to follow."""
     observer = _Observer(watcher, retries)
-    worker = tune.with_resources(
-        tune.with_parameters(_Worker, job=job),
-        lambda config: _resources(job, Attempt.of(config)),
-    )
+    worker = tune.with_parameters(_Worker, job=job)
     error: Exception | None = None
     with tempfile.TemporaryDirectory(prefix="orch-tune-") as folder:
         try:
             tune.Tuner(
                 worker,
-                param_space={"attempt": tune.grid_search(list(map(str, portion)))},
+                param_space={"trial": tune.grid_search([a.config(job) for a in portion])},
                 tune_config=tune.TuneConfig(reuse_actors=True, trial_name_creator=_name),
                 run_config=tune.RunConfig(
                     storage_path=folder,
@@ -92,17 +91,18 @@ def _fit(job: Job, portion: Sequence[Attempt], retries: Retries, watcher: Watche
     return observer.following
 
 
-def _resources(job: Job, attempt: Attempt) -> tune.PlacementGroupFactory:
-    task = job.tasks[attempt.trial_id]
-    return tune.PlacementGroupFactory([{"CPU": task.cpu, "GPU": task.gpu}])
-
-
 def _name(trial: Any) -> str:
-    return str(trial.config["attempt"])
+    return "{id}-{attempt}".format(**trial.config["trial"])
 
 
 class _Worker(tune.Trainable):
     """A process that runs one trial after another, an epoch at each step."""
+
+    @classmethod
+    def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:
+        return tune.PlacementGroupFactory(
+            [{kind: config["trial"][kind] for kind in ("CPU", "GPU")}]
+        )
 
     def setup(self, config: dict[str, Any], job: Job | None = None) -> None:
         if job is None:
@@ -125,6 +125,7 @@ class _Worker(tune.Trainable):
                 epoch = self._advance()
         except Exception as error:
             self._log.write("".join(traceback.format_exception(error)))
+            self._store.flush_log()
             raise
         if epoch is None:
             return {"done": True, "seconds": self._execution.seconds if self._execution else 0.0}

@@ -10,19 +10,20 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import sysconfig
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 NEEDED = ("ip", "unshare", "ssh", "ssh-keygen", "rsync", "/usr/sbin/sshd")
 BUILD_TOOLS = ("setuptools>=77",)
 """What an installation of the project builds with, besides what it runs with."""
 LAPTOP = "10.77.0.1"
+LAPTOP_ORCH = (sys.executable, "-m", "orchestrator")
+DISK_BYTES = 8_000_000
 HOME = Path(pwd.getpwuid(os.getuid()).pw_dir)
 
 INIT = """\
@@ -130,11 +131,11 @@ class Host:
 
     def processes(self, text: str) -> list[int]:
         """List the processes on it, by this machine's ids, whose command line has a text."""
-        spaces = os.readlink(f"/proc/{self._inside()}/ns/pid")
+        spaces = Path(f"/proc/{self._inside()}/ns/pid").readlink()
         found = []
         for entry in Path("/proc").iterdir():
             try:
-                if entry.name.isdigit() and os.readlink(entry / "ns/pid") == spaces:
+                if entry.name.isdigit() and (entry / "ns/pid").readlink() == spaces:
                     command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
                     if text in command:
                         found.append(int(entry.name))
@@ -174,7 +175,9 @@ class Lab:
         _run("ip", "-n", "laptop", "link", "set", "br0", "up")
         _run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", self.key)
         Path("/run/sshd").mkdir(exist_ok=True)
-        self.home.mkdir()
+        for folder in (self.home, self.store, self.data, self.disk):
+            folder.mkdir()
+        _run("mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "none", self.disk)
         wheels = self.folder / "wheels"
         _run(sys.executable, "-m", "pip", "download", "-q", "-d", wheels, *BUILD_TOOLS)
         for host in self.hosts:
@@ -188,30 +191,50 @@ class Lab:
             host.off()
         for name in ("host1", "host2", "laptop"):
             subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)
+        subprocess.run(["umount", str(self.disk)], capture_output=True, check=False)
 
     @property
     def home(self) -> Path:
         """The laptop's home folder."""
         return self.folder / "laptop"
 
-    def start(self, *arguments: object, **options: Any) -> subprocess.Popen[str]:
+    @property
+    def store(self) -> Path:
+        """What all machines share."""
+        return self.folder / "store"
+
+    @property
+    def data(self) -> Path:
+        """Where data sets would lie."""
+        return self.folder / "data"
+
+    @property
+    def disk(self) -> Path:
+        """A small disk that all machines share."""
+        return self.folder / "disk"
+
+    def start(self, *command: object) -> subprocess.Popen[str]:
         """Start a command on the laptop, in its working copy."""
-        environment = {
-            **{k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "ORCH_"))},
-            "HOME": str(self.home),
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-            "COLUMNS": "100",
-        }
         return subprocess.Popen(
-            ["ip", "netns", "exec", "laptop", *map(str, arguments)],
+            ["ip", "netns", "exec", "laptop", *map(str, command)],
             cwd=self.work,
-            env=environment,
+            env=self._environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            **options,
         )
+
+    def _environment(self) -> dict[str, str]:
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "ORCH_"))}
+        return {**inherited, "HOME": str(self.home), "COLUMNS": "100"}
+
+    def orch(self, *arguments: object, code: int = 0) -> str:
+        """Run `orch` on the laptop to its end; return what it printed."""
+        process = self.start(*LAPTOP_ORCH, *arguments)
+        output, _ = process.communicate(timeout=600)
+        assert process.returncode == code, output
+        return output
 
 
 def _install(host: Host, wheels: Path) -> None:
@@ -245,12 +268,9 @@ def _run(*command: object) -> None:
     subprocess.run([str(part) for part in command], check=True, capture_output=True)
 
 
-def _until(condition: Any, complaint: str, seconds: float = 30) -> None:
+def _until(condition: Callable[[], object], complaint: str, seconds: float = 30) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
             raise TimeoutError(complaint)
         time.sleep(0.1)
-
-
-__all__ = ["HOME", "LAPTOP", "Host", "Lab", "missing", "socket"]

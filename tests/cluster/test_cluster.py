@@ -1,0 +1,304 @@
+"""A cluster of two hosts comes up, runs sweeps while things die, and goes down.
+
+The tests stand in the order in which they run, on one cluster. What they find out goes into
+docs/cluster.md and docs/reliability.md.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from conftest import EPOCHS, REPOSITORY, TRIALS, Run, numbers
+from lab import LAPTOP_ORCH, Host, Lab
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
+
+CUT_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the table in docs/reliability.md."""
+
+    fault: str
+    noticed: float
+    """Seconds until the driver, or whoever follows it, tells of it."""
+    interrupted: int
+    lost: int
+    seconds: float
+    """From the start of the sweep to its end, all commands together."""
+
+
+@pytest.fixture(scope="module")
+def rows() -> Iterator[list[Row]]:
+    """Gather what the faults came to, and write it down when all were survived."""
+    found: list[Row] = []
+    yield found
+    if {row.fault for row in found} == set(FAULTS) | {"none"}:
+        _rewrite("reliability.md", _table(found))
+
+
+def _table(rows: list[Row]) -> str:
+    lines = [
+        "| fault | noticed after | trials interrupted | epochs lost | whole sweep |",
+        "|---|---|---|---|---|",
+    ]
+    for row in rows:
+        noticed = "" if row.fault == "none" else f"{row.noticed:.1f} s"
+        lines.append(
+            f"| {row.fault} | {noticed} | {row.interrupted} | {row.lost} | {row.seconds:.0f} s |"
+        )
+    return "\n".join(lines)
+
+
+def _rewrite(name: str, text: str) -> None:
+    """Put a text between the marks of a page."""
+    page = REPOSITORY / "docs" / name
+    start, end = "<!-- made by make test-cluster -->", "<!-- end -->"
+    before, _, rest = page.read_text().partition(start)
+    _, _, after = rest.partition(end)
+    page.write_text(f"{before}{start}\n{text}\n{end}{after}")
+
+
+def test_the_dashboard_asks_for_the_token_and_listens_on_loopback_alone(cluster: Lab) -> None:
+    head = cluster.hosts[0]
+    token = (cluster.home / ".ray/auth_token").read_text()
+    assert (cluster.home / ".ray/auth_token").stat().st_mode & 0o777 == 0o600
+    for path in ("/api/jobs/", "/api/cluster_status", "/nodes?view=summary"):
+        assert _status(head.name, f"http://127.0.0.1:8265{path}") == "401"
+        assert _status(head.name, f"http://127.0.0.1:8265{path}", "wrong") == "403"
+    assert _status(head.name, "http://127.0.0.1:8265/api/jobs/", token) == "200"
+    assert _status("laptop", f"http://{head.address}:8265/api/jobs/", token) == "refused"
+
+
+def _status(where: str, url: str, token: str | None = None) -> str:
+    """The HTTP status that a URL answers with, asked from one of the machines."""
+    program = (
+        "import sys, urllib.error, urllib.request\n"
+        "headers = {'Authorization': 'Bearer ' + sys.argv[2]} if sys.argv[2] else {}\n"
+        "try:\n"
+        "    print(urllib.request.urlopen(urllib.request.Request(sys.argv[1], headers=headers),"
+        " timeout=10).status)\n"
+        "except urllib.error.HTTPError as error:\n"
+        "    print(error.code)\n"
+        "except urllib.error.URLError as error:\n"
+        "    print('refused' if isinstance(error.reason, ConnectionRefusedError) else error)\n"
+    )
+    command = ["ip", "netns", "exec", where, LAPTOP_ORCH[0], "-c", program, url, token or ""]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_the_token_is_in_no_file_that_a_sweep_leaves(cluster: Lab, calm: Path) -> None:
+    token = (cluster.home / ".ray/auth_token").read_bytes()
+    assert [path for path in calm.rglob("*") if path.is_file() and token in path.read_bytes()] == []
+
+
+def test_a_sweep_is_started_followed_and_looked_at_from_afar(cluster: Lab) -> None:
+    transcript = []
+    for arguments in (
+        ("cluster", "status", "lab.yaml"),
+        ("sweep", "sweeps/quickstart.yaml", "--cluster", "lab.yaml", "--detach"),
+        ("logs", "sweeps/quickstart.yaml", "--cluster", "lab.yaml"),
+        ("status", "sweeps/quickstart.yaml", "--cluster", "lab.yaml"),
+    ):
+        output = cluster.orch(*arguments)
+        transcript.append(f"$ orch {' '.join(arguments)}\n{output}")
+    assert "24 of 24 trials done" in transcript[2]
+    assert "24 of 24 trials done" in transcript[3]
+    assert len(pd.read_parquet(cluster.store / "quickstart/trials")) == 24
+    text = "\n".join(transcript).replace("lab.yaml", "clusters/on-prem.yaml")
+    for path, name in ((cluster.store, "/shared/results"), (cluster.data, "/data")):
+        text = text.replace(str(path), name)
+    text = text.replace(cluster.folder.name, "on-prem")
+    lines = "\n".join(line.rstrip() for line in text.splitlines())
+    _rewrite("cluster.md", f"```console\n{lines}\n```")
+
+
+def test_a_node_without_the_code_or_the_store_is_named(cluster: Lab) -> None:
+    worker = cluster.hosts[1]
+    changed = worker.home / "orch/trainables/units.py"
+    text = changed.read_text()
+    changed.write_text(text + "\n")
+    try:
+        output = cluster.orch("cluster", "status", "lab.yaml", code=2)
+    finally:
+        changed.write_text(text)
+    assert (
+        f"error: {worker.address}: the package `trainables` of the working copy differs" in output
+    )
+    assert "`orch cluster up lab.yaml` copies it" in output
+
+
+@pytest.fixture(scope="module")
+def calm(cluster: Lab, rows: list[Row]) -> Path:
+    """A store of the sweep with which nothing happened."""
+    begun = time.monotonic()
+    run = Run.start(cluster, cluster.store / "calm")
+    assert run.end() == 0, run.output
+    rows.append(Row("none", 0, 0, 0, time.monotonic() - begun))
+    assert len(pd.read_parquet(run.store / "epochs")) == TRIALS * EPOCHS
+    return run.store
+
+
+def kill_raylet(lab: Lab, run: Run) -> float:
+    """Kill Ray on the worker, and with it the trials there."""
+    worker = lab.hosts[1]
+    for process in worker.processes("raylet/raylet") + worker.processes("ray::"):
+        os.kill(process, signal.SIGKILL)
+    return run.told("tried again", time.monotonic())
+
+
+def kill_host(lab: Lab, run: Run) -> float:
+    """Switch the worker off, and on again when that was noticed."""
+    struck = time.monotonic()
+    lab.hosts[1].off()
+    noticed = run.told("tried again", struck)
+    lab.hosts[1].on()
+    return noticed
+
+
+def cut_network(lab: Lab, run: Run) -> float:
+    """Pull the worker's cable for half a minute."""
+    struck = time.monotonic()
+    lab.hosts[1].unplug()
+    noticed = run.told("tried again", struck)
+    time.sleep(max(0.0, struck + CUT_SECONDS - time.monotonic()))  # this is the fault
+    lab.hosts[1].plug()
+    return noticed
+
+
+def kill_driver(lab: Lab, run: Run) -> float:
+    """Kill the process that drives the sweep; whoever follows it is told."""
+    struck = time.monotonic()
+    for process in lab.hosts[0].processes("orchestrator sweep"):
+        os.kill(process, signal.SIGKILL)
+    assert run.end() != 0, run.output
+    return time.monotonic() - struck
+
+
+def kill_head(lab: Lab, run: Run) -> float:
+    """Switch the head off and on, and bring the cluster up again."""
+    struck = time.monotonic()
+    lab.hosts[0].off()
+    assert run.end() != 0, run.output
+    noticed = time.monotonic() - struck
+    lab.hosts[0].on()
+    lab.orch("cluster", "up", "lab.yaml")
+    return noticed
+
+
+def kill_by_memory(lab: Lab, run: Run) -> float:
+    """Give one trial's process hardly any memory, so that the kernel kills it."""
+    worker = lab.hosts[1]
+    inside = {run.attempts(trial)[-1].process for trial in run.running_on(worker)}
+    victim = next(p for p in worker.processes("ray::") if _inner(p) in inside)
+    struck = time.monotonic()
+    with _memory_limit(victim):
+        return run.told("tried again", struck)
+
+
+def _inner(process: int) -> int:
+    """A process's number inside its host."""
+    status = Path(f"/proc/{process}/status").read_text()
+    return int(re.search(r"^NSpid:.*\s(\d+)$", status, re.MULTILINE).group(1))  # type: ignore[union-attr]
+
+
+@contextmanager
+def _memory_limit(process: int) -> Iterator[None]:
+    """Hold a process, as long as it lives, to less memory than its next step needs."""
+    unified = Path("/sys/fs/cgroup/cgroup.controllers").exists()
+    parent = Path("/sys/fs/cgroup" if unified else "/sys/fs/cgroup/memory")
+    group = parent / f"orch-lab-{process}"
+    group.mkdir()
+    try:
+        if unified:
+            (parent / "cgroup.subtree_control").write_text("+memory")
+        limit = "memory.max" if unified else "memory.limit_in_bytes"
+        (group / limit).write_text(str(1_000_000))
+        (group / "cgroup.procs").write_text(str(process))
+        yield
+    finally:
+        group.rmdir()
+
+
+def fill_disk(lab: Lab, run: Run) -> float:
+    """Leave no room on the disk of the store until trials have failed, then free it."""
+    struck = time.monotonic()
+    ballast = lab.disk / "ballast"
+    with ballast.open("wb") as file:
+        try:
+            while True:
+                file.write(bytes(1024))
+                file.flush()
+        except OSError:
+            pass
+    noticed = run.told("No space left", struck)
+    ballast.unlink()
+    return noticed
+
+
+FAULTS: dict[str, Callable[[Lab, Run], float]] = {
+    "raylet": kill_raylet,
+    "host": kill_host,
+    "partition": cut_network,
+    "driver": kill_driver,
+    "head": kill_head,
+    "trial-oom": kill_by_memory,
+    "disk": fill_disk,
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_nothing_is_lost(cluster: Lab, calm: Path, rows: list[Row], fault: str) -> None:
+    _whole(cluster)
+    root = cluster.disk if fault == "disk" else cluster.store / fault
+    begun = time.monotonic()
+    run = Run.start(cluster, root)
+    run.until(lambda: _well_under_way(run, cluster.hosts), "trials under way on both hosts")
+    before = run.running()
+    noticed = FAULTS[fault](cluster, run)
+    if run.end() != 0:
+        run = Run.start(cluster, root)
+        assert run.end() == 0, run.output
+    seconds = time.monotonic() - begun
+    for name, frame in numbers(calm).items():
+        pd.testing.assert_frame_equal(numbers(run.store)[name], frame, check_exact=True, obj=name)
+    resumed = {t: run.attempts(t)[-1].epoch for t in before if len(run.attempts(t)) > 1}
+    lost = sum(max(0, before[trial] - (epoch - 1)) for trial, epoch in resumed.items())
+    rows.append(Row(fault, noticed, len(resumed), lost, seconds))
+
+
+def _well_under_way(run: Run, hosts: list[Host]) -> bool:
+    """Whether each host runs a trial that has a checkpoint and is far from its end."""
+    return all(
+        any(5 <= epoch <= EPOCHS // 2 for epoch in run.running_on(host).values()) for host in hosts
+    )
+
+
+def _whole(lab: Lab) -> None:
+    """Wait until both hosts belong to the cluster again."""
+    deadline = time.monotonic() + 180
+    while True:
+        process = lab.start(*LAPTOP_ORCH, "cluster", "status", "lab.yaml")
+        output, _ = process.communicate(timeout=200)
+        if process.returncode == 0:
+            return
+        assert time.monotonic() < deadline, output
+
+
+def test_it_goes_down_with_all_its_processes(cluster: Lab) -> None:
+    assert "is down" in cluster.orch("cluster", "down", "lab.yaml")
+    for host in cluster.hosts:
+        assert host.processes("raylet/raylet") == []
+    output = cluster.orch("sweep", "sweeps/quickstart.yaml", "--cluster", "lab.yaml", code=2)
+    assert "error: the job API of lab.yaml cannot be reached" in output
