@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 
-.PHONY: quickstart test test-slow lint docs
+.PHONY: quickstart test test-slow test-cluster lint docs
 
 quickstart: $(READY)
 	$(BIN)/orch sweep sweeps/quickstart.yaml
@@ -14,6 +14,10 @@ test: lint
 
 test-slow: $(READY)
 	$(BIN)/pytest -m slow -n 2 --dist load
+
+# Two hosts made of namespaces: root on Linux, with iproute2, openssh-server and rsync.
+test-cluster: $(READY)
+	$(BIN)/pytest tests/cluster -m cluster -n 0
 
 lint: $(READY)
 	$(BIN)/ruff check .
