@@ -23,7 +23,7 @@ def augment(images: Tensor, kind: str, generator: Generator) -> Tensor:
     """
     if kind == "none":
         return images
-    count, height, width, _ = images.shape
+    count, height, width, channels = images.shape
     pad = max(1, height // 8)
     top = torch.randint(0, 2 * pad + 1, (count, 1), generator=generator)
     left = torch.randint(0, 2 * pad + 1, (count, 1), generator=generator)
@@ -34,9 +34,7 @@ def augment(images: Tensor, kind: str, generator: Generator) -> Tensor:
         columns = torch.where(mirrored, width - 1 - columns, columns)
     columns = left + columns
     padded = functional.pad(images, (0, 0, pad, pad, pad, pad))
-    device = images.device
-    return padded[
-        torch.arange(count, device=device)[:, None, None],
-        rows.to(device)[:, :, None],
-        columns.to(device)[:, None, :],
-    ]
+    rows = rows + torch.arange(count)[:, None] * padded.shape[1]
+    pixels = rows[:, :, None] * padded.shape[2] + columns[:, None, :]
+    flat = padded.view(-1, channels)  # whole pixels are copied several times faster than bytes
+    return flat.index_select(0, pixels.flatten().to(images.device)).view(images.shape)
