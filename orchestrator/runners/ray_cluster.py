@@ -38,7 +38,7 @@ def cluster() -> Iterator[None]:
         _require_reachable(address)
     try:
         ray.init(**settings)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except Exception as error:  # noqa: BLE001  (Ray raises plain ones, as when it starts too slowly)
         raise _no_cluster(address, error) from None
     try:
         yield
@@ -62,6 +62,8 @@ def _require_reachable(address: str) -> None:
 
 
 def _no_cluster(address: str | None, error: Exception) -> ResourceError:
+    if address is None:
+        return ResourceError(f"Ray did not start on this machine ({error})")
     return ResourceError(
         f"no Ray cluster at RAY_ADDRESS={address} ({error}); "
         "unset RAY_ADDRESS to run on this machine alone"
