@@ -95,9 +95,7 @@ def sweep(
 ) -> None:
     """Run what of FILE is missing in its store, then print its tables."""
     if cluster is not None:
-        from orchestrator import cli_remote
-
-        sys.exit(cli_remote.run_there(file, load(file, seeds), cluster, detach=detach))
+        sys.exit(_remote().run_there(file, load(file, seeds), cluster, detach=detach))
     if detach:
         raise InputError("--detach needs --cluster: here, the sweep is this process")
     from orchestrator.driver import Driver, Options
@@ -113,6 +111,17 @@ def sweep(
     if report.left:
         display.say(f"{report.left:,} trials failed; to try them again: {_again()}")
         sys.exit(1)
+
+
+def _remote() -> Any:
+    """Import what only clusters need, and not every installation has."""
+    try:
+        from orchestrator import cli_remote
+    except ModuleNotFoundError as missing:
+        raise InputError(
+            f"--cluster needs {missing.name}: pip install 'orch-sweeps[cluster]'"
+        ) from None
+    return cli_remote
 
 
 def _again() -> str:
@@ -163,9 +172,7 @@ def plan(
 def status_(file: Path, cluster: Path | None, root: str) -> None:
     """Tell what is done, running and failed, also while the sweep runs."""
     if cluster is not None:
-        from orchestrator import cli_remote
-
-        sys.exit(cli_remote.ask_there(file, load(file, None), cluster))
+        sys.exit(_remote().ask_there(file, load(file, None), cluster))
     store, asked = stored(file, None, root)
     status.print_status(asked, store, Console())
 
@@ -178,10 +185,8 @@ def status_(file: Path, cluster: Path | None, root: str) -> None:
 def logs(file: Path, trial: str | None, cluster: Path | None, root: str) -> None:
     """Print the log of a TRIAL of FILE; with --cluster alone, follow the sweep itself."""
     if cluster is not None:
-        from orchestrator import cli_remote
-
-        asked = load(file, None)
-        there = cli_remote.follow_there if trial is None else cli_remote.ask_there
+        asked, remote = load(file, None), _remote()
+        there = remote.follow_there if trial is None else remote.ask_there
         sys.exit(there(file, asked, cluster))
     store, _ = stored(file, None, root)
     text = store.files.read(f"logs/{trial}.log") if trial else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -241,6 +242,19 @@ def test_a_sweep_file_outside_the_working_folder_is_not_sent(
     result = orch("sweep", sweep, "--cluster", on_prem, "--store", "elsewhere")
     assert result.exit_code == 2
     assert "--store elsewhere would lie in the cluster's copy of this folder" in result.output
+
+
+def test_an_installation_without_the_job_api_says_what_is_missing(
+    on_prem: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "aiohttp", None)
+    for name in ("orchestrator.cli_remote", "orchestrator.cluster.jobs"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.delattr("orchestrator.cli_remote", raising=False)
+    monkeypatch.delattr("orchestrator.cluster.jobs", raising=False)
+    result = orch("status", ROOT / "sweeps/quickstart.yaml", "--cluster", on_prem)
+    assert result.exit_code == 2
+    assert "--cluster needs aiohttp: pip install 'orch-sweeps[cluster]'" in result.output
 
 
 def test_detaching_needs_a_cluster() -> None:

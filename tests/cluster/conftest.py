@@ -86,9 +86,16 @@ def _filled_in(lab: Lab) -> str:
 
 
 @pytest.fixture(scope="session")
-def cluster(lab: Lab) -> Lab:
+def transcript() -> list[str]:
+    """What was typed and printed on the laptop, for docs/cluster.md."""
+    return []
+
+
+@pytest.fixture(scope="session")
+def cluster(lab: Lab, transcript: list[str]) -> Lab:
     """Bring the cluster up."""
-    lab.orch("cluster", "up", "lab.yaml")
+    output = lab.orch("cluster", "up", "lab.yaml")
+    transcript.append(f"$ orch cluster up lab.yaml\n{output}")
     return lab
 
 
@@ -145,7 +152,11 @@ class Run:
 
     def running_on(self, host: Host) -> dict[str, int]:
         """Those of them that run on one host."""
-        return {t: e for t, e in self.running().items() if self.attempts(t)[-1].host == host.name}
+        return {
+            trial: epoch
+            for trial, epoch in self.running().items()
+            if any(last.host == host.name for last in self.attempts(trial)[-1:])
+        }
 
     def attempts(self, trial: str) -> list[Attempt]:
         """Read in a trial's log when, where and from which epoch it was started."""

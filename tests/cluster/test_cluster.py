@@ -24,6 +24,7 @@ from lab import LAPTOP_ORCH, Host, Lab
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
 CUT_SECONDS = 30
+QUICKSTART = ("sweeps/quickstart.yaml", "--cluster", "lab.yaml")
 
 
 @dataclass(frozen=True)
@@ -103,23 +104,35 @@ def test_the_token_is_in_no_file_that_a_sweep_leaves(cluster: Lab, calm: Path) -
     assert [path for path in calm.rglob("*") if path.is_file() and token in path.read_bytes()] == []
 
 
-def test_a_sweep_is_started_followed_and_looked_at_from_afar(cluster: Lab) -> None:
-    transcript = []
-    for arguments in (
-        ("cluster", "status", "lab.yaml"),
-        ("sweep", "sweeps/quickstart.yaml", "--cluster", "lab.yaml", "--detach"),
-        ("logs", "sweeps/quickstart.yaml", "--cluster", "lab.yaml"),
-        ("status", "sweeps/quickstart.yaml", "--cluster", "lab.yaml"),
+def test_a_sweep_is_started_followed_and_looked_at_from_afar(
+    cluster: Lab, transcript: list[str]
+) -> None:
+    detached = _noted(transcript, cluster, "sweep", *QUICKSTART, "--detach")
+    assert "follow it with: orch logs sweeps/quickstart.yaml --cluster lab.yaml" in detached
+    assert "24 of 24 trials done" in _noted(transcript, cluster, "logs", *QUICKSTART)
+    assert "24 of 24 trials done" in _noted(transcript, cluster, "status", *QUICKSTART)
+    trials = pd.read_parquet(cluster.store / "quickstart/trials")
+    assert len(trials) == 24
+    log = cluster.orch("logs", QUICKSTART[0], trials["trial_id"][0], *QUICKSTART[1:])
+    assert "attempt 1, process" in log
+
+
+def _noted(transcript: list[str], lab: Lab, *arguments: str) -> str:
+    output = lab.orch(*arguments)
+    transcript.append(f"$ orch {' '.join(arguments)}\n{output}")
+    return output
+
+
+def _write_transcript(lab: Lab, transcript: list[str]) -> None:
+    """Show it as it would be with the names that the file is shipped with."""
+    text = "\n".join(transcript)
+    for ours, theirs in (
+        ("lab.yaml", "clusters/on-prem.yaml"),
+        (str(lab.store), "/shared/results"),
+        (str(lab.data), "/data"),
+        (lab.folder.name, "on-prem"),
     ):
-        output = cluster.orch(*arguments)
-        transcript.append(f"$ orch {' '.join(arguments)}\n{output}")
-    assert "24 of 24 trials done" in transcript[2]
-    assert "24 of 24 trials done" in transcript[3]
-    assert len(pd.read_parquet(cluster.store / "quickstart/trials")) == 24
-    text = "\n".join(transcript).replace("lab.yaml", "clusters/on-prem.yaml")
-    for path, name in ((cluster.store, "/shared/results"), (cluster.data, "/data")):
-        text = text.replace(str(path), name)
-    text = text.replace(cluster.folder.name, "on-prem")
+        text = text.replace(ours, theirs)
     lines = "\n".join(line.rstrip() for line in text.splitlines())
     _rewrite("cluster.md", f"```console\n{lines}\n```")
 
@@ -296,9 +309,10 @@ def _whole(lab: Lab) -> None:
         assert time.monotonic() < deadline, output
 
 
-def test_it_goes_down_with_all_its_processes(cluster: Lab) -> None:
-    assert "is down" in cluster.orch("cluster", "down", "lab.yaml")
+def test_it_goes_down_with_all_its_processes(cluster: Lab, transcript: list[str]) -> None:
+    assert "is down" in _noted(transcript, cluster, "cluster", "down", "lab.yaml")
     for host in cluster.hosts:
         assert host.processes("raylet/raylet") == []
-    output = cluster.orch("sweep", "sweeps/quickstart.yaml", "--cluster", "lab.yaml", code=2)
+    output = cluster.orch("sweep", *QUICKSTART, code=2)
     assert "error: the job API of lab.yaml cannot be reached" in output
+    _write_transcript(cluster, transcript)
