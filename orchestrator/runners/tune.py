@@ -14,8 +14,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import ray
 from ray import tune
 from ray.exceptions import OutOfMemoryError, RayError
+from ray.tune.execution import class_cache
+from ray.tune.schedulers import FIFOScheduler
 
 from orchestrator.errors import OrchError, RunError
 from orchestrator.execution import Epoch, Execution
@@ -29,6 +32,12 @@ from orchestrator.store import Store
 TRIALS_PER_FIT = 1_000
 """Tune's own limits on one ``grid_search``, and the size of its state, ask for portions."""
 
+# Tune would copy a driver's keys to AWS into what Ray writes to its logs, where everybody on the
+# machine may read them. Workers have the environment of their node.
+class_cache.ENV_VARS_TO_PROPAGATE.difference_update(
+    {name for name in class_cache.ENV_VARS_TO_PROPAGATE if name.startswith("AWS_")}
+)
+
 
 @dataclass(frozen=True)
 class Attempt:
@@ -37,15 +46,19 @@ class Attempt:
     trial_id: str
     number: int
 
+    def __str__(self) -> str:
+        return f"{self.trial_id}-{self.number}"
+
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> Attempt:
-        """Find it in a Tune config, which keeps nothing but plain values as they are."""
-        return cls(config["trial"]["id"], config["trial"]["attempt"])
+        """Find it in a Tune config."""
+        trial_id, number, *_ = config["trial"].split()
+        return cls(trial_id, int(number))
 
-    def config(self, job: Job) -> dict[str, Any]:
-        """Tell Tune all that it needs to know."""
+    def described(self, job: Job) -> str:
+        """Tell Tune what it needs to know; it copies all of these texts for each trial."""
         task = job.tasks[self.trial_id]
-        return {"id": self.trial_id, "attempt": self.number, "CPU": task.cpu, "GPU": task.gpu}
+        return f"{self.trial_id} {self.number} {task.cpu} {task.gpu}"
 
 
 class TuneRunner:
@@ -57,22 +70,26 @@ class TuneRunner:
             refuse_what_cannot_fit(job, todo)
             other_nodes.check(job, todo)
             queue, allowed = [Attempt(trial_id, 1) for trial_id in todo], Retries(retries)
+            worker = tune.with_parameters(_Worker, job=ray.put(job))
             while queue:
                 portion, queue = queue[:TRIALS_PER_FIT], queue[TRIALS_PER_FIT:]
-                queue += _fit(job, portion, allowed, watcher)
+                observer = _Observer(watcher, allowed)
+                error = _fit(worker, [attempt.described(job) for attempt in portion], observer)
+                observer.close(portion, error)
+                queue += observer.following
 
 
-def _fit(job: Job, portion: Sequence[Attempt], retries: Retries, watcher: Watcher) -> list[Attempt]:
-    """Run one portion; return the attempts that are to follow."""
-    observer = _Observer(watcher, retries)
-    worker = tune.with_parameters(_Worker, job=job)
+def _fit(worker: type[_Worker], trials: list[str], observer: _Observer) -> Exception | None:
+    """Run one portion, and return what broke it off."""
     error: Exception | None = None
     with tempfile.TemporaryDirectory(prefix="orch-tune-") as folder:
         try:
             tune.Tuner(
                 worker,
-                param_space={"trial": tune.grid_search([a.config(job) for a in portion])},
-                tune_config=tune.TuneConfig(reuse_actors=True, trial_name_creator=_name),
+                param_space={"trial": tune.grid_search(trials)},
+                tune_config=tune.TuneConfig(
+                    reuse_actors=True, trial_name_creator=_name, scheduler=_FirstComeFirstServed()
+                ),
                 run_config=tune.RunConfig(
                     storage_path=folder,
                     name="sweep",
@@ -87,12 +104,35 @@ def _fit(job: Job, portion: Sequence[Attempt], retries: Retries, watcher: Watche
             error = broken
     if observer.fatal is not None:
         raise observer.fatal
-    observer.close(portion, error)
-    return observer.following
+    return error
 
 
 def _name(trial: Any) -> str:
-    return "{id}-{attempt}".format(**trial.config["trial"])
+    return str(Attempt.of(trial.config))
+
+
+class _FirstComeFirstServed(FIFOScheduler):
+    """Gives a free process to the first waiting trial for which none is being started.
+
+    Tune's own choice is the first trial that waits, and it then stops the process that was
+    being started for it: while trials take less time than a process takes to start, all but
+    one of the slots would stay empty for the whole sweep.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._waiting: list[Any] = []
+
+    def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
+        self._waiting.append(trial)
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Any:
+        self._waiting = [trial for trial in self._waiting if trial.status == "PENDING"]
+        actors, manager = tune_controller._trial_to_actor, tune_controller._actor_manager
+        for trial in self._waiting:
+            if trial not in actors or not manager.is_actor_started(actors[trial]):
+                return trial
+        return None
 
 
 class _Worker(tune.Trainable):
@@ -100,9 +140,8 @@ class _Worker(tune.Trainable):
 
     @classmethod
     def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:
-        return tune.PlacementGroupFactory(
-            [{kind: config["trial"][kind] for kind in ("CPU", "GPU")}]
-        )
+        *_, cpu, gpu = config["trial"].split()
+        return tune.PlacementGroupFactory([{"CPU": float(cpu), "GPU": float(gpu)}])
 
     def setup(self, config: dict[str, Any], job: Job | None = None) -> None:
         if job is None:
