@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from io import BytesIO
+from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -160,11 +161,21 @@ def _state(epoch: int, model: nn.Module, optimizer: SGD) -> bytes:
 
 
 def _restore(saved: bytes | None, model: nn.Module, optimizer: SGD) -> int:
-    """Put a saved state into model and optimizer; the number of epochs that it has behind it."""
+    """Put a saved state into model and optimizer; the number of epochs that it has behind it.
+
+    Raises:
+        ValueError: If it is anything else than tensors and plain values, which could run code.
+    """
     if saved is None:
         return 0
     device = next(model.parameters()).device
-    state = torch.load(BytesIO(saved), map_location=device, weights_only=True)
+    try:
+        state = torch.load(BytesIO(saved), map_location=device, weights_only=True)
+    except UnpicklingError:
+        raise ValueError(
+            "the checkpoint holds other things than tensors and plain values; it was not made "
+            "here, and is not loaded, since that could run code: delete it"
+        ) from None
     model.load_state_dict(state["model"])
     optimizer.load_state_dict(state["optimizer"])
     return int(state["epoch"])
