@@ -14,7 +14,7 @@ from typing import Any
 from orchestrator import editing, heartbeat, preflight, reuse, runners, spec, state
 from orchestrator.code import Code, code_of
 from orchestrator.display import Display
-from orchestrator.errors import CorruptFileError, StoreError, TrainableError
+from orchestrator.errors import CorruptFileError, TrainableError
 from orchestrator.extends import resolve
 from orchestrator.job import Job, make_job
 from orchestrator.metrics import require_metrics
@@ -88,7 +88,7 @@ class Driver:
             self._require_stored_metrics(found)
             if found.missing:
                 self._check([] if self.sweep.smoke else found.missing)
-            self._create()
+            keeper.create(self.store)
             if not known:
                 held.enter_context(heartbeat.holding(self.store))
                 self._require_same()  # another driver may have been quicker
@@ -146,21 +146,12 @@ class Driver:
         except TrainableError as error:
             raise placed(error, self.source, "trainable") from None
 
-    def _create(self) -> None:
-        try:
-            keeper.create(self.store)
-        except OSError as error:
-            raise StoreError(
-                f"the store {self.store.files} cannot be written ({error}); "
-                "choose another folder with --store"
-            ) from None
-
     def _prepare(self, found: state.State, code: Code) -> Layout:
         """Write down what is asked for, tidy up, and copy what siblings have."""
         files = self.store.files
         files.write("sweep.yaml", self.source.text.encode())
-        drop = {trial.trial_id for trial in found.missing} | found.elsewhere.keys()
-        layout = keeper.settle(self.store, self.sweep, drop)
+        again = {trial.trial_id for trial in found.missing} | found.elsewhere.keys()
+        layout = keeper.settle(self.store, self.sweep, again & found.outcomes.keys())
         archive = f"code/{code.digest}.zip"
         if not files.exists(archive):
             files.write(archive, code.to_zip())

@@ -192,11 +192,11 @@ class Execution:
         """Compare with what the store expects, which the driver wrote at the first epoch."""
         if not self._epochs:
             return
+        own = tuple(self._metrics(self._epochs[0]))
         if not self._expected:
             layout = self._store.layout()
-            self._expected = layout.metrics if layout else ()
-        own = tuple(self._metrics(self._epochs[0]))
-        self._require_same(own, self._expected or own, "of other trials")
+            self._expected = (layout.metrics if layout else ()) or own
+        self._require_same(own, self._expected, "of other trials")
 
     def _require_same(self, own: tuple[str, ...], known: tuple[str, ...], whose: str) -> None:
         if set(own) != set(known):
@@ -256,6 +256,7 @@ class Execution:
             epochs = pa.Table.from_pylist(self._epochs)
             self._store.commit(self._row(layout.select_metric), epochs, self._all_probes(), layout)
         self._store.drop_checkpoint(task.trial_id)
+        self._store.flush_log()
 
     def _row(self, select_metric: str) -> dict[str, Any]:
         values = [epoch[select_metric] for epoch in self._epochs]

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, field
 
+from orchestrator.errors import StoreError
 from orchestrator.store import Store
 from orchestrator.store.lock import locked
 
@@ -60,7 +61,7 @@ def beating(store: Store, running: Callable[[], Mapping[str, int]]) -> Iterator[
     def beat() -> None:
         while True:
             text = json.dumps(asdict(Heartbeat(running())))
-            with suppress(OSError):  # a full disk is for the trials to tell
+            with suppress(StoreError):  # a full disk is for the trials to tell
                 store.files.write(FILE, text.encode())
             if end.wait(INTERVAL):
                 return
@@ -72,7 +73,8 @@ def beating(store: Store, running: Callable[[], Mapping[str, int]]) -> Iterator[
     finally:
         end.set()
         thread.join()
-        store.files.delete(FILE)
+        with suppress(StoreError):
+            store.files.delete(FILE)
 
 
 def holding(store: Store) -> AbstractContextManager[None]:

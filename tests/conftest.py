@@ -2,12 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
+import buckets
 import pytest
+from storing import Lab
 from toys import Toy
 
 
 @pytest.fixture
 def toy(tmp_path: Path) -> Toy:
     return Toy(tmp_path)
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Lab:
+    return Lab(str(tmp_path / "toy"))
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    with buckets.s3_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def google_server() -> Iterator[str]:
+    with buckets.google_server() as server:
+        yield server
+
+
+@pytest.fixture
+def s3(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> buckets.Bucket:
+    """Make a bucket, and the environment by which this process reaches it."""
+    bucket = buckets.s3_bucket(s3_server)
+    for name, value in bucket.environment.items():
+        monkeypatch.setenv(name, value)
+    return bucket
+
+
+@pytest.fixture
+def google(google_server: str, monkeypatch: pytest.MonkeyPatch) -> buckets.Bucket:
+    """Make a bucket, and the environment by which this process reaches it."""
+    bucket = buckets.google_bucket(google_server)
+    for name, value in bucket.environment.items():
+        monkeypatch.setenv(name, value)
+    return bucket

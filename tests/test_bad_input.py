@@ -319,7 +319,7 @@ def test_a_store_that_cannot_be_written_is_named(root: str, orch: Orch, toy: Toy
     before = contents(toy.folder)
     ended = orch(*sweep_args("sweep.yaml"), "--store", root)
     assert ended.code == 2
-    assert str(toy.folder / root) in ended.err
+    assert root in ended.err
     assert {k: v for k, v in contents(toy.folder).items() if "__pycache__" not in k} == before
 
 

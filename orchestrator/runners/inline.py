@@ -69,6 +69,7 @@ def _epochs(job: Job, trial_id: str, store: Store, trainable: Trainable) -> Iter
 def _report(store: Store, trial_id: str, error: Exception) -> str:
     text = "".join(traceback.format_exception(error))
     store.log(trial_id, text)
+    store.flush_log()
     sys.stderr.write(text)
     return failures.words(error)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import shutil
@@ -9,12 +10,15 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pyarrow as pa
 from pyarrow import fs
 
 from orchestrator.errors import StoreError
+from orchestrator.store import bucket
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 class Files:
@@ -22,16 +26,14 @@ class Files:
 
     Names are relative to the root, with ``/`` between folders. On a local disk a file is
     written under a name that begins with a dot and then renamed; on an object store a
-    finished upload appears at once.
+    finished upload appears at once. Every method raises StoreError where the disk or the
+    bucket refuses.
     """
 
     def __init__(self, location: str) -> None:
-        self.location = location
         if "://" in location:
-            try:
-                self.fs, self.root = fs.FileSystem.from_uri(location)
-            except (pa.ArrowException, OSError) as error:
-                raise StoreError(f"{location}: not a store's address ({error})") from None
+            self.fs, self.root = bucket.connect(location)
+            self.location = location.rstrip("/")
         else:
             self.location = self.root = str(Path(location).absolute())
             self.fs = fs.LocalFileSystem()
@@ -42,7 +44,13 @@ class Files:
         return Path(self.root) if isinstance(self.fs, fs.LocalFileSystem) else None
 
     def path(self, name: str) -> str:
-        """Name a file as the file system knows it."""
+        """Name a file as the file system knows it.
+
+        Raises:
+            StoreError: the name leads out of the root.
+        """
+        if ".." in name.split("/"):
+            raise StoreError(f"{self}: {name} is no name of a file in it")
         return f"{self.root}/{name}"
 
     def shown(self, name: str) -> str:
@@ -57,7 +65,8 @@ class Files:
 
     def make_folder(self, name: str) -> None:
         """Make a folder and those above it, if they are not there."""
-        self.fs.create_dir(self.path(name), recursive=True)
+        with self._in_words(name, but=()):
+            bucket.make_folder(self.fs, self.path(name))
 
     def names(self, folder: str) -> list[str]:
         """List the files in a folder by name, in order; none if there is no such folder."""
@@ -66,7 +75,7 @@ class Files:
     def folders(self) -> list[str]:
         """List the folders below the root by name, in order."""
         try:
-            found = self.fs.get_file_info(fs.FileSelector(self.root, allow_not_found=True))
+            found = self._list(self.root)
         except NotADirectoryError:
             raise StoreError(f"{self.location} is a file; expected a folder of stores") from None
         return sorted(info.base_name for info in found if info.type == fs.FileType.Directory)
@@ -78,25 +87,37 @@ class Files:
                 self.delete(f"{folder}/{name}")
 
     def _all_names(self, folder: str) -> list[str]:
-        selector = fs.FileSelector(self.path(folder), allow_not_found=True)
-        found = self.fs.get_file_info(selector)
+        found = self._list(self.path(folder))
         return sorted(info.base_name for info in found if info.type == fs.FileType.File)
+
+    def _list(self, path: str) -> list[fs.FileInfo]:
+        with self._in_words("", "read", (NotADirectoryError,)):
+            found: list[fs.FileInfo] = self.fs.get_file_info(
+                fs.FileSelector(path, allow_not_found=True)
+            )
+        return found
 
     def exists(self, name: str) -> bool:
         """Tell whether a file is there."""
-        return bool(self.fs.get_file_info(self.path(name)).type == fs.FileType.File)
+        with self._in_words(name, "read"):
+            return bool(self.fs.get_file_info(self.path(name)).type == fs.FileType.File)
 
     def read(self, name: str) -> bytes | None:
         """Read a whole file; None if it is not there."""
         try:
-            with self.fs.open_input_file(self.path(name)) as stream:
+            with self._in_words(name, "read"), self.fs.open_input_file(self.path(name)) as stream:
                 return bytes(stream.read())
         except FileNotFoundError:
             return None
 
     def open(self, name: str) -> pa.NativeFile:
-        """Open a file to read parts of it."""
-        return self.fs.open_input_file(self.path(name))
+        """Open a file to read parts of it.
+
+        Raises:
+            FileNotFoundError: it is not there.
+        """
+        with self._in_words(name, "read"):
+            return self.fs.open_input_file(self.path(name))
 
     def write(self, name: str, data: bytes | pa.Buffer) -> None:
         """Write a whole file, in place of one that is there."""
@@ -106,39 +127,78 @@ class Files:
     @contextmanager
     def writing(self, name: str) -> Iterator[Any]:
         """Write a file piece by piece; it appears when the block ends without an error."""
-        if self.local is None:
-            # An upload that is broken off would be completed when its stream closes.
-            with tempfile.TemporaryFile() as whole:
-                yield whole
-                whole.seek(0)
-                with self.fs.open_output_stream(self.path(name)) as stream:
-                    shutil.copyfileobj(whole, stream)
-            return
-        target = self.local / name
-        hidden = target.with_name(f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}")
-        try:
-            with self.fs.open_output_stream(str(hidden)) as stream:
-                yield stream
-            hidden.replace(target)
-        finally:
-            hidden.unlink(missing_ok=True)
+        with self._in_words(name):
+            if self.local is None:
+                # An upload that is broken off would be completed when its stream closes.
+                with tempfile.TemporaryFile() as whole:
+                    yield whole
+                    whole.seek(0)
+                    self._upload(whole, name)
+                return
+            target = Path(self.path(name))
+            hidden = target.with_name(f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}")
+            with self._in_words(name, but=()):
+                opened = self.fs.open_output_stream(str(hidden))
+            try:
+                with opened as stream:
+                    yield stream
+                hidden.replace(target)
+            finally:
+                hidden.unlink(missing_ok=True)
+
+    def _upload(self, whole: IO[bytes], name: str) -> None:
+        with (
+            self._in_words(name, but=()),
+            self.fs.open_output_stream(self.path(name)) as stream,
+        ):
+            shutil.copyfileobj(whole, stream)
 
     def append(self, name: str, text: str) -> None:
-        """Add text to the end of a file, which need not be there."""
-        if self.local is not None:
-            with (self.local / name).open("a", encoding="utf-8") as stream:
-                stream.write(text)
-        else:
-            self.write(name, (self.read(name) or b"") + text.encode())
+        """Add text to the end of a file on a local disk, which need not be there."""
+        with self._in_words(name), open(self.path(name), "ab", opener=_no_link) as stream:
+            stream.write(text.encode())
 
     def delete(self, name: str) -> None:
         """Delete a file; nothing happens if it is not there."""
         try:
-            self.fs.delete_file(self.path(name))
+            with self._in_words(name):
+                self.fs.delete_file(self.path(name))
         except FileNotFoundError:
             return
 
     def move(self, name: str, target: str) -> None:
         """Move a file, in place of one that is there, and make the target's folder."""
         self.make_folder(target.rpartition("/")[0])
-        self.fs.move(self.path(name), self.path(target))
+        with self._in_words(name):
+            self.fs.move(self.path(name), self.path(target))
+
+    @contextmanager
+    def _in_words(
+        self,
+        name: str,
+        done: str = "written",
+        but: tuple[type[OSError], ...] = (FileNotFoundError,),
+    ) -> Iterator[None]:
+        """Tell what a disk or a bucket refuses, but for errors that the caller expects."""
+        try:
+            yield
+        except OSError as error:
+            if isinstance(error, but):
+                raise
+            raise self._refusal(name, done, error) from None
+
+    def _refusal(self, name: str, done: str, error: OSError) -> StoreError:
+        if self.local is None:
+            return bucket.in_words(error, self.shown(name))
+        why = os.strerror(error.errno) if error.errno else str(error)
+        what_to_do = (
+            "free some space, then run the same command again"
+            if error.errno in _FULL
+            else "choose another folder with --store"
+        )
+        return StoreError(f"{self.shown(name)} cannot be {done} ({why}); {what_to_do}")
+
+
+def _no_link(path: str, flags: int) -> int:
+    """Open a file of the store itself, never one elsewhere that a link in its place names."""
+    return os.open(path, flags | os.O_NOFOLLOW, 0o666)

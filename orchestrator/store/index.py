@@ -12,6 +12,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from orchestrator.errors import CorruptFileError, StoreError
+from orchestrator.store import bucket
 from orchestrator.store.files import Files
 from orchestrator.store.schema import SCHEMA_FILE, TABLES, conform
 
@@ -159,8 +160,24 @@ def corrupt_file(files: Files, name: str, error: Exception) -> CorruptFileError:
     """Name a file whose content cannot be read.
 
     Raises:
-        StoreError: the file may be whole, but the system does not hand it out.
+        StoreError: the file may be whole, but is not to be had now.
+        FileNotFoundError: it is gone.
     """
     if isinstance(error, OSError) and error.errno is not None:
         raise StoreError(f"{files.shown(name)} cannot be opened ({error.strerror})") from None
+    if files.local is None and isinstance(error, OSError):
+        # A connection that broke raises what damage raises. What comes in one piece tells.
+        data = files.read(name)
+        if data is None:
+            raise FileNotFoundError(name)
+        if _is_whole(data):
+            raise bucket.in_words(error, files.shown(name)) from None
     return CorruptFileError(name, files.shown(name), str(error))
+
+
+def _is_whole(data: bytes) -> bool:
+    try:
+        pq.read_table(pa.BufferReader(data), page_checksum_verification=True)
+    except UNREADABLE:
+        return False
+    return True

@@ -64,6 +64,8 @@ def settle(store: Store, sweep: Sweep, drop: Collection[str] = ()) -> Layout:
             store.on_corrupt(error)
             _set_aside(store, error.name)
             damaged = True
+        except FileNotFoundError:
+            continue  # in a bucket, where nothing is locked, another driver has just merged it
 
 
 def _refuse(error: CorruptFileError) -> None:
@@ -92,10 +94,17 @@ def _settle(store: Store, sweep: Sweep, drop: frozenset[str], *, damaged: bool) 
     _convert(store, index, failed, layout)
     for table in TABLES:
         for part in index.parts[table]:
-            if part.name != current[table] and (part.merged or not part.trial_ids & failed):
+            if part.name == current[table] or not (part.merged or _is_over(store, index, part)):
+                continue
+            if part.merged or not part.trial_ids & failed:
                 lost = damaged and part.merged and not part.trial_ids <= index.committed
                 _discard(store, part, aside=lost)
     return layout
+
+
+def _is_over(store: Store, index: Index, single: Part) -> bool:
+    """Tell whether nobody may still be writing a trial's files; a bucket is not locked."""
+    return store.files.local is not None or single.trial_ids <= index.committed
 
 
 def _merge_all(
@@ -106,7 +115,7 @@ def _merge_all(
     try:
         for table in reversed(TABLES):
             current[table] = _merge(store, index, table, done, layout)
-    except CorruptFileError:
+    except (CorruptFileError, FileNotFoundError):
         known = {part.name for parts in index.parts.values() for part in parts}
         for name in current.values():
             if name is not None and name not in known:

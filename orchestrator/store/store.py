@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -17,6 +17,7 @@ from orchestrator.plan import FINISHED
 from orchestrator.store.checkpoint import Checkpoint, DamagedError, to_parquet
 from orchestrator.store.files import Files
 from orchestrator.store.index import MERGED, UNREADABLE, Index, corrupt_file
+from orchestrator.store.log import Logs
 from orchestrator.store.schema import SCHEMA_FILE, TABLES, Layout, stored_layout, with_ids
 
 Answer = TypeVar("Answer")
@@ -59,6 +60,7 @@ class Store:
     ) -> None:
         self.files = Files(location)
         self.on_corrupt = on_corrupt
+        self._logs = Logs(self.files)
 
     @property
     def exists(self) -> bool:
@@ -90,11 +92,12 @@ class Store:
                 self.on_corrupt(corrupt_file(self.files, name, error))
         return None
 
-    def _schema_sources(self) -> list[str]:
-        """List the files that tell the columns: the schema file, or else a merged or other one."""
+    def _schema_sources(self) -> Iterator[str]:
+        """Name the files that tell the columns: the schema file, or else a merged or other one."""
+        yield f"trials/{SCHEMA_FILE}"
         names = [name for name in self.files.names("trials") if name.endswith(".parquet")]
-        names.sort(key=lambda name: (name != SCHEMA_FILE, not name.startswith(MERGED)))
-        return [f"trials/{name}" for name in names[:3]]
+        names.sort(key=lambda name: not name.startswith(MERGED))
+        yield from (f"trials/{name}" for name in names[:2] if name != SCHEMA_FILE)
 
     def outcomes(self) -> dict[str, Outcome]:
         """Tell how each trial ended, by trial id."""
@@ -143,12 +146,16 @@ class Store:
 
     def is_finished(self, trial_id: str, code_digest: str) -> bool:
         """Tell whether a trial was finished by this code, also by another driver meanwhile."""
-        names = [f"{table}/{trial_id}.parquet" for table in TABLES]
-        if not all(self.files.exists(name) for name in names):
+        row = self.files.read(f"trials/{trial_id}.parquet")
+        if row is None:
             return False
-        with self.files.open(names[0]) as stream:
-            row = pq.read_table(stream, columns=["status", "code_digest"]).to_pylist()[0]
-        return row["status"] in FINISHED and row["code_digest"] == code_digest
+        (end,) = pq.read_table(pa.BufferReader(row), columns=["status", "code_digest"]).to_pylist()
+        others = (f"{table}/{trial_id}.parquet" for table in TABLES[1:])
+        return (
+            end["status"] in FINISHED
+            and end["code_digest"] == code_digest
+            and all(map(self.files.exists, others))
+        )
 
     def commit(
         self, row: Mapping[str, Any], epochs: pa.Table, probes: pa.Table, layout: Layout
@@ -195,5 +202,9 @@ class Store:
         return self.files.shown(f"logs/{trial_id}.log")
 
     def log(self, trial_id: str, text: str) -> None:
-        """Add lines to a trial's log file."""
-        self.files.append(f"logs/{trial_id}.log", text.rstrip("\n") + "\n")
+        """Add lines to a trial's log file; in a bucket they may wait for `flush_log`."""
+        self._logs.add(f"logs/{trial_id}.log", text.rstrip("\n") + "\n")
+
+    def flush_log(self) -> None:
+        """Write what waits of logs, before this process ends or the trial is told of."""
+        self._logs.flush()

@@ -1,0 +1,117 @@
+"""Servers that speak the protocols of S3 and of Google's storage, as processes of their own."""
+
+from __future__ import annotations
+
+import re
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+SECRET = "s3cr3t/Key+of-nobody"  # noqa: S105
+ACCESS = "AKIDOFNOBODY"
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """An empty bucket on a server of this machine."""
+
+    address: str
+    """As ``--store`` takes it."""
+    server: str
+    """The server's host and port."""
+    environment: dict[str, str]
+    """What a process needs to reach it."""
+
+    @property
+    def name(self) -> str:
+        """Name it without its scheme."""
+        return self.address.partition("://")[2]
+
+    def behind(self, url: str) -> dict[str, str]:
+        """Say what a process needs to reach it through a proxy."""
+        endpoints = {"AWS_ENDPOINT_URL", "CLOUD_STORAGE_EMULATOR_ENDPOINT"}
+        return {n: url if n in endpoints else v for n, v in self.environment.items()}
+
+
+@contextmanager
+def s3_server() -> Iterator[str]:
+    """Start moto's server; give its host and port."""
+    with _serving(["moto_server", "-H", "127.0.0.1", "-p", "0"]) as server:
+        yield server
+
+
+@contextmanager
+def google_server() -> Iterator[str]:
+    """Start an emulator of Google's storage; give its host and port."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    command = ["gcp-storage-emulator", "start", "-H", "127.0.0.1", "--port", port, "-M"]
+    with _serving(command) as server:
+        yield server
+
+
+@contextmanager
+def _serving(command: list[str]) -> Iterator[str]:
+    program, *arguments = command
+    with tempfile.TemporaryFile("w+") as words:
+        process = subprocess.Popen(
+            [Path(sys.executable).with_name(program), *arguments], stdout=words, stderr=words
+        )
+        try:
+            yield _address(process, words.fileno())
+        finally:
+            process.kill()
+            process.wait()
+
+
+def _address(process: subprocess.Popen[bytes], words: int) -> str:
+    """Wait until a server says where it listens."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
+        text = Path(f"/proc/self/fd/{words}").read_text()
+        if found := re.search(r"127\.0\.0\.1:([1-9]\d*)", text):
+            with suppress(ConnectionRefusedError):
+                socket.create_connection(("127.0.0.1", int(found[1]))).close()
+                return found[0]
+        time.sleep(0.02)
+    raise RuntimeError("the server did not start")
+
+
+def s3_bucket(server: str) -> Bucket:
+    """Make a bucket on a server of S3's kind."""
+    name = f"bucket-{uuid.uuid4().hex[:8]}"
+    ask(f"http://{server}/{name}", "PUT")
+    return Bucket(
+        f"s3://{name}",
+        server,
+        {
+            "AWS_ENDPOINT_URL": f"http://{server}",
+            "AWS_ACCESS_KEY_ID": ACCESS,
+            "AWS_SECRET_ACCESS_KEY": SECRET,
+            "AWS_REGION": "eu-central-1",
+            "AWS_EC2_METADATA_DISABLED": "true",
+        },
+    )
+
+
+def google_bucket(server: str) -> Bucket:
+    """Make a bucket on a server of the kind of Google's."""
+    name = f"bucket-{uuid.uuid4().hex[:8]}"
+    ask(f"http://{server}/storage/v1/b?project=toy", "POST", f'{{"name": "{name}"}}'.encode())
+    return Bucket(f"gs://{name}", server, {"CLOUD_STORAGE_EMULATOR_ENDPOINT": f"http://{server}"})
+
+
+def ask(url: str, method: str, data: bytes | None = None) -> bytes:
+    """Send one request to a server of a test."""
+    headers = {"Content-Type": "text/plain" if "moto-api" in url else "application/json"}
+    request = urllib.request.Request(url, data, headers, method=method)  # noqa: S310
+    with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
+        return bytes(answer.read())

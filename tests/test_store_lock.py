@@ -1,0 +1,51 @@
+"""One driver at a time on a local store."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from orchestrator.errors import StoreError, StoreLockedError
+from orchestrator.store.lock import locked
+
+HOLD = """
+import sys
+from pathlib import Path
+from orchestrator.store.lock import locked
+
+with locked(Path(sys.argv[1]), str):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_second_process_is_refused_until_the_first_is_dead(tmp_path: Path) -> None:
+    first = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with first:
+        assert first.stdout
+        assert first.stdout.readline() == "held\n"
+        with (
+            pytest.raises(StoreLockedError, match="in use: process 7 on thishost runs a sweep"),
+            locked(tmp_path, lambda: "process 7 on thishost"),
+        ):
+            pass
+        first.send_signal(signal.SIGKILL)
+    with locked(tmp_path, str):
+        pass
+
+
+def test_a_store_that_cannot_be_locked_is_told_in_words(tmp_path: Path) -> None:
+    with (
+        pytest.raises(StoreError, match="gone cannot be written"),
+        locked(tmp_path / "gone", str),
+    ):
+        pass
