@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 
 _SETTINGS = {
     # Workers import the trainable from the folder in which the sweep was started.
@@ -26,3 +27,6 @@ def apply() -> None:
     """Set what Ray reads when it is imported; what the user has set stays."""
     for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)
+    if not os.environ.get("RAY_ADDRESS") and "RAY_AUTH_MODE" not in os.environ:
+        # This machine's own Ray listens on every network: whoever may reach it runs code.
+        os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
