@@ -11,6 +11,8 @@ from rich.table import Table
 from orchestrator.cluster import aws, config, launcher, survey
 from orchestrator.cluster.facts import Node
 
+VERSIONS = ("python", "torch", "ray")
+
 cluster_file = click.argument("file", type=click.Path(path_type=Path, dir_okay=True))
 
 
@@ -24,7 +26,8 @@ def cluster() -> None:
 def up(file: Path) -> None:
     """Start the cluster of FILE, and check every node of it.
 
-    What is running already is made to match FILE and this working copy.
+    A cluster that is up is made to match FILE and this working copy, for which Ray is started
+    anew: sweeps that run there are interrupted, and go on when they are started again.
     """
     wanted = config.load(file)
     console = Console(stderr=True, highlight=False)
@@ -64,17 +67,22 @@ def down(file: Path) -> None:
 
 def _print_nodes(nodes: list[Node]) -> None:
     table = Table(box=None, pad_edge=False)
-    for name in ("node", "role", "CPUs", "GPUs", "python", "torch", "ray", "data", "store"):
+    for name in ("node", "role", "CPUs", "GPUs", *VERSIONS):
         table.add_column(name, justify="right" if name.endswith("PUs") else "left")
     for node in nodes:
-        facts = node.facts
+        versions = node.facts.versions if node.facts else {}
         table.add_row(
             node.address,
             "head" if node.head else "worker",
             f"{node.cpus:g}",
             f"{node.gpus:g}",
-            *([facts.versions[name] for name in ("python", "torch", "ray")] if facts else "---"),
-            (facts.data_dir if facts else None) or "-",
-            (facts.store if facts else None) or "-",
+            *(versions.get(name, "-") for name in VERSIONS),
         )
-    Console().print(table, soft_wrap=True)
+    console = Console(highlight=False)
+    console.print(table)
+    facts = [node.facts for node in nodes if node.facts]
+    for what, found in (
+        ("stores", {fact.store for fact in facts}),
+        ("data sets", {fact.data_dir for fact in facts}),
+    ):
+        console.print(f"{what} in {', '.join(sorted(filter(None, found))) or 'no place'}")

@@ -134,7 +134,7 @@ def _write_transcript(lab: Lab, transcript: list[str]) -> None:
     ):
         text = text.replace(ours, theirs)
     lines = "\n".join(line.rstrip() for line in text.splitlines())
-    _rewrite("cluster.md", f"```console\n{lines}\n```")
+    _rewrite("cluster.md", f"```\n{lines}\n```")
 
 
 def test_a_node_without_the_code_or_the_store_is_named(cluster: Lab) -> None:
