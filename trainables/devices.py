@@ -1,5 +1,6 @@
 """What a trial computes on, and how exactly: all that is particular to GPUs is in here."""
 
+import ctypes
 import gc
 from typing import Literal, cast
 
@@ -9,6 +10,10 @@ from torch import Tensor, nn
 from trainables.contract import Trial
 
 Precision = Literal["fp32", "tf32", "bf16"]
+
+# From glibc's malloc.h.
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+_LARGEST_KEPT = 1 << 30  # bytes
 
 
 def choose(trial: Trial, precision: Precision) -> torch.device:
@@ -23,6 +28,7 @@ def choose(trial: Trial, precision: Precision) -> torch.device:
     torch.set_num_threads(trial.threads)
     if not trial.gpus:
         trial.record(device="cpu")
+        _keep_freed_memory()
         return torch.device("cpu")
     if not torch.cuda.is_available():
         raise RuntimeError("the trial was given a GPU, but torch sees none: is it a CUDA build?")
@@ -38,6 +44,17 @@ def choose(trial: Trial, precision: Precision) -> torch.device:
     torch.cuda.set_per_process_memory_fraction(memory_fraction(trial.gpus), device)
     torch.cuda.reset_peak_memory_stats(device)
     return device
+
+
+def _keep_freed_memory() -> None:
+    """Have glibc keep the memory that a step frees for the next step.
+
+    Else it hands large blocks back to the kernel, which clears every page once more for the
+    next step: 8 % of the time of VGG16_11 at width 1/4. What is computed stays the same.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # elsewhere than on Linux there is none
+    if mallopt and mallopt(_M_MMAP_THRESHOLD, _LARGEST_KEPT):
+        mallopt(_M_TRIM_THRESHOLD, _LARGEST_KEPT)
 
 
 def memory_fraction(gpus: float) -> float:
