@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 
-.PHONY: quickstart test test-slow test-cluster lint docs
+.PHONY: quickstart test test-slow test-cluster lint docs bench
 
 quickstart: $(READY)
 	$(BIN)/orch sweep sweeps/quickstart.yaml
@@ -23,6 +23,9 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+bench: $(READY)
+	$(BIN)/python -m benchmarks
 
 docs: $(READY)
 	$(BIN)/python docs/reference.py

@@ -5,9 +5,11 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
+from toys import Toy
 
 ROOT = Path(__file__).parent.parent
 
@@ -34,11 +36,22 @@ def test_the_packages_are_held_apart(package: str, forbidden: set[str]) -> None:
         assert not imports(path) & forbidden, path
 
 
-def test_commands_that_run_nothing_import_neither_ray_nor_torch() -> None:
-    heavy = {"ray", "torch", "scipy.stats", "matplotlib"}
-    code = (
-        "import sys, orchestrator.cli, orchestrator.planning, orchestrator.status, "
-        f"orchestrator.tables, orchestrator.pruning\nprint(sorted({heavy} & sys.modules.keys()))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+@pytest.mark.parametrize("command", ["--help", "plan", "status", "table", "sweep"])
+def test_commands_that_run_nothing_import_neither_ray_nor_torch(
+    tmp_path: Path, command: str
+) -> None:
+    toy = Toy(tmp_path)
+    python = [sys.executable, "-c", REPORTING_IMPORTS]
+    run = partial(subprocess.run, cwd=tmp_path, capture_output=True, text=True, check=True)
+    run([*python, "sweep", toy.file.name, "--runner", "inline"])
+    done = run([*python, command, *([] if command == "--help" else [toy.file.name])])
+    assert done.stderr.splitlines()[-1] == "[]"
+
+
+REPORTING_IMPORTS = """
+import atexit, sys
+heavy = {"ray", "torch", "scipy.stats", "matplotlib"}
+atexit.register(lambda: print(sorted(heavy & sys.modules.keys()), file=sys.stderr))
+from orchestrator.cli import main
+main()
+"""

@@ -1,0 +1,106 @@
+"""What the tool itself costs per trial, how well it keeps slots busy, and how soon it starts.
+
+Trials of one epoch of nothing, two at a time, stored as any trial is; beside them the same on
+Ray Tune alone, with the results going nowhere.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+from benchmarks._measure import Record, absolute, at_least, at_most, interleaved, main, ratio
+from benchmarks._sweeps import DIGITS, SLEEPER, folder, half_the_cores, seconds_between_ends
+
+TRIALS = 1_000
+FUNCTION_TRIALS = 20
+REPEATS = 2
+
+
+def ours(trials: int = TRIALS) -> float:
+    """Wall milliseconds per no-op trial by `orch sweep`."""
+    with folder() as here:
+        search = {"y": list(range(trials))}
+        here.orch("sweep", here.write("noop", search=search, resources=half_the_cores()))
+        return 1e3 * seconds_between_ends(here.trials("noop"))
+
+
+def tune_alone(kind: str, trials: int) -> float:
+    """The same on Tune alone."""
+    command = [sys.executable, "-m", "benchmarks._tune_alone", kind, str(trials)]
+    environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    return 1e3 * float(done.stdout.splitlines()[-1])
+
+
+def per_trial() -> Iterator[Record]:
+    """Ours, against both ways of using Tune alone."""
+    figures = interleaved(
+        {
+            "ours": ours,
+            "class": lambda: tune_alone("class", TRIALS),
+            "function": lambda: tune_alone("function", FUNCTION_TRIALS),
+        },
+        REPEATS,
+    )
+    what = f"{TRIALS:,} no-op trials, wall time per trial after the first"
+    yield absolute(what, figures["ours"], "ms", at_most(50))
+    yield ratio(
+        f"the same against a Tune class whose processes are reused, {TRIALS:,} trials",
+        figures["ours"],
+        figures["class"],
+        "ms",
+        at_most(1.6),
+        note="Ours makes every trial durable and sends each epoch's metrics; the class does not.",
+    )
+    yield ratio(
+        f"the same against a plain Tune function, {FUNCTION_TRIALS} trials",
+        figures["ours"],
+        figures["function"],
+        "ms",
+        at_most(0.05),
+    )
+
+
+def utilisation() -> Record:
+    """How busy two slots are with trials of 20 s."""
+    with folder(SLEEPER) as here:
+        search = {"y": list(range(8))}
+        here.orch("sweep", here.write("sleep", search=search, resources=half_the_cores()))
+        trials = here.trials("sleep")
+    span = (trials["ended_at"].max() - trials["started_at"].min()).total_seconds()
+    busy = (trials["ended_at"] - trials["started_at"]).dt.total_seconds().sum()
+    return absolute(
+        "eight trials of 20 s: how much of the time between first start and last end two slots "
+        "are busy",
+        [100 * busy / (2 * span)],
+        "%",
+        at_least(97),
+    )
+
+
+def first_start(**keys: object) -> list[float]:
+    """Seconds from the command to the start of the first trial, its imports done."""
+    seconds = []
+    for _ in range(5):
+        with folder() as here:
+            begun = here.orch("sweep", here.write("first", **keys))
+            seconds.append((here.trials("first")["started_at"].min() - begun).total_seconds())
+    return seconds
+
+
+def benchmark() -> Iterator[Record]:
+    """All of it."""
+    yield from per_trial()
+    yield utilisation()
+    for name, seconds in {
+        "a no-op": first_start(),
+        "a network on digits, importing torch": first_start(**DIGITS),
+    }.items():
+        yield absolute(
+            f"from the command to the start of the first trial: {name}", seconds, "s", at_most(8)
+        )
+
+
+if __name__ == "__main__":
+    main(benchmark)

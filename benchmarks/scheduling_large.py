@@ -1,0 +1,27 @@
+"""Whether ten thousand trials cost as much each as one thousand, and what memory the driver takes.
+
+It takes several minutes, so that `make bench` leaves it out:
+`python -m benchmarks scheduling_large` runs it and puts its figures on the page.
+"""
+
+import resource
+from collections.abc import Iterator
+
+from benchmarks._measure import Record, absolute, at_most, main, ratio
+from benchmarks.scheduling import TRIALS, ours
+
+MANY = 10_000
+
+
+def benchmark() -> Iterator[Record]:
+    """First the thousand, then the ten thousand."""
+    few, many = ours(TRIALS), ours(MANY)
+    claim = f"{MANY:,} no-op trials, wall time per trial after the first, against {TRIALS:,}"
+    yield ratio(claim, [many], [few], "ms", at_most(1.25))
+    # Of the processes waited for the driver is the largest: Ray's are not its children for long.
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+    yield absolute("the driver's greatest resident memory", [peak / 2**20], "MiB", at_most(600))
+
+
+if __name__ == "__main__":
+    main(benchmark)

@@ -1,0 +1,67 @@
+"""How soon a command that runs nothing answers.
+
+The floor is what every one of them needs: pandas and Parquet.
+"""
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from time import perf_counter
+
+from benchmarks._measure import Record, absolute, at_most, interleaved, main, ratio
+from benchmarks._sweeps import Folder, folder
+
+TRIALS = 10_000
+FLOOR = [sys.executable, "-c", "import pandas, pyarrow.parquet"]
+
+
+def seconds(command: Sequence[str], here: Folder) -> Callable[[], float]:
+    """How to measure a command."""
+
+    def run() -> float:
+        begun = perf_counter()
+        subprocess.run(command, cwd=here.path, check=True, capture_output=True)
+        return perf_counter() - begun
+
+    return run
+
+
+def orch(*arguments: str) -> list[str]:
+    """An `orch` command."""
+    return [sys.executable, "-m", "orchestrator", *arguments]
+
+
+def light_commands() -> Iterator[Record]:
+    """The commands that only read, on a store of eight trials."""
+    with folder() as here:
+        here.orch("sweep", here.write("small", seeds=list(range(8))), "--runner", "inline")
+        commands = {
+            "orch --help": orch("--help"),
+            **{f"orch {name}": orch(name, "small.yaml") for name in ("plan", "status", "table")},
+            "floor": FLOOR,
+        }
+        figures = interleaved({name: seconds(line, here) for name, line in commands.items()})
+    floor = figures.pop("floor")
+    for name, ours in figures.items():
+        claim = f"`{name}` against `import pandas, pyarrow.parquet`"
+        yield ratio(claim, ours, floor, "s", at_most(2))
+
+
+def finished_sweep() -> Record:
+    """`orch sweep` where nothing is left to do."""
+    with folder() as here:
+        file = here.write("done", search={"y": list(range(TRIALS))})
+        here.orch("sweep", file, "--runner", "inline")
+        figures = interleaved({"ours": seconds(orch("sweep", file.name), here)})
+    claim = f"`orch sweep` on a finished store of {TRIALS:,} trials, tables printed"
+    return absolute(claim, figures["ours"], "s", at_most(3))
+
+
+def benchmark() -> Iterator[Record]:
+    """All of it."""
+    yield from light_commands()
+    yield finished_sweep()
+
+
+if __name__ == "__main__":
+    main(benchmark)
