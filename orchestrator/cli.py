@@ -135,19 +135,23 @@ def _again() -> str:
     "--pilot", "with_pilot", is_flag=True, help="Measure one trial per cell: memory, speed, hours."
 )
 @seeds_option
+@cluster_option
 @places
 def plan(
     file: Path,
     as_json: bool,
     with_pilot: bool,
     seeds: tuple[int, ...] | None,
+    cluster: Path | None,
     root: str,
 ) -> None:
     """Count what FILE asks for and what of it is done, and change nothing.
 
-    With --pilot, one trial of each cell that lacks some runs for half a minute, here or on the
-    cluster of RAY_ADDRESS, and leaves nothing.
+    With --pilot, one trial of each cell that lacks some runs for half a minute, here or on a
+    cluster, and leaves nothing.
     """
+    if cluster is not None:
+        sys.exit(_remote().ask_there(file, load(file, seeds), cluster))
     found = None
     try:
         counts = survey(load(file, seeds), root)
