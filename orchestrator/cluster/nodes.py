@@ -33,6 +33,7 @@ PACKAGES = ("ray", "torch", "orch-sweeps")
 JOIN_SECONDS = 900
 """A new node installs torch before it joins."""
 LOOK_SECONDS = 120
+STOP_SECONDS = 60
 SIGNS = ".orch-check"
 
 
@@ -166,10 +167,12 @@ def _remove_signs() -> None:
 
 
 def _stop_workers() -> None:
-    """Start `ray stop` on every worker; it ends the very process that starts it."""
-    for node in _alive():
-        if not _is_head(node):
-            _on_each([node], _stop_here, [])
+    """Stop Ray on every worker, by a command that ends the very process that starts it."""
+    workers = [node for node in _alive() if not _is_head(node)]
+    _on_each(workers, _stop_here, [])
+    deadline = time.monotonic() + STOP_SECONDS
+    while len(_alive()) > 1 and time.monotonic() < deadline:
+        time.sleep(0.5)
 
 
 def _stop_here(_address: str, _gpus: float, _addresses: list[str]) -> None:

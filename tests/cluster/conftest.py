@@ -120,12 +120,11 @@ class Run:
     def start(cls, lab: Lab, root: Path) -> Run:
         """Start the sweep."""
         command = [*LAPTOP_ORCH, "sweep", "sweeps/faults.yaml", "--cluster", "lab.yaml"]
-        run = cls(lab, root, lab.start(*command, "--store", root))
-        run.reader.start()
-        return run
+        return cls(lab, root, lab.start(*command, "--store", root))
 
     def __post_init__(self) -> None:
         self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
 
     def _read(self) -> None:
         assert self.process.stdout is not None

@@ -213,13 +213,13 @@ class Lab:
         """A small disk that all machines share."""
         return self.folder / "disk"
 
-    def start(self, *command: object) -> subprocess.Popen[str]:
+    def start(self, *command: object, stdin: int = subprocess.DEVNULL) -> subprocess.Popen[str]:
         """Start a command on the laptop, in its working copy."""
         return subprocess.Popen(
             ["ip", "netns", "exec", "laptop", *map(str, command)],
             cwd=self.work,
             env=self._environment(),
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

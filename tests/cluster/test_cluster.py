@@ -6,13 +6,14 @@ docs/cluster.md and docs/reliability.md.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import pty
 import re
 import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -115,6 +116,27 @@ def test_a_sweep_is_started_followed_and_looked_at_from_afar(
     assert len(trials) == 24
     log = cluster.orch("logs", QUICKSTART[0], trials["trial_id"][0], *QUICKSTART[1:])
     assert "attempt 1, process" in log
+
+
+@pytest.mark.parametrize("answer", ["", "y"], ids=["left-running", "stopped"])
+def test_ctrl_c_asks_whether_the_sweep_is_to_stop_too(cluster: Lab, answer: str) -> None:
+    keyboard, stdin = pty.openpty()
+    root = cluster.store / f"interrupted-{answer}"
+    command = [*LAPTOP_ORCH, "sweep", "sweeps/faults.yaml", "--cluster", "lab.yaml"]
+    run = Run(cluster, root, cluster.start(*command, "--store", root, stdin=stdin))
+    run.until(run.running, "trials running")
+    run.process.send_signal(signal.SIGINT)
+    os.write(keyboard, f"{answer}\n".encode())
+    assert run.end() == 130, run.output
+    os.close(keyboard)
+    os.close(stdin)
+    following = ["logs", "sweeps/faults.yaml", "--cluster", "lab.yaml"]
+    if answer:
+        assert "stopped; what is finished is kept" in run.output
+        assert "ended" in cluster.orch(*following, code=1)
+    else:
+        assert f"this follows it: orch {' '.join(following)}" in run.output
+        assert f"{TRIALS} of {TRIALS} trials done" in cluster.orch(*following)
 
 
 def _noted(transcript: list[str], lab: Lab, *arguments: str) -> str:
@@ -226,7 +248,7 @@ def _inner(process: int) -> int:
     return int(re.search(r"^NSpid:.*\s(\d+)$", status, re.MULTILINE).group(1))  # type: ignore[union-attr]
 
 
-@contextmanager
+@contextlib.contextmanager
 def _memory_limit(process: int) -> Iterator[None]:
     """Hold a process, as long as it lives, to less memory than its next step needs."""
     unified = Path("/sys/fs/cgroup/cgroup.controllers").exists()
@@ -248,13 +270,9 @@ def fill_disk(lab: Lab, run: Run) -> float:
     """Leave no room on the disk of the store until trials have failed, then free it."""
     struck = time.monotonic()
     ballast = lab.disk / "ballast"
-    with ballast.open("wb") as file:
-        try:
-            while True:
-                file.write(bytes(1024))
-                file.flush()
-        except OSError:
-            pass
+    with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(1024))
     noticed = run.told("No space left", struck)
     ballast.unlink()
     return noticed
