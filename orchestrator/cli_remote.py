@@ -50,8 +50,13 @@ def ask_there(file: Path, sweep: Sweep, cluster_path: Path) -> int:
     with tunnel.jobs_of(there) as client:
         job = jobs.last(client, sweep.name)
         if job is not None:
-            click.echo(f"job {job.submission_id}: {job.status.value.lower()}")
-        return jobs.follow(client, jobs.submit(client, there, sweep.name, _arguments(file)))
+            click.echo(f"job {job.submission_id}: {job.status.value.lower()}", err=True)
+        asking = jobs.submit(client, there, sweep.name, _arguments(file))
+        try:
+            return jobs.follow(client, asking)
+        except KeyboardInterrupt:
+            jobs.stop(client, asking)
+            raise
 
 
 def follow_there(file: Path, sweep: Sweep, cluster_path: Path) -> int:

@@ -18,10 +18,8 @@ def require_token() -> None:
     """Make the token that opens the cluster, if there is none, readable by its owner alone."""
     path = Path(TOKEN).expanduser()
     if not path.exists():
-        path.parent.mkdir(mode=0o700, exist_ok=True)
-        path.touch(mode=0o600)
-        path.unlink()
-        _require_done(_ray("get-auth-token", "--generate"), "making the token failed")
+        made = _ray("get-auth-token", "--generate", umask=0o077)
+        _require_done(made, "making the token failed")
     path.chmod(0o600)
 
 
@@ -64,7 +62,9 @@ def environment(cluster: Cluster | None) -> dict[str, str]:
     return {**os.environ, **settings}
 
 
-def _ray(*arguments: str, cluster: Cluster | None = None) -> subprocess.CompletedProcess[str]:
+def _ray(
+    *arguments: str, cluster: Cluster | None = None, umask: int = -1
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command_line(*arguments),
         env=environment(cluster),
@@ -73,6 +73,7 @@ def _ray(*arguments: str, cluster: Cluster | None = None) -> subprocess.Complete
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
+        umask=umask,
         check=False,
     )
 
