@@ -55,16 +55,24 @@ def _commands() -> Iterator[str]:
     yield "# Every command"
     yield _paragraphs(main.help or "")
     yield "`-h` or `--help` after a command prints what stands here."
-    for name in main.commands:
-        command = main.commands[name]
-        context = click.Context(command, info_name=f"orch {name}")
-        yield f"## `orch {name}`"
+    for name, command in _each_command(main, "orch"):
+        context = click.Context(command, info_name=name)
+        yield f"## `{name}`"
         yield _paragraphs(command.help or "")
         pieces = " ".join(command.collect_usage_pieces(context))
-        yield f"Usage: `orch {name} {pieces}`"
+        yield f"Usage: `{name} {pieces}`"
         options = [param for param in command.params if isinstance(param, click.Option)]
-        rows = [_option(option, context) for option in options]
-        yield _table(["option", "what it does", "default"], rows)
+        if options:
+            rows = [_option(option, context) for option in options]
+            yield _table(["option", "what it does", "default"], rows)
+
+
+def _each_command(group: click.Group, name: str) -> Iterator[tuple[str, click.Command]]:
+    for part, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from _each_command(command, f"{name} {part}")
+        else:
+            yield f"{name} {part}", command
 
 
 def _paragraphs(text: str) -> str:

@@ -1,0 +1,65 @@
+"""What docs/results shows follows from the Parquet files that lie beside it."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from orchestrator.cli import main
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "docs/results"
+PUBLISHED = sorted(path.parent.name for path in RESULTS.glob("*/sweep.yaml"))
+
+pytestmark = pytest.mark.parametrize("name", PUBLISHED)
+
+
+def orch(command: str, name: str, *options: str) -> str:
+    """Run a command on the published copy of a store."""
+    sweep = str(ROOT / f"sweeps/{name}.yaml")
+    result = CliRunner().invoke(main, [command, sweep, "--store", str(RESULTS), *options])
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def test_the_tables_follow_from_the_data(name: str) -> None:
+    assert (RESULTS / name / "tables.md").read_text() == orch("table", name, "--format", "markdown")
+
+
+def test_the_verdicts_follow_from_the_data(name: str) -> None:
+    shown = json.loads((RESULTS / name / "claims.json").read_text())
+    found = json.loads(orch("claims", name, "--format", "json"))
+    assert [claim["name"] for claim in shown] == [claim["name"] for claim in found]
+    for before, now in zip(shown, found, strict=True):
+        assert before == pytest.approx(now, rel=1e-9, nan_ok=True)
+
+
+def test_every_trial_that_was_asked_for_is_there_once(name: str) -> None:
+    trials = pd.read_parquet(RESULTS / name / "trials")
+    epochs = pd.read_parquet(RESULTS / name / "epochs")
+    asked = json.loads(orch("plan", name, "--json"))
+    assert asked["missing"] == 0
+    assert trials["trial_id"].is_unique
+    assert not epochs.duplicated(["trial_id", "epoch"]).any()
+    ends = epochs.groupby("trial_id", observed=True)["epoch"].max()
+    assert (ends.loc[trials["trial_id"]].to_numpy() == trials["epochs_run"].to_numpy()).all()
+
+
+def test_it_is_small_and_names_no_machine(name: str) -> None:
+    files = [path for path in (RESULTS / name).rglob("*") if path.is_file()]
+    data = [path for path in files if path.suffix == ".parquet"]
+    assert sum(path.stat().st_size for path in data) < 5_000_000
+    for path in files:
+        if path.suffix != ".png":
+            assert not re.search(rb"/(root|home|tmp|work|Users)/", path.read_bytes()), path
+
+
+def test_its_text_says_what_came_out(name: str) -> None:
+    about = (RESULTS / name / "about.md").read_text()
+    assert len(about.split()) > 100
+    assert name in (RESULTS / "index.md").read_text()
