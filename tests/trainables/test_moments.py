@@ -74,8 +74,9 @@ def test_a_mean_of_10_000_deviations_in_batches_of_one():
     assert_close(moments, x)
 
 
-def test_many_rows_pass_through_chunks_in_either_memory_format():
-    x = skewed(1, (40, 24, 33, 31), mean=-2)
+@pytest.mark.parametrize(("mean", "deviation"), [(-2, 1), (0, 1e-6), (100, 0.01), (-1e4, 30)])
+def test_many_rows_pass_through_chunks_in_either_memory_format(mean, deviation):
+    x = skewed(1, (40, 24, 33, 31), mean, deviation)
     for memory_format in (torch.contiguous_format, torch.channels_last):
         moments = ChannelMoments(24)
         moments.update(torch.from_numpy(x).contiguous(memory_format=memory_format))

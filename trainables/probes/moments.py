@@ -1,7 +1,7 @@
 """Streaming per-channel statistics of activations, exact enough to be compared with float64.
 
 One pass over the data instead of the three of the paper's Algorithm 1: powers are summed about
-a fixed point per channel, in float64. Such sums add over batches, and are shifted to another
+a fixed point per channel. Such sums add over batches, in float64, and are shifted to another
 point when two instances are merged.
 """
 
@@ -11,12 +11,28 @@ from typing import Self
 import torch
 from torch import Tensor
 
-# Elements worked on at a time on a CPU, so that a chunk and its float64 powers stay in the L2
-# cache. A GPU takes each batch whole, which launches fewer kernels.
-_CHUNK = 32_768
+# Elements worked on at a time on a CPU, so that a chunk and its powers, a MiB of them, stay in
+# the L2 cache. A GPU takes each batch whole, which launches fewer kernels.
+_CHUNK = 65_536
+# Values per channel up to which a batch is worked on in float64. With more of them the rounding
+# errors of float32, as likely up as down, average out; and float32 takes half the time.
+_FEW = 1024
 # Columns that a reduction over rows needs for full vector width. A narrower layer is viewed
 # as [rows / k, k * channels], and its k partial results are joined at the end.
 _WIDE = 512
+
+
+def _origin(rows: Tensor) -> Tensor:
+    """A point within the rows' mass, per column: the mean, to the deviation's power of two.
+
+    A mean with all its digits would shift all values between two powers of two by the same
+    rounding error. The value itself where a column is constant.
+    """
+    off = rows - rows[0]  # exact zeros where constant
+    deviation = off.std(0, correction=0)
+    step = deviation.log2().floor().exp2()
+    mean = rows[0] + off.mean(0)
+    return torch.where(deviation > 0, (mean / step).round() * step, rows[0])
 
 
 class ChannelMagnitudes:
@@ -45,12 +61,13 @@ class ChannelMagnitudes:
         """
         if x.ndim < 2 or x.shape[1] != self.channels:
             raise ValueError(f"expected shape (N, {self.channels}, ...), got {tuple(x.shape)}")
-        exact = x.detach().to(torch.promote_types(x.dtype, torch.float32))
-        rows = exact.movedim(1, -1).reshape(-1, self.channels)
+        rows = x.detach().movedim(1, -1).reshape(-1, self.channels)
         if not len(rows):
             return
+        exact = torch.float64 if len(rows) <= _FEW else torch.float32
+        rows = rows.to(torch.promote_types(x.dtype, exact))
         if not self.count:
-            self._origin = rows[0].double()
+            self._origin = _origin(rows[:_FEW].double()).to(rows.dtype).double()
             self._sums = self._sums.to(x.device)
             self._abs_max = self._abs_max.to(x.device)
         fold = max(1, _WIDE // self.channels)
@@ -64,22 +81,19 @@ class ChannelMagnitudes:
         """Take in rows viewed as [m, k * channels]."""
         columns = wide.shape[1]
         height = max(1, _CHUNK // columns) if wide.device.type == "cpu" else len(wide)
-        work = self._workspace(min(height, len(wide)), columns, wide)
-        sums = torch.zeros(1 + self._powers, columns, dtype=torch.float64, device=wide.device)
-        largest = torch.zeros(columns, dtype=work.dtype, device=wide.device)
-        origin = self._origin.repeat(columns // self.channels)
-        for chunk in torch.split(wide, height):
+        chunks = torch.split(wide, height)
+        work = wide.new_empty(1 + self._powers, min(height, len(wide)), columns)
+        sums = wide.new_empty(len(chunks), 1 + self._powers, columns)
+        largest = wide.new_empty(len(chunks), columns)
+        origin = self._origin.to(wide.dtype).repeat(columns // self.channels)
+        for number, chunk in enumerate(chunks):
             terms = work[:, : len(chunk)]
             self._terms(chunk, origin, terms)
-            sums += terms.sum(1)
-            torch.maximum(largest, terms[0].amax(0), out=largest)
-        self._sums += sums.view(1 + self._powers, -1, self.channels).sum(1)
-        largest = largest.double().view(-1, self.channels).amax(0)
-        self._abs_max = torch.maximum(self._abs_max, largest)
-
-    def _workspace(self, height: int, columns: int, like: Tensor) -> Tensor:
-        """Memory for the terms of a chunk; to sum so few magnitudes, float32 is enough."""
-        return torch.empty(1, height, columns, dtype=like.dtype, device=like.device)
+            torch.sum(terms, 1, out=sums[number])
+            torch.amax(terms[0], 0, out=largest[number])
+        total = sums.double().sum(0).view(1 + self._powers, -1, self.channels)
+        self._sums += total.sum(1)
+        self._abs_max = torch.maximum(self._abs_max, largest.view(-1, self.channels).amax(0))
 
     def _terms(self, chunk: Tensor, origin: Tensor, out: Tensor) -> None:
         """Write |x|, and the powers of x - origin, to out [1 + powers, m, columns]."""
@@ -119,9 +133,9 @@ class ChannelMagnitudes:
 class ChannelMoments(ChannelMagnitudes):
     """Mean, variance, skewness, mean |x| and max |x| per channel, over any number of batches.
 
-    The origin of the powers is the first value that each channel saw. It lies within the
-    data, which keeps float64 away from cancellation however large the mean is beside the
-    deviation; and a constant channel sums exact zeros, so that it is known for one.
+    The origin of the powers lies within the first values that each channel saw, which keeps the
+    sums away from cancellation however large the mean is beside the deviation; and a constant
+    channel sums exact zeros, so that it is known for one.
 
     Args:
         channels: The size of dimension 1 of every batch.
@@ -129,16 +143,12 @@ class ChannelMoments(ChannelMagnitudes):
 
     _powers = 3
 
-    def _workspace(self, height: int, columns: int, like: Tensor) -> Tensor:
-        return torch.empty(4, height, columns, dtype=torch.float64, device=like.device)
-
     def _terms(self, chunk: Tensor, origin: Tensor, out: Tensor) -> None:
         magnitude, off, square, cube = out.unbind()
-        magnitude.copy_(chunk)
-        torch.sub(magnitude, origin, out=off)
+        torch.abs(chunk, out=magnitude)
+        torch.sub(chunk, origin, out=off)
         torch.mul(off, off, out=square)
         torch.mul(square, off, out=cube)
-        magnitude.abs_()
 
     def _sums_about(self, origin: Tensor) -> Tensor:
         magnitude, first, second, third = self._sums
