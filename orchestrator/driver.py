@@ -71,6 +71,9 @@ class Driver:
         self.root = Files(options.root)
         self.store = Store(f"{self.root.location}/{self.sweep.name}", display.warn)
         self.trials = expand(self.sweep)
+        self._opened = contextlib.ExitStack()
+        """Ends what the runner started."""
+        self._running: runners.Runner | None = None
 
     def run(self) -> Report:
         """Run what is missing.
@@ -79,7 +82,7 @@ class Driver:
             OrchError: something is wrong with the file, the store, the code or the cluster.
         """
         code = self._code()
-        with contextlib.ExitStack() as held:
+        with contextlib.ExitStack() as held, self._opened:
             known = self.store.exists
             if known:
                 self._require_same()
@@ -139,12 +142,18 @@ class Driver:
             require_metrics(self.source, self.sweep, layout.metrics)
 
     def _check(self, missing: Sequence[PlannedTrial]) -> None:
-        """Let the trainable see every config that is to run, before anything is written."""
+        """Let the trainable see what is to run, before anything is written, while Ray starts."""
         try:
             with self.display.checking(len(missing)):
-                preflight.check(self.sweep.trainable, missing)
+                preflight.check(self.sweep.trainable, missing, meanwhile=self._runner)
         except TrainableError as error:
             raise placed(error, self.source, "trainable") from None
+
+    def _runner(self) -> runners.Runner:
+        """Start what the trials run on, once."""
+        if self._running is None:
+            self._running = self._opened.enter_context(runners.opened(self.options.runner))
+        return self._running
 
     def _prepare(self, found: state.State, code: Code) -> Layout:
         """Write down what is asked for, tidy up, and copy what siblings have."""
@@ -202,8 +211,9 @@ class Driver:
             with (
                 heartbeat.beating(self.store, progress.running_epochs),
                 self.display.following(progress),
+                self._opened,  # nothing runs any more when the store is tidied up
             ):
-                runners.get(self.options.runner).run(job, order, self.sweep.retries, progress)
+                self._runner().run(job, order, self.sweep.retries, progress)
         except KeyboardInterrupt:
             return True
         return False

@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +22,15 @@ from orchestrator.plan import PlannedTrial
 _SHOWN = 10
 
 
-def check(trainable: str, trials: Sequence[PlannedTrial]) -> None:
+def check(
+    trainable: str, trials: Sequence[PlannedTrial], meanwhile: Callable[[], object] = lambda: None
+) -> None:
     """Import a trainable and let it check the params of each config.
 
     Args:
         trainable: as ``module:generator``.
         trials: what is to run; one trial of each config is checked.
+        meanwhile: is called while the other process does that.
 
     Raises:
         TrainableError: it cannot be imported, or refuses a config.
@@ -33,7 +38,10 @@ def check(trainable: str, trials: Sequence[PlannedTrial]) -> None:
     first: dict[str, PlannedTrial] = {}
     for trial in trials:
         first.setdefault(trial.config.config_id, trial)
-    answer = ask(trainable, str(Path.cwd()), [trial.params for trial in first.values()])
+    configs = [trial.params for trial in first.values()]
+    with _asking(trainable, str(Path.cwd()), configs) as process:
+        meanwhile()
+        answer = _answer(process)
     if answer["import"]:
         raise TrainableError(answer["import"])
     if answer["refused"]:
@@ -50,20 +58,37 @@ def ask(trainable: str, folder: str, configs: Sequence[Mapping[str, Any]]) -> di
     Raises:
         TrainableError: the process ended without an answer.
     """
-    done = subprocess.run(
-        [sys.executable, "-m", "orchestrator.preflight", trainable, folder],
-        input=json.dumps(list(configs)),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    with _asking(trainable, folder, configs) as process:
+        return _answer(process)
+
+
+@contextmanager
+def _asking(
+    trainable: str, folder: str, configs: Sequence[Mapping[str, Any]]
+) -> Iterator[subprocess.Popen[str]]:
+    """Start the process; it is gone after the block, whatever ends that."""
+    command = [sys.executable, "-m", "orchestrator.preflight", trainable, folder]
+    with tempfile.TemporaryFile("w+") as given:  # a pipe would hold but a few of them
+        json.dump(list(configs), given)
+        given.seek(0)
+        with subprocess.Popen(
+            command, stdin=given, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
+
+
+def _answer(process: subprocess.Popen[str]) -> dict[str, Any]:
+    stdout, stderr = process.communicate()
     try:
-        answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        answer: dict[str, Any] = json.loads(stdout.splitlines()[-1])
     except (IndexError, ValueError):
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        last = (stderr.strip().splitlines() or ["no message"])[-1]
         raise TrainableError(
             "importing or checking the trainable ended its process "
-            f"(exit code {done.returncode}): {last}"
+            f"(exit code {process.returncode}): {last}"
         ) from None
     return answer
 

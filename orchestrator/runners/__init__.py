@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -64,15 +65,23 @@ class Runner(Protocol):
         """
 
 
-def get(name: str) -> Runner:
-    """Make a runner by name; Ray is imported only for the one that needs it."""
+@contextmanager
+def opened(name: str) -> Iterator[Runner]:
+    """Make a runner by name; Ray is imported and started only for the one that needs it.
+
+    Raises:
+        ResourceError: Ray does not start, or there is no such cluster.
+    """
     if name == "inline":
         from orchestrator.runners.inline import InlineRunner
 
-        return InlineRunner()
+        yield InlineRunner()
+        return
     from orchestrator.runners.ray_settings import apply
 
     apply()
+    from orchestrator.runners.ray_cluster import cluster, without_chatter
     from orchestrator.runners.tune import TuneRunner
 
-    return TuneRunner()
+    with without_chatter(), cluster():
+        yield TuneRunner()

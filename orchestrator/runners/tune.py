@@ -25,7 +25,7 @@ from orchestrator.execution import Epoch, Execution
 from orchestrator.failures import Retries
 from orchestrator.job import Job
 from orchestrator.runners import Watcher, other_nodes
-from orchestrator.runners.ray_cluster import cluster, refuse_what_cannot_fit, without_chatter
+from orchestrator.runners.ray_cluster import refuse_what_cannot_fit
 from orchestrator.runners.ray_errors import error_of, words
 from orchestrator.store import Store
 
@@ -66,17 +66,16 @@ class TuneRunner:
 
     def run(self, job: Job, todo: Sequence[str], retries: int, watcher: Watcher) -> None:
         """Run trials in the given order, as far as resources allow."""
-        with without_chatter(), cluster():
-            refuse_what_cannot_fit(job, todo)
-            other_nodes.check(job, todo)
-            queue, allowed = [Attempt(trial_id, 1) for trial_id in todo], Retries(retries)
-            worker = tune.with_parameters(_Worker, job=ray.put(job))
-            while queue:
-                portion, queue = queue[:TRIALS_PER_FIT], queue[TRIALS_PER_FIT:]
-                observer = _Observer(watcher, allowed)
-                error = _fit(worker, [attempt.described(job) for attempt in portion], observer)
-                observer.close(portion, error)
-                queue += observer.following
+        refuse_what_cannot_fit(job, todo)
+        other_nodes.check(job, todo)
+        queue, allowed = [Attempt(trial_id, 1) for trial_id in todo], Retries(retries)
+        worker = tune.with_parameters(_Worker, job=ray.put(job))
+        while queue:
+            portion, queue = queue[:TRIALS_PER_FIT], queue[TRIALS_PER_FIT:]
+            observer = _Observer(watcher, allowed)
+            error = _fit(worker, [attempt.described(job) for attempt in portion], observer)
+            observer.close(portion, error)
+            queue += observer.following
 
 
 def _fit(worker: type[_Worker], trials: list[str], observer: _Observer) -> Exception | None:
@@ -120,7 +119,7 @@ class _FirstComeFirstServed(FIFOScheduler):
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._waiting: list[Any] = []
 
     def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
