@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from orchestrator.job import Task
 from orchestrator.store import Store
-from orchestrator.store.keeper import copy_rows
+from orchestrator.store.merge import copy_rows
 from orchestrator.store.schema import TABLES, Layout, encode
 
 

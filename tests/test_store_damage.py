@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from storing import SCHEMA, Lab, assert_shows, assert_tidy, contents, make_check
 from orchestrator.plan import expand
 from orchestrator.store import keeper
 from orchestrator.store.checkpoint import Checkpoint, DamagedError
+from orchestrator.store.known import FILE
 from orchestrator.store.schema import TABLES
 from orchestrator.store.store import CorruptFileWarning
 
@@ -120,6 +122,36 @@ def test_damage_is_found_where_nothing_else_is_to_be_done(lab: Lab, table: str) 
     assert any(name in text for text in told)
     assert lab.store.outcomes() == {}
     assert (lab.folder / "corrupt" / name).exists()
+
+
+def test_a_file_that_did_not_change_is_read_through_once(lab: Lab) -> None:
+    """Damage that leaves size and time alone is told by who reads; a touch makes it looked for."""
+    sweep = make_sweep()
+    lab.prepare(sweep)
+    lab.commit(sweep, *expand(sweep))
+    keeper.settle(lab.store, sweep)
+    path = lab.folder / lab.merged("probes")
+    before = path.stat()
+    harm(path, flip_in_a_page)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    _, told = quietly(lambda: keeper.settle(lab.store, sweep))
+    assert told == []
+    _, told = quietly(lab.store.probes)
+    assert path.name in told[0]
+    path.touch()
+    _, told = quietly(lambda: keeper.settle(lab.store, sweep))
+    assert path.name in told[0]
+    assert lab.store.outcomes() == {}
+
+
+def test_what_is_noted_of_whole_files_may_be_lost(lab: Lab) -> None:
+    sweep = make_sweep()
+    lab.prepare(sweep)
+    lab.commit(sweep, *expand(sweep))
+    keeper.settle(lab.store, sweep)
+    harm(lab.folder / FILE, truncate)
+    keeper.settle(lab.store, sweep)
+    assert_tidy(lab, expand(sweep))
 
 
 @pytest.mark.parametrize("damage", [truncate, empty])

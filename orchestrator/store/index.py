@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from orchestrator.errors import CorruptFileError, StoreError
@@ -24,10 +23,8 @@ MERGED = "merged-"
 TRIAL_IDS = b"trial_ids"
 """Key of a merged file's footer under which the trials in it are listed."""
 
-_BATCH_ROWS = 128 * 1024
-_FORMAT = ds.ParquetFileFormat(
-    default_fragment_scan_options=ds.ParquetFragmentScanOptions(page_checksum_verification=True)
-)
+_THREADS = 4
+_THREADS_OF_A_BUCKET = 16
 
 
 @dataclass(frozen=True)
@@ -96,11 +93,7 @@ class Index:
                 yield part, taken
 
     def read(
-        self,
-        table: str,
-        wanted: Collection[str],
-        schema: pa.Schema,
-        only: ds.Expression | None = None,
+        self, table: str, wanted: Collection[str], schema: pa.Schema, probe: str | None = None
     ) -> pa.Table:
         """Read the wanted trials' rows of a table, made to fit a schema.
 
@@ -110,50 +103,70 @@ class Index:
             table: one of `TABLES`.
             wanted: trial ids.
             schema: the columns to read.
-            only: a further condition on the rows.
+            probe: read the rows of this probe only.
         """
         chosen = list(self.assigned(table, wanted))
 
         def load(choice: tuple[Part, frozenset[str]]) -> list[pa.Table]:
             try:
-                return list(self.batches(*choice, only=only, schema=schema))
+                return list(self.pieces(*choice, schema, probe))
             except CorruptFileError as error:
                 self._on_corrupt(error)
                 return []
 
-        with ThreadPoolExecutor(4) as pool:
+        with ThreadPoolExecutor(_THREADS if self._files.local else _THREADS_OF_A_BUCKET) as pool:
             pieces = [piece for pieces in pool.map(load, chosen) for piece in pieces]
         return pa.concat_tables([schema.empty_table(), *pieces]).unify_dictionaries()
 
-    def batches(
-        self,
-        part: Part,
-        taken: frozenset[str],
-        schema: pa.Schema,
-        only: ds.Expression | None = None,
+    def pieces(
+        self, part: Part, taken: frozenset[str], schema: pa.Schema, probe: str | None = None
     ) -> Iterator[pa.Table]:
-        """Read some trials' rows of one file in pieces.
+        """Read some trials' rows of one file, a row group at a time.
 
         Raises:
             CorruptFileError: it cannot be read, or not to its end.
         """
-        if taken != part.trial_ids:
-            among = pc.field("trial_id").isin(sorted(taken))
-            only = among if only is None else among & only
         try:
-            source = ds.dataset(
-                self._files.path(part.name), filesystem=self._files.fs, format=_FORMAT
-            )
-            columns = [name for name in schema.names if name in source.schema.names]
-            batches = source.to_batches(
-                columns=columns, filter=only, batch_size=_BATCH_ROWS, batch_readahead=2
-            )
-            for batch in batches:
-                yield conform(pa.Table.from_batches([batch]), schema)
+            with self._opened(part) as stream, _parquet(stream) as file:
+                columns = [name for name in schema.names if name in file.schema_arrow.names]
+                for group in range(file.num_row_groups):
+                    all_of_it = probe is None or _holds(file, group, probe)
+                    if all_of_it is False:
+                        continue
+                    rows = file.read_row_group(group, columns)
+                    if all_of_it is None:
+                        rows = rows.filter(pc.field("probe") == probe)
+                    if taken != part.trial_ids:
+                        rows = rows.filter(pc.field("trial_id").isin(sorted(taken)))
+                    yield conform(rows, schema)
         except FileNotFoundError:
             raise
         except UNREADABLE as error:
             raise corrupt_file(self._files, part.name, error) from None
+
+    def _opened(self, part: Part) -> pa.NativeFile:
+        """Open a file; that of a single trial is small, and comes in one piece."""
+        if part.merged:
+            return self._files.open(part.name)
+        data = self._files.read(part.name)
+        if data is None:
+            raise FileNotFoundError(part.name)
+        return pa.BufferReader(data)
+
+
+def _parquet(stream: pa.NativeFile) -> pq.ParquetFile:
+    return pq.ParquetFile(stream, pre_buffer=True, page_checksum_verification=True)
+
+
+def _holds(file: pq.ParquetFile, group: int, probe: str) -> bool | None:
+    """Tell whether a row group holds this probe alone, or not at all; None if it must be read."""
+    place = file.schema_arrow.get_field_index("probe")
+    span = file.metadata.row_group(group).column(place).statistics
+    if span is None or not span.has_min_max:
+        return None
+    if span.min == span.max == probe:
+        return True
+    return None if span.min <= probe <= span.max else False
 
 
 def corrupt_file(files: Files, name: str, error: Exception) -> CorruptFileError:

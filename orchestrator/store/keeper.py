@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection
 from dataclasses import replace
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from orchestrator.errors import CorruptFileError
 from orchestrator.plan import FINISHED
 from orchestrator.store.checkpoint import to_parquet
-from orchestrator.store.index import MERGED, TRIAL_IDS, UNREADABLE, Index, Part, corrupt_file
+from orchestrator.store.index import UNREADABLE, Index, Part, corrupt_file
+from orchestrator.store.known import Known
+from orchestrator.store.merge import copy_rows
 from orchestrator.store.schema import SCHEMA_FILE, TABLES, Layout, fits
 from orchestrator.store.store import Store
 from orchestrator.sweep import Sweep
 
 FOLDERS = (*TABLES, "checkpoints", "logs", "code")
-
-_GROUP_ROWS = 512 * 1024
-"""Rows of a row group: large enough to compress well, small enough to hold in memory."""
 
 
 def create(store: Store) -> None:
@@ -90,7 +88,8 @@ def _settle(store: Store, sweep: Sweep, drop: frozenset[str], *, damaged: bool) 
     for trial_id in done.intersection(store.checkpoint_ids()):
         store.drop_checkpoint(trial_id)  # its worker was killed between the two
     write_schema(store, layout)
-    current = _merge_all(store, index, done, layout)
+    known = Known(store.files)
+    current = _merge_all(store, index, done, layout, known)
     _convert(store, index, failed, layout)
     for table in TABLES:
         for part in index.parts[table]:
@@ -99,6 +98,7 @@ def _settle(store: Store, sweep: Sweep, drop: frozenset[str], *, damaged: bool) 
             if part.merged or not part.trial_ids & failed:
                 lost = damaged and part.merged and not part.trial_ids <= index.committed
                 _discard(store, part, aside=lost)
+    known.keep(name for name in current.values() if name)
     return layout
 
 
@@ -108,24 +108,24 @@ def _is_over(store: Store, index: Index, single: Part) -> bool:
 
 
 def _merge_all(
-    store: Store, index: Index, done: frozenset[str], layout: Layout
+    store: Store, index: Index, done: frozenset[str], layout: Layout, known: Known
 ) -> dict[str, str | None]:
     """Bring each table's rows to keep into one file; name the files by table."""
     current: dict[str, str | None] = {}
     try:
         for table in reversed(TABLES):
-            current[table] = _merge(store, index, table, done, layout)
+            current[table] = _merge(store, index, table, done, layout, known)
     except (CorruptFileError, FileNotFoundError):
-        known = {part.name for parts in index.parts.values() for part in parts}
+        before = {part.name for parts in index.parts.values() for part in parts}
         for name in current.values():
-            if name is not None and name not in known:
+            if name is not None and name not in before:
                 store.files.delete(name)
         raise
     return current
 
 
 def _merge(
-    store: Store, index: Index, table: str, done: frozenset[str], layout: Layout
+    store: Store, index: Index, table: str, done: frozenset[str], layout: Layout, known: Known
 ) -> str | None:
     """Bring the rows to keep into one file, unless they are in just such a file already."""
     if not done:
@@ -133,87 +133,11 @@ def _merge(
     merged = [part for part in index.parts[table] if part.merged]
     schema = layout.schema(table)
     if len(merged) == 1 and merged[0].trial_ids == done and fits(merged[0].schema, schema):
-        for _ in index.batches(merged[0], done, schema):
-            pass  # reading it through tells if it is whole
+        if not known.has(merged[0].name):
+            for _ in index.pieces(merged[0], done, schema):
+                pass  # reading it through tells if it is whole
         return merged[0].name
     return copy_rows(store, index, table, layout, list(index.assigned(table, done)))
-
-
-def copy_rows(
-    store: Store,
-    index: Index,
-    table: str,
-    layout: Layout,
-    chosen: Collection[tuple[Part, frozenset[str]]],
-    folder: str = "",
-    change: Callable[[pa.Table], pa.Table] = lambda rows: rows,
-) -> str:
-    """Write the rows of chosen trials as one merged file.
-
-    Rows pass through in pieces: a table may be larger than memory.
-
-    Args:
-        store: where to write.
-        index: where to read.
-        table: which table.
-        layout: the columns to write.
-        chosen: files and the trials to take from each, as `Index.assigned` gives them.
-        folder: within the store, ending in a slash.
-        change: is applied to each piece.
-
-    Returns:
-        The file's name in the store.
-
-    Raises:
-        CorruptFileError: one of the files cannot be read; nothing is written.
-    """
-    schema = layout.schema(table)
-    ids = sorted(frozenset[str]().union(*(taken for _, taken in chosen)))
-    footer = schema.with_metadata({TRIAL_IDS: " ".join(ids).encode()})
-    name = f"{folder}{table}/{MERGED}{time.time_ns():020d}.parquet"
-    pieces: Iterable[pa.Table] = (
-        change(rows) for part, taken in chosen for rows in index.batches(part, taken, schema)
-    )
-    if table == "trials":
-        pieces = iter(
-            [_with_best(pa.concat_tables([schema.empty_table(), *pieces]), index, layout)]
-        )
-    store.files.make_folder(f"{folder}{table}")
-    with (
-        store.files.writing(name) as stream,
-        pq.ParquetWriter(stream, footer, compression="zstd", write_page_checksum=True) as writer,
-    ):
-        for group in _grouped(pieces, schema.empty_table()):
-            writer.write_table(group.replace_schema_metadata(footer.metadata))
-    return name
-
-
-def _grouped(pieces: Iterable[pa.Table], empty: pa.Table) -> Iterable[pa.Table]:
-    waiting = [empty]
-    for rows in pieces:
-        waiting.append(rows)
-        if sum(map(len, waiting)) >= _GROUP_ROWS:
-            yield pa.concat_tables(waiting).unify_dictionaries()
-            waiting = [empty]
-    yield pa.concat_tables(waiting).unify_dictionaries()
-
-
-def _with_best(trials: pa.Table, index: Index, layout: Layout) -> pa.Table:
-    """Fill the column of the best epoch's value from the epochs, as the metric may be new."""
-    metric = layout.select_metric
-    if metric not in layout.metrics:
-        return trials
-    epochs_schema = layout.schema("epochs")
-    schema = pa.schema([epochs_schema.field("trial_id"), epochs_schema.field(metric)])
-    epochs = index.read("epochs", trials["trial_id"].to_pylist(), schema)
-    finite = epochs.filter(pc.is_finite(epochs[metric]))
-    best = finite.group_by("trial_id").aggregate([(metric, layout.mode)])
-    values = dict(zip(best["trial_id"].to_pylist(), best[f"{metric}_{layout.mode}"], strict=True))
-    column = [values.get(trial_id) for trial_id in trials["trial_id"].to_pylist()]
-    position = trials.schema.get_field_index(f"best_{metric}")
-    return trials.set_column(
-        position, trials.schema.field(position), pa.array(column, pa.float64())
-    )
 
 
 def _convert(store: Store, index: Index, failed: Collection[str], layout: Layout) -> None:
@@ -222,7 +146,7 @@ def _convert(store: Store, index: Index, failed: Collection[str], layout: Layout
         schema = layout.schema(table)
         for part, taken in index.assigned(table, failed):
             if not _has_columns(store, part.name, schema):
-                rows = [schema.empty_table(), *index.batches(part, taken, schema)]
+                rows = [schema.empty_table(), *index.pieces(part, taken, schema)]
                 store.files.write(part.name, to_parquet(pa.concat_tables(rows)))
 
 

@@ -123,9 +123,9 @@ class Store:
         Args:
             probe: read the rows of this probe only.
         """
-        return self._frame("probes", None if probe is None else pc.field("probe") == probe)
+        return self._frame("probes", probe)
 
-    def _frame(self, table: str, only: Any = None) -> pd.DataFrame:
+    def _frame(self, table: str, probe: str | None = None) -> pd.DataFrame:
         layout = self.layout()
         if layout is None:
             raise StoreError(f"{self.files} holds no results yet; run `orch sweep` first")
@@ -136,12 +136,15 @@ class Store:
         schema = layout.schema(table)
 
         def read(index: Index) -> tuple[frozenset[str], pa.Table]:
-            return index.committed, index.read(table, index.committed, schema, only)
+            return index.committed, index.read(table, index.committed, schema, probe)
 
         committed, rows = self.ask(read)
         begun = [saved[i].rows(table, schema) for i in saved if i not in committed]
-        begun = [part if only is None else part.filter(only) for part in begun]
-        frame: pd.DataFrame = pa.concat_tables([rows, *begun]).unify_dictionaries().to_pandas()
+        if probe is not None:
+            begun = [part.filter(pc.field("probe") == probe) for part in begun]
+        frame: pd.DataFrame = (
+            pa.concat_tables([rows, *begun]).unify_dictionaries().to_pandas(split_blocks=True)
+        )
         return frame
 
     def is_finished(self, trial_id: str, code_digest: str) -> bool:

@@ -1,0 +1,122 @@
+"""Brings the rows of many trials into one file."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from orchestrator.store.files import Files
+from orchestrator.store.index import MERGED, TRIAL_IDS, Index, Part
+from orchestrator.store.schema import Layout
+from orchestrator.store.store import Store
+
+_ROWS = 1024 * 1024
+"""Rows that are held at once: enough for row groups that compress and read well."""
+
+
+def copy_rows(
+    store: Store,
+    index: Index,
+    table: str,
+    layout: Layout,
+    chosen: Collection[tuple[Part, frozenset[str]]],
+    folder: str = "",
+    change: Callable[[pa.Table], pa.Table] = lambda rows: rows,
+) -> str:
+    """Write the rows of chosen trials as one merged file.
+
+    Rows pass through in pieces: a table may be larger than memory.
+
+    Args:
+        store: where to write.
+        index: where to read.
+        table: which table.
+        layout: the columns to write.
+        chosen: files and the trials to take from each, as `Index.assigned` gives them.
+        folder: within the store, ending in a slash.
+        change: is applied to each piece.
+
+    Returns:
+        The file's name in the store.
+
+    Raises:
+        CorruptFileError: one of the files cannot be read; nothing is written.
+    """
+    schema = layout.schema(table)
+    ids = frozenset[str]().union(*(taken for _, taken in chosen))
+    pieces: Iterable[pa.Table] = (
+        change(rows) for part, taken in chosen for rows in index.pieces(part, taken, schema)
+    )
+    if table == "trials":
+        pieces = iter(
+            [_with_best(pa.concat_tables([schema.empty_table(), *pieces]), index, layout)]
+        )
+    return write_merged(store.files, f"{folder}{table}", schema, ids, pieces)
+
+
+def write_merged(
+    files: Files, folder: str, schema: pa.Schema, ids: Collection[str], pieces: Iterable[pa.Table]
+) -> str:
+    """Write rows of some trials as one merged file, each probe in row groups of its own.
+
+    Args:
+        files: where to write.
+        folder: of the table, within the store.
+        schema: the columns of each piece.
+        ids: the trials whose rows they are.
+        pieces: the rows.
+
+    Returns:
+        The file's name in the store.
+    """
+    footer = schema.with_metadata({TRIAL_IDS: " ".join(sorted(ids)).encode()})
+    name = f"{folder}/{MERGED}{time.time_ns():020d}.parquet"
+    files.make_folder(folder)
+    with (
+        files.writing(name) as stream,
+        pq.ParquetWriter(stream, footer, compression="zstd", write_page_checksum=True) as writer,
+    ):
+        for rows in _gathered(pieces, schema.empty_table()):
+            for group in _by_probe(rows) if "probe" in schema.names else [rows]:
+                table = group.replace_schema_metadata(footer.metadata)
+                writer.write_table(table, row_group_size=max(len(table), 1))
+    return name
+
+
+def _gathered(pieces: Iterable[pa.Table], empty: pa.Table) -> Iterator[pa.Table]:
+    waiting, rows = [empty], 0
+    for piece in pieces:
+        waiting.append(piece)
+        rows += len(piece)
+        if rows >= _ROWS:
+            yield pa.concat_tables(waiting).unify_dictionaries()
+            waiting, rows = [empty], 0
+    yield pa.concat_tables(waiting).unify_dictionaries()
+
+
+def _by_probe(rows: pa.Table) -> Iterator[pa.Table]:
+    """Part rows by probe, so that a reader of one probe meets no other."""
+    for probe in rows["probe"].unique().to_pylist():
+        yield rows.filter(pc.field("probe") == probe)
+
+
+def _with_best(trials: pa.Table, index: Index, layout: Layout) -> pa.Table:
+    """Fill the column of the best epoch's value from the epochs, as the metric may be new."""
+    metric = layout.select_metric
+    if metric not in layout.metrics:
+        return trials
+    epochs_schema = layout.schema("epochs")
+    schema = pa.schema([epochs_schema.field("trial_id"), epochs_schema.field(metric)])
+    epochs = index.read("epochs", trials["trial_id"].to_pylist(), schema)
+    finite = epochs.filter(pc.is_finite(epochs[metric]))
+    best = finite.group_by("trial_id").aggregate([(metric, layout.mode)])
+    values = dict(zip(best["trial_id"].to_pylist(), best[f"{metric}_{layout.mode}"], strict=True))
+    column = [values.get(trial_id) for trial_id in trials["trial_id"].to_pylist()]
+    position = trials.schema.get_field_index(f"best_{metric}")
+    return trials.set_column(
+        position, trials.schema.field(position), pa.array(column, pa.float64())
+    )
