@@ -9,8 +9,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import jsonschema
-
 from orchestrator import source
 from orchestrator.errors import ClusterError
 from orchestrator.source import Key
@@ -81,6 +79,8 @@ def _dotted(key: Key) -> str:
 
 def _ray_problems(config: dict[str, Any]) -> Iterator[tuple[Key, str]]:
     """Check against the schema that Ray ships."""
+    import jsonschema  # for which every other command would wait
+
     # Found without importing Ray, which takes a second and settles whether tokens are used.
     ray = Path(str(metadata.distribution("ray").locate_file("ray")))
     schema = json.loads((ray / "autoscaler/ray-schema.json").read_text())
