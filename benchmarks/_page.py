@@ -47,9 +47,9 @@ def _summary(runs: Sequence[Run]) -> str:
     records = [record for run in runs for record in run["records"]]
     judged = [record for record in records if record["met"] is not None]
     missed = [record for record in judged if not record["met"]]
-    lines = [f"Targets met: {len(judged) - len(missed)} of {len(judged)}."]
+    lines = [f"Targets met: {len(judged) - len(missed)} of {len(judged)}."] if judged else []
     if missed:
-        lines += ["Missed:", "", *(f"- {_missed(record)}" for record in missed)]
+        lines += ["", "Missed:", "", *(f"- {_missed(record)}" for record in missed)]
     return "\n".join([*lines, ""])
 
 

@@ -1,6 +1,6 @@
 """What it saves to run the longest trials of a seed first.
 
-Simulated, on the durations of a real sweep (`makespan.csv`: one line per trial, in file order):
+Simulated, on the durations of a real sweep (`makespan.csv`, recorded by `record_makespan.py`):
 each slot takes the next trial of the queue when it is free. The durations are known from the
 first seed on, as in a sweep to which seeds are added.
 """
