@@ -272,7 +272,10 @@ class _Observer(tune.Callback):
         again = self._retries.allow(attempt.trial_id, attempt.number, error)
         if again:
             self.following.append(Attempt(attempt.trial_id, attempt.number + 1))
-        self._watcher.failed(attempt.trial_id, words(error), attempt.number, again=again)
+        try:
+            self._watcher.failed(attempt.trial_id, words(error), attempt.number, again=again)
+        except OrchError as refused:  # such as by a full disk; Tune would make a traceback of it
+            self.fatal = refused
 
 
 class _Stopper(tune.Stopper):

@@ -1,0 +1,68 @@
+"""A disk that fills while a sweep runs: told in a line, and the next run ends complete."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import Folder, assert_same
+
+GREEDY = """
+import json
+import os
+from pathlib import Path
+
+import toy
+
+
+def train(params, trial):
+    for epoch, metrics in enumerate(toy.train(params, trial), 1):
+        if epoch == 1 and Path(params["marks"], "fill").exists():
+            fill(Path(params["marks"], "results/filler"))
+        yield metrics
+
+
+def fill(path):
+    with path.open("ab", buffering=0) as stream:
+        try:
+            while True:
+                stream.write(bytes(256))
+        except OSError:
+            return
+"""
+
+
+@pytest.fixture
+def small_disk(folder: Folder) -> Iterator[Path]:
+    """Mount a disk of half a megabyte where the store is to be."""
+    disk = folder.path / "results"
+    disk.mkdir()
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount a small disk")
+    mount = ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(disk)]
+    if subprocess.run(mount, check=False, capture_output=True).returncode != 0:
+        pytest.skip("this container lets nobody mount a disk")
+    yield disk
+    subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+def test_a_disk_that_fills_costs_a_line_and_nothing_after_it_is_freed(
+    folder: Folder, small_disk: Path
+) -> None:
+    (folder.path / "greedy.py").write_text(GREEDY)
+    (folder.path / "fill").touch()
+    sweep = folder.write(trainable="greedy:train", search={}, retries=0)
+    done = folder.orch("sweep", sweep, code=2)
+    assert "Traceback" not in done.stderr
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("error: results/toy/")
+    assert "(No space left on device); free some space, then run the same command again" in last
+    (folder.path / "fill").unlink()
+    (small_disk / "filler").unlink()
+    folder.orch("sweep", sweep)
+    assert set(folder.trials()["status"]) == {"completed"}
+    folder.orch("sweep", sweep, "--runner", "inline", "--store", "undisturbed")
+    assert_same(folder.numbers(), folder.numbers(root="undisturbed"))
