@@ -1,0 +1,215 @@
+"""What the store costs: reading a large one, asking a finished one, and writing while training.
+
+The large one is 10,000 trials x 200 epochs x 3 probes x 8 layers. Beside it stands what Tune's
+own logger leaves of the same epochs, read as Tune reads it.
+"""
+
+import io
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import chdir
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+
+from benchmarks import _big_store as big
+from benchmarks._measure import Record, absolute, at_least, at_most, interleaved, main, ratio
+from benchmarks._sweeps import Folder, folder
+from orchestrator.code import Trainable
+from orchestrator.execution import Execution
+from orchestrator.job import Job, Task
+from orchestrator.plan import PlannedTrial, expand
+from orchestrator.spec import load
+from orchestrator.store import Store, keeper
+from orchestrator.store.schema import Layout
+from orchestrator.sweep import Sweep
+from orchestrator.tables import show
+from orchestrator.trial import Trial
+
+TUNE_TRIALS = 20
+"""Tune's files are read at the same speed however many there are; these few are enough."""
+STATE = os.urandom(1_000_000)
+LINE = """
+import sys
+from ray import tune
+
+def trial(config):
+    tune.report({"test_accuracy": 0.5, "train_loss": 1.0, "test_loss": 1.0})
+
+tune.Tuner(trial, param_space={"lr": 0.1},
+           run_config=tune.RunConfig(storage_path=sys.argv[1], name="one", verbose=0)).fit()
+"""
+
+
+def seconds(work: Callable[[], object]) -> Callable[[], float]:
+    """How to measure a call."""
+
+    def run() -> float:
+        begun = perf_counter()
+        work()
+        return perf_counter() - begun
+
+    return run
+
+
+def orch(here: Folder, *arguments: str) -> Callable[[], float]:
+    """How to measure a command."""
+    return seconds(lambda: here.orch(*arguments))
+
+
+def reading() -> Iterator[Record]:
+    """The large store, and Tune's files of the same epochs."""
+    with folder() as here:
+        store = big.make(here, "large")
+        sweep = load(here.path / "large.yaml")
+        files = tune_files(here, sweep)
+        tables = io.StringIO()
+
+        def table() -> None:
+            show(sweep, store.trials(), None, Console(file=tables), "text")
+
+        epochs = len(sweep.seeds) * 2_000 * big.EPOCHS
+        figures = interleaved(
+            {
+                "table": seconds(table),
+                "probe": seconds(lambda: store.probes("skewness")),
+                "epochs": lambda: epochs / seconds(store.epochs)(),
+                "tune": lambda: TUNE_TRIALS * big.EPOCHS / seconds(lambda: as_tune(files))(),
+                "sweep": orch(here, "sweep", "large.yaml"),
+                "plan": orch(here, "plan", "large.yaml"),
+                "status": orch(here, "status", "large.yaml"),
+            }
+        )
+        size = sum(path.stat().st_size for path in (here.path / "results/large/epochs").iterdir())
+        size_of_tune = sum(path.stat().st_size for path in files)
+        everything = sum(f.stat().st_size for f in (here.path / "results").rglob("*.parquet"))
+    yield absolute("load 10,000 trials and make their table", figures["table"], "s", at_most(1))
+    rows = f"{epochs * big.LAYERS:,} rows, as a pandas frame"
+    yield absolute("load one probe of them", figures["probe"], "s", at_most(4), note=rows)
+    yield ratio(
+        "load their epochs, against Tune's result.json of the same",
+        figures["epochs"],
+        figures["tune"],
+        "epochs/s",
+        at_least(50),
+        note=f"Tune's reading is that of its ExperimentAnalysis, of {TUNE_TRIALS} trials",
+    )
+    yield ratio(
+        "size of an epoch, against Tune's result.json",
+        [size / epochs],
+        [size_of_tune / TUNE_TRIALS / big.EPOCHS],
+        "bytes",
+        at_most(1 / 20),
+        note=f"the whole store with its probes takes {everything / 1e6:,.0f} MB",
+    )
+    for command, target in {"sweep": at_most(3), "plan": None, "status": None}.items():
+        claim = f"`orch {command}` on this finished store"
+        yield absolute(claim, figures[command], "s", target)
+
+
+def tune_files(here: Folder, sweep: Sweep) -> list[Path]:
+    """Write result.json of some trials; what Tune adds to each line is taken from a real one."""
+    command = [sys.executable, "-c", LINE, str(here.path / "plain")]
+    subprocess.run(command, cwd=here.path, check=True, capture_output=True)
+    (real,) = here.path.glob("plain/one/*/result.json")
+    template = json.loads(real.read_text().splitlines()[0])
+    files = []
+    for trial in expand(sweep)[:TUNE_TRIALS]:
+        path = here.path / f"tune/{trial.trial_id}/result.json"
+        path.parent.mkdir(parents=True)
+        path.write_text("".join(f"{line}\n" for line in big.tune_result_lines(trial, template)))
+        files.append(path)
+    return files
+
+
+def as_tune(files: list[Path]) -> list[pd.DataFrame]:
+    """Read as `ray.tune.ExperimentAnalysis` does."""
+    return [
+        pd.json_normalize([json.loads(row) for row in path.read_text().splitlines()], sep="/")
+        for path in files
+    ]
+
+
+def writing() -> Iterator[Record]:
+    """What an epoch of a trial costs beside its training, of which there is none here."""
+    with tempfile.TemporaryDirectory() as path, chdir(path):
+        figures = interleaved(
+            {
+                "without": lambda: milliseconds_per_epoch(Path(path), every=0),
+                "with": lambda: milliseconds_per_epoch(Path(path), every=1),
+            }
+        )
+    values = len(big.PROBES) * big.LAYERS
+    note = f"{big.EPOCHS} epochs with {values} probe values each, the trial's end included"
+    yield absolute("keep an epoch", figures["without"], "ms", at_most(5), note=note)
+    claim = "keep an epoch with a checkpoint of 1 MB"
+    yield absolute(claim, figures["with"], "ms", at_most(15), note=note)
+
+
+def milliseconds_per_epoch(path: Path, every: int) -> float:
+    """Run one trial that does nothing but measure, save and yield."""
+    with tempfile.TemporaryDirectory(dir=path) as root:
+        here = Folder(Path(root))
+        (here.path / "bench.py").write_text("")
+        sweep = load(here.write("one", **{**big.KEYS, "seeds": [0]}))
+        trial, store = expand(sweep)[0], Store(f"{root}/results/one")
+        keeper.create(store)
+        layout = Layout.of(sweep).with_metrics(big.METRICS)
+        keeper.write_schema(store, layout)
+        execution = Execution(*_work(trial, store, layout, every), attempt=1)
+        begun = perf_counter()
+        while execution.advance():
+            pass
+        return 1e3 * (perf_counter() - begun) / big.EPOCHS
+
+
+def _work(
+    trial: PlannedTrial, store: Store, layout: Layout, every: int
+) -> tuple[Job, Task, Store, Trainable]:
+    row = {
+        "trial_id": trial.trial_id,
+        "config_id": trial.config.config_id,
+        "cell_id": trial.config.cell_id,
+        "seed": trial.seed,
+        **{name: trial.params[name] for name in layout.params},
+    }
+    task = Task(row, trial.params, trial.config.fixed, cpu=1, gpu=0)
+    job = Job(
+        trainable="bench:train",
+        store=store.files.location,
+        layout=layout,
+        checkpoint_every=every or big.EPOCHS + 1,
+        code_digest="",
+        folder="",
+        data_dir=None,
+        smoke=False,
+        tasks={task.trial_id: task},
+    )
+
+    def train(_params: Mapping[str, Any], live: Trial) -> Iterator[Mapping[str, float]]:
+        for _ in range(big.EPOCHS):
+            for probe in big.PROBES:
+                for layer in range(big.LAYERS):
+                    live.probe(probe, f"block{layer}", 0.5, index=layer)
+            if live.checkpoint_due:
+                live.save(STATE)
+            yield dict.fromkeys(big.METRICS, 0.5)
+
+    return job, task, store, train
+
+
+def benchmark() -> Iterator[Record]:
+    """All of it."""
+    yield from writing()
+    yield from reading()
+
+
+if __name__ == "__main__":
+    main(benchmark)
