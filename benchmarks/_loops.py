@@ -1,0 +1,172 @@
+"""Two ways to train the same network: `trainables.classify`, and the loop one writes by hand.
+
+Each runs in a process of its own, because the first changes how its process keeps memory.
+"""
+
+import multiprocessing as mp
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from multiprocessing.connection import Connection
+from typing import Any, cast
+
+import torch
+from PIL import Image
+from torch import nn
+from torch.utils.data import DataLoader, Dataset
+
+from benchmarks import left_out
+from benchmarks._measure import cost
+from trainables import datasets, models
+from trainables.classify import train
+from trainables.datasets.cache import Images, Labels
+from trainables.in_memory import standardisation
+from trainables.subset import split
+
+Params = Mapping[str, Any]
+Epochs = Iterator[Mapping[str, float]]
+
+
+class Trial:
+    """The contract of `trainables.contract.Trial` with nothing kept but the rows of probes."""
+
+    threads, gpus, smoke, checkpoint_due = 1, 0.0, False, False
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[str, str, float]] = []
+
+    def probe(self, probe: str, layer: str, value: float, **_where: object) -> None:
+        """Keep a row."""
+        self.rows.append((probe, layer, value))
+
+    def load(self) -> bytes | None:
+        """Nothing to go on from."""
+        return None
+
+    def save(self, state: bytes) -> None:
+        """Nothing is kept."""
+
+    def step(self, images: int, *, of: int) -> None:
+        """Nothing is told."""
+
+    def record(self, **facts: str) -> None:
+        """Nothing is kept."""
+
+    def log(self, text: str) -> None:
+        """Nothing is kept."""
+
+
+def ours(params: Params) -> Epochs:
+    """The trainable itself."""
+    return train(params, Trial())
+
+
+def by_hand(params: Params) -> Epochs:
+    """The baseline: torchvision's data set and transforms, NCHW, float32, plain SGD."""
+    torch.set_num_threads(1)
+    torch.manual_seed(params["seed"])
+    training, testing = (_loader(params, part) for part in ("train", "test"))
+    [channels, size, _] = training.dataset[0][0].shape
+    model = models.build({**params, "image_size": size}, channels, 10)
+    optimizer = torch.optim.SGD(
+        model.parameters(), params["lr"], momentum=0.9, weight_decay=params["weight_decay"]
+    )
+    drops = torch.optim.lr_scheduler.MultiStepLR(optimizer, params["lr_drops"])
+    for _ in range(params["epochs"]):
+        model.train()
+        for images, labels in training:
+            optimizer.zero_grad()
+            torch.autograd.backward(nn.functional.cross_entropy(model(images), labels))
+            optimizer.step()
+        drops.step()
+        yield {"test_accuracy": _accuracy(model, testing)}
+
+
+def _accuracy(model: nn.Module, testing: DataLoader[Any]) -> float:
+    model.eval()
+    with torch.no_grad():
+        right = [(model(images).argmax(1) == labels).float() for images, labels in testing]
+    return float(torch.cat(right).mean())
+
+
+class _Decoded(Dataset[tuple[torch.Tensor, int]]):
+    """Reads images as torchvision's CIFAR10 and MNIST do, whose arrays are uint8 as well."""
+
+    def __init__(self, images: Images, labels: Labels, transform: Callable[..., Any]) -> None:
+        self._images = images[..., 0] if images.shape[3] == 1 else images
+        self._labels = labels.tolist()
+        self._transform = transform
+
+    def __len__(self) -> int:
+        return len(self._labels)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
+        return self._transform(Image.fromarray(self._images[index])), self._labels[index]
+
+
+def _loader(params: Params, part: str) -> DataLoader[Any]:
+    """The same images as the trainable chooses, standardised by the same figures."""
+    from torchvision import transforms  # not at the top: `memory` counts what is imported
+
+    images, labels = datasets.load(params["dataset"], part, None)
+    chosen, _ = split(labels, params[f"{part}_size"], 0)
+    every, train_labels = datasets.load(params["dataset"], "train", None)
+    mean, deviation = standardisation(every, split(train_labels, params["train_size"], 0)[0])
+    steps = [transforms.ToTensor(), transforms.Normalize(mean / 255, deviation / 255)]
+    if part == "train" and params["augment"] == "crop_flip":
+        size = images.shape[1]
+        steps = [
+            transforms.RandomCrop(size, size // 8),
+            transforms.RandomHorizontalFlip(),
+            *steps,
+        ]
+    data = _Decoded(images[chosen], labels[chosen], transforms.Compose(steps))
+    return DataLoader(data, params["batch_size"], shuffle=part == "train", num_workers=0)
+
+
+@contextmanager
+def processes(params: Params) -> Iterator[dict[str, Callable[[], float]]]:
+    """Both loops, each at its start; a call trains an epoch: images per CPU-second.
+
+    A process has trained an epoch before its first figure.
+    """
+    context = mp.get_context("spawn")
+    pairs = []
+    for loop in (ours, by_hand):
+        here, there = context.Pipe()
+        process = context.Process(target=_serve, args=(there, loop, dict(params)))
+        process.start()
+        there.close()
+        pairs.append((here, process))
+    try:
+        asks = [partial(_ask, here) for here, _ in pairs]
+        for ask in asks:
+            ask()
+        yield dict(zip(("ours", "baseline"), asks, strict=True))
+    finally:
+        for here, process in pairs:
+            here.close()
+            process.join()
+
+
+def _ask(pipe: "Connection[None, float]") -> float:
+    pipe.send(None)
+    return pipe.recv()
+
+
+def _serve(pipe: "Connection[float, None]", loop: Callable[[Params], Epochs], params: Any) -> None:
+    epochs = loop({**params, "epochs": 1000})
+    while True:
+        try:
+            pipe.recv()
+        except EOFError:
+            return
+        pipe.send(params["train_size"] / cost(lambda: next(epochs)).cpu)
+
+
+def found(*names: str) -> str:
+    """The first data set of these that is there; the script is left out where none is."""
+    for name in names:
+        if datasets.exists(name):
+            return name
+    return cast(str, left_out(f"none of {', '.join(names)} is in ORCH_DATA_DIR"))

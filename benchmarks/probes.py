@@ -1,0 +1,167 @@
+"""What the probes of saturation, skewness and sparsity add to the pass that measures accuracy.
+
+They are compared with no probes at all, and with the passes of the paper's algorithms taken
+literally: mean, variance, third moment; saturation; channel-wise maximum, sparsity; accuracy.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks._loops import found, ours
+from benchmarks._measure import Record, at_least, at_most, cost, interleaved, main, ratio
+from trainables import data, models, passes, probes
+from trainables.params import validated
+from trainables.settings import Settings
+from trainables.units import named_units
+
+WIDTHS = {"1": (1.0, 3), "1/4": (0.25, 12), "1/8": (0.125, 24)}
+"""Factor on the channels, and batches of 128 test images."""
+
+
+class Literal:
+    """The paper's algorithms as they stand, one pass over the images for each sum."""
+
+    def __init__(self, model: nn.Module, images: data.Part, batches: int) -> None:
+        self.model, self.images, self.batches = model, images, batches
+        units = [unit for _, unit in named_units(model)]
+        self.activations = [unit.get_submodule("activation") for unit in units]
+        self.outputs = [unit.output for unit in units]
+
+    def measure(self) -> None:
+        """Accuracy, then skewness in three passes, saturation in one, sparsity in two."""
+        passes.evaluate(self.model, self.images, self.batches)
+        mean = self._sums(self.activations, lambda _, x: x.mean(1))
+        variance = self._sums(
+            self.activations, lambda layer, x: (x - mean[layer][:, None]).square().mean(1)
+        )
+        self._sums(
+            self.activations,
+            lambda layer, x: (
+                (x - mean[layer][:, None]) ** 3 / (variance[layer] ** 3).sqrt()[:, None]
+            ).mean(1),
+        )
+        self._sums(self.activations, lambda _, x: x.abs().mean())
+        largest = [torch.zeros(()) for _ in self.outputs]
+
+        def keep_largest(layer: int, x: Tensor) -> Tensor:
+            largest[layer] = torch.maximum(largest[layer], x.abs().amax(1))
+            return largest[layer]
+
+        self._sums(self.outputs, keep_largest)
+        self._sums(self.outputs, lambda layer, x: (x.abs() / largest[layer][:, None]).mean())
+
+    def _sums(
+        self, modules: list[nn.Module], term: Callable[[int, Tensor], Tensor]
+    ) -> list[Tensor]:
+        """Mean over the batches of what a term makes of each layer, flat by channels."""
+        sums = [torch.zeros(()) for _ in modules]
+
+        def hook(layer: int) -> Callable[..., None]:
+            def see(_module: nn.Module, _inputs: object, output: Tensor) -> None:
+                flat = output.transpose(0, 1).flatten(1)
+                sums[layer] = sums[layer] + term(layer, flat) / self.batches
+
+            return see
+
+        handles = [each.register_forward_hook(hook(layer)) for layer, each in enumerate(modules)]
+        passes.evaluate(self.model, self.images, self.batches)
+        for handle in handles:
+            handle.remove()
+        return sums
+
+
+def evaluation(dataset: str, words: str, order: str) -> Iterator[Record]:
+    """Evaluation with the probes against evaluation without, and against the literal passes."""
+    width, batches = WIDTHS[words]
+    settings = validated(
+        Settings, {**_params(dataset), "width": width, "order": order, "probes": ["units"]}
+    )
+    images = data.load(data.Choice(dataset), torch.device("cpu"))
+    model = models.build({**settings.for_model(), "image_size": 32}, 3, 10)
+    model.to(memory_format=torch.channels_last)
+    literal = Literal(model, images.test, batches)
+
+    def with_probes() -> None:
+        with ExitStack() as stack:
+            for watcher in probes.watchers(model, settings):
+                stack.enter_context(watcher)
+            passes.evaluate(model, images.test, batches)
+
+    def without() -> None:
+        passes.evaluate(model, images.test, batches)
+
+    with_probes()  # once before it counts, as does every pass of the others
+    figures = interleaved(
+        {
+            "probes": lambda: cost(with_probes).cpu,
+            "none": lambda: cost(without).cpu,
+            "literal": lambda: cost(literal.measure).cpu,
+        }
+    )
+    network = f"VGG16_11 at width {words}, {order}"
+    yield ratio(
+        f"Evaluation with all three probes against without: {network}",
+        figures["probes"],
+        figures["none"],
+        "CPU-s",
+        at_most(1.5),
+    )
+    yield ratio(
+        f"The paper's passes, taken literally, against ours: {network}",
+        figures["literal"],
+        figures["probes"],
+        "CPU-s",
+        at_least(2.5),
+        note="the first figure is the literal passes'",
+    )
+
+
+def whole_trial(dataset: str) -> Record:
+    """Ten epochs with probes at the last against ten without."""
+    params = {**_params(dataset), "width": 0.125, "order": "swap", "epochs": 10}
+
+    def seconds(groups: list[str]) -> float:
+        return cost(lambda: list(ours({**params, "probes": groups}))).cpu
+
+    figures = interleaved({"probes": lambda: seconds(["units"]), "none": lambda: seconds([])})
+    return ratio(
+        "A trial of 10 epochs with probes at the last against without, VGG16_11 at width 1/8",
+        figures["probes"],
+        figures["none"],
+        "CPU-s",
+        at_most(1.02),
+    )
+
+
+def _params(dataset: str) -> dict[str, Any]:
+    """CIFAR-10's five training images to a test image."""
+    return {
+        "dataset": dataset,
+        "model": "vgg16_11",
+        "activation": "tanh",
+        "augment": "crop_flip",
+        "lr": 0.01,
+        "weight_decay": 5e-4,
+        "epochs": 1,
+        "train_size": 2000,
+        "test_size": 400,
+        "seed": 0,
+    }
+
+
+def benchmark() -> Iterator[Record]:
+    """All widths in both orders, and a whole trial."""
+    torch.set_num_threads(1)
+    dataset = found("cifar10", "parquet:cifar10")
+    for words in WIDTHS:
+        for order in ("convention", "swap"):
+            yield from evaluation(dataset, words, order)
+    yield whole_trial(dataset)
+
+
+if __name__ == "__main__":
+    main(benchmark)

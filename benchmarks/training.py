@@ -1,0 +1,87 @@
+"""How many images a CPU-second trains on, against the loop that one writes by hand.
+
+The baseline is torchvision's data set with RandomCrop, flip, ToTensor and Normalize, a
+DataLoader in the same process, NCHW, float32, `torch.optim.SGD`. Both use one thread, the same
+network, batch size and augmentation. They take turns, an epoch each.
+"""
+
+from collections.abc import Iterator
+from statistics import mean, stdev
+from typing import Any
+
+from scipy.stats import ttest_ind
+
+from benchmarks._loops import by_hand, found, ours, processes
+from benchmarks._measure import Record, Target, at_least, interleaved, main, ratio
+
+SEEDS = range(5)
+SAME = 0.05  # level of the test that both accuracies have one mean
+
+
+def fixed(dataset: str, **changes: Any) -> dict[str, Any]:
+    """The params that all networks share; ten test images, since training is measured."""
+    return {
+        "activation": "tanh",
+        "order": "swap",
+        "lr": 0.01,
+        "lr_drops": [],
+        "weight_decay": 5e-4,
+        "augment": "crop_flip",
+        "probes": [],
+        "dataset": dataset,
+        "test_size": 10,
+        "seed": 0,
+        **changes,
+    }
+
+
+def speed(claim: str, params: dict[str, Any], target: Target | None = None) -> Record:
+    """Ours against the baseline, in turn."""
+    with processes(params) as loops:
+        figures = interleaved(loops)
+    return ratio(claim, figures["ours"], figures["baseline"], "images/CPU-s", target)
+
+
+def accuracy(params: dict[str, Any]) -> Record:
+    """Whether both loops learn as well: test accuracies over five seeds, Welch's test."""
+    results: dict[str, list[float]] = {"ours": [], "baseline": []}
+    for seed in SEEDS:
+        for name, loop in (("ours", ours), ("baseline", by_hand)):
+            *_, last = loop({**params, "seed": seed})
+            results[name].append(last["test_accuracy"])
+    one, other = results["ours"], results["baseline"]
+    p = float(ttest_ind(one, other, equal_var=False).pvalue)
+    found = [f"{mean(each):.4f} (sd {stdev(each):.4f})" for each in (one, other)]
+    return ratio(
+        "Test accuracy of VGG16_11 at width 1/8 after a short schedule, mean over five seeds",
+        [mean(one)],
+        [mean(other)],
+        "",
+        Target(f"no difference at the level {SAME} (Welch)", lambda _: p > SAME),
+        note=f"{found[0]} against {found[1]}, p = {p:.2f}",
+    )
+
+
+def benchmark() -> Iterator[Record]:
+    """Narrow to wide, two other networks, and that both loops learn the same."""
+    cifar10 = found("cifar10", "parquet:cifar10")
+    for words, width, batch, images, target in (
+        ("1/8", 0.125, 64, 4000, 2.2),
+        ("1/8", 0.125, 128, 4000, 2.2),
+        ("1/4", 0.25, 128, 2000, 1.5),
+        ("1", 1, 128, 500, 1.1),
+    ):
+        params = fixed(cifar10, model="vgg16_11", width=width, batch_size=batch, train_size=images)
+        yield speed(f"VGG16_11 at width {words}, CIFAR-10, batch {batch}", params, at_least(target))
+    mobilenet = fixed(cifar10, model="mobilenet", width=0.25, batch_size=128, train_size=1000)
+    yield speed("MobileNet at width 1/4, CIFAR-10, batch 128", mobilenet)
+    if mnist := found("mnist"):
+        karz = {"model": "tf_mnist", "order": "nobn", "augment": "none", "activation": "wsgaf"}
+        params = fixed(mnist, **karz, batch_size=50, train_size=1000)
+        yield speed("004's network with WSGAF, MNIST, batch 50", params)
+    short = {"model": "vgg16_11", "width": 0.125, "batch_size": 64, "train_size": 5000}
+    yield accuracy(fixed(cifar10, **short, test_size=5000, epochs=3, lr_drops=[2]))
+
+
+if __name__ == "__main__":
+    main(benchmark)
