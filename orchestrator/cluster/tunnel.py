@@ -50,7 +50,8 @@ def _connected(cluster: Cluster, port: int, ssh: subprocess.Popen[bytes]) -> Any
     from ray.exceptions import AuthenticationError
     from ray.job_submission import JobSubmissionClient
 
-    logging.getLogger("ray").setLevel(logging.WARNING)
+    for handler in logging.getLogger("ray").handlers:
+        handler.setLevel(logging.WARNING)  # its loggers set levels of their own
     deadline = time.monotonic() + OPEN_SECONDS
     problem: Exception | str = "SSH cannot reach the head"
     while ssh.poll() is None and time.monotonic() < deadline:

@@ -107,7 +107,7 @@ class Host:
             stdin=subprocess.DEVNULL,
             start_new_session=True,
         )  # fmt: skip
-        _until(lambda: self._answers(), f"sshd of {self.name} does not answer")
+        until(self._answers, f"sshd of {self.name} does not answer")
 
     def _answers(self) -> bool:
         probe = f"import socket; socket.create_connection(('{self.address}', 22), 1)"
@@ -268,7 +268,8 @@ def _run(*command: object) -> None:
     subprocess.run([str(part) for part in command], check=True, capture_output=True)
 
 
-def _until(condition: Callable[[], object], complaint: str, seconds: float = 30) -> None:
+def until(condition: Callable[[], object], complaint: str, seconds: float = 60) -> None:
+    """Wait for something that another process brings about."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
