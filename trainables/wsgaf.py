@@ -57,7 +57,13 @@ class Wsgaf(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """The weighted sum, of x's shape (N, *shape)."""
-        relu, tanh, sigmoid = self.weights if self.gate == "linear" else self.weights.sigmoid()
+        if x.ndim == 4 and x.is_contiguous(memory_format=torch.channels_last):
+            # In the order of memory torch sums gradients over a batch several times faster.
+            return self._weighted(x.movedim(1, 3), self.weights.movedim(1, 3)).movedim(3, 1)
+        return self._weighted(x, self.weights)
+
+    def _weighted(self, x: Tensor, weights: Tensor) -> Tensor:
+        relu, tanh, sigmoid = weights if self.gate == "linear" else weights.sigmoid()
         return torch.addcmul(relu * x.relu() + tanh * x.tanh(), sigmoid, x.sigmoid())
 
     def means(self) -> dict[str, float]:

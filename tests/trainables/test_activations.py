@@ -116,3 +116,20 @@ def test_a_wsgaf_that_the_paper_does_not_have_is_refused(param):
 def test_wsgaf_needs_a_shape():
     with pytest.raises(ValueError, match="needs the shape"):
         activations.build({"activation": "wsgaf"})
+
+
+@pytest.mark.parametrize("per", ["neuron", "channel", "layer"])
+def test_wsgaf_is_the_same_in_either_memory_format(per):
+    torch.manual_seed(0)
+    module = wsgaf((6, 4, 5), wsgaf_per=per)
+    x = torch.randn(3, 6, 4, 5)
+    found = []
+    for memory_format in (torch.contiguous_format, torch.channels_last):
+        module.to(memory_format=memory_format).zero_grad()
+        entry = x.clone(memory_format=memory_format).requires_grad_()
+        out = module(entry)
+        out.square().sum().backward()
+        assert out.is_contiguous(memory_format=memory_format)
+        found.append((out, entry.grad, module.weights.grad))
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other)
