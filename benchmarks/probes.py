@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from benchmarks._loops import found, ours
+from benchmarks._loops import Trial, found, ours
 from benchmarks._measure import Record, at_least, at_most, cost, interleaved, main, ratio
-from trainables import data, models, passes, probes
+from trainables import data, devices, models, passes, probes
 from trainables.params import validated
 from trainables.settings import Settings
 from trainables.units import named_units
@@ -155,7 +155,7 @@ def _params(dataset: str) -> dict[str, Any]:
 
 def benchmark() -> Iterator[Record]:
     """All widths in both orders, and a whole trial."""
-    torch.set_num_threads(1)
+    devices.choose(Trial(), "fp32")  # one thread, and memory kept as in a trial
     dataset = found("cifar10", "parquet:cifar10")
     for words in WIDTHS:
         for order in ("convention", "swap"):
