@@ -17,6 +17,7 @@ test-slow: $(READY)
 
 # Two hosts made of namespaces: root on Linux, with iproute2, openssh-server and rsync.
 test-cluster: $(READY)
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev,cluster]'
 	$(BIN)/pytest tests/cluster -m cluster -n 0
 
 lint: $(READY)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 from buckets import ACCESS, SECRET, Bucket, ask, s3_bucket
-from flaky import FAULTS, Flaky, flaky
 from pyarrow import fs
 from storing import Lab, assert_shows, assert_tidy, make_checkpoint, make_sweep, score
+from unreliable import FAULTS, Flaky, flaky
 
 from orchestrator.errors import StoreError
 from orchestrator.plan import expand

@@ -289,10 +289,18 @@ def test_generated_pages_are_what_the_code_says() -> None:
         assert not drifted, f"docs/{name} has drifted; run `python docs/reference.py`"
 
 
+def commands(group: click.Group, name: str) -> Iterator[tuple[str, click.Command]]:
+    for part, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from commands(command, f"{name} {part}")
+        else:
+            yield f"{name} {part}", command
+
+
 def test_every_command_key_and_column_is_described() -> None:
     pages = reference().pages()
-    for name, command in main.commands.items():
-        assert f"## `orch {name}`" in pages["commands.md"]
+    for name, command in commands(main, "orch"):
+        assert f"## `{name}`" in pages["commands.md"]
         assert command.help
     for name in spec.Sweep.model_fields:
         assert f"| `{name}` |" in pages["sweep-file.md"]

@@ -21,7 +21,7 @@ import torch
 from toys import SWEEP, Toy
 
 from orchestrator import open_store
-from orchestrator.code import code_of
+from orchestrator.code import digests
 from orchestrator.plan import expand
 from orchestrator.spec import load
 from orchestrator.store import Store
@@ -149,7 +149,7 @@ def test_a_checkpoint_that_would_run_code_is_refused_in_words(tmp_path: Path, ma
     torch.save({"epoch": 1, "model": Bomb(mark), "optimizer": {}}, state)
     planted = Checkpoint(
         row={"trial_id": trial.trial_id},
-        code_digest=code_of("trainables").digest,
+        code_digest=digests(ROOT)["trainables"],
         state=state.getvalue(),
         epochs=pa.table({"epoch": [1], "test_accuracy": [0.5], "seconds": [1.0]}),
         probes=pa.schema(list(PROBE.items())).empty_table(),

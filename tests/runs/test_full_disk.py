@@ -17,6 +17,8 @@ from pathlib import Path
 
 import toy
 
+pytestmark = pytest.mark.slow
+
 
 def train(params, trial):
     for epoch, metrics in enumerate(toy.train(params, trial), 1):

@@ -14,6 +14,8 @@ from pathlib import Path
 
 from trainables import classify
 
+pytestmark = pytest.mark.slow
+
 
 def train(params, trial):
     for metrics in classify.train(params, trial):

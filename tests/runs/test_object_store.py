@@ -13,14 +13,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from buckets import ACCESS, SECRET, Bucket, ask
 from conftest import VOLATILE, Folder, _sorted, assert_same
-from flaky import Flaky, flaky
 from pyarrow import fs
+from unreliable import Flaky, flaky
 
 from orchestrator import open_store
 from orchestrator.store import Store
+
+pytestmark = pytest.mark.slow
 
 
 @dataclass(frozen=True)
@@ -143,14 +146,26 @@ def test_requests_per_trial_do_not_grow_with_the_store(remote: Remote) -> None:
     assert each < 70
 
 
+def worker_of(remote: Remote, trial_id: str) -> int:
+    """Find in a trial's log the process that runs it."""
+    log = (remote.store.files.read(f"logs/{trial_id}.log") or b"").decode()
+    (pid,) = re.findall(r"process (\d+)", log)
+    return int(pid)
+
+
+def until_gone(processes: list[int]) -> None:
+    deadline = time.monotonic() + 60
+    while any(psutil.pid_exists(process) for process in processes):
+        assert time.monotonic() < deadline, "the workers of a killed driver go on"
+        time.sleep(0.1)
+
+
 def test_a_killed_worker_goes_on_from_its_checkpoint_in_the_bucket(remote: Remote) -> None:
     sweep = gated(remote)
     driver = remote.start(sweep)
     until(lambda: len(remote.store.checkpoint_ids()) == 2, driver)
     trial_id = remote.store.checkpoint_ids()[0]
-    log = (remote.store.files.read(f"logs/{trial_id}.log") or b"").decode()
-    (pid,) = re.findall(r"process (\d+)", log)
-    os.kill(int(pid), signal.SIGKILL)
+    os.kill(worker_of(remote, trial_id), signal.SIGKILL)
     open_gate(remote)
     assert driver.wait(timeout=90) == 0
     trials = remote.store.trials().set_index("trial_id")
@@ -166,8 +181,10 @@ def test_a_killed_driver_is_followed_by_one_that_goes_on(remote: Remote) -> None
     sweep = gated(remote)
     driver = remote.start(sweep)
     until(lambda: len(remote.store.checkpoint_ids()) == 2, driver)
+    workers = [worker_of(remote, trial_id) for trial_id in remote.store.checkpoint_ids()]
     driver.kill()
     driver.wait()
+    until_gone(workers)  # else they would still commit their trials
     assert "begun and waiting" in remote.orch("status", sweep)
     open_gate(remote)
     remote.orch("sweep", sweep)

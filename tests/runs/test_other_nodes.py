@@ -12,6 +12,8 @@ DEPENDS_ON_NODE = '''
 
 import os
 
+pytestmark = pytest.mark.slow
+
 
 def train(params, trial):
     yield {"score": 1.0}
