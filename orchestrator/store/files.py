@@ -8,7 +8,7 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -19,6 +19,8 @@ from orchestrator.errors import StoreError
 from orchestrator.store import bucket
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
+LISTINGS = 5
+"""Tries of listing a folder, from which others may be deleting files meanwhile."""
 
 
 class Files:
@@ -91,11 +93,12 @@ class Files:
         return sorted(info.base_name for info in found if info.type == fs.FileType.File)
 
     def _list(self, path: str) -> list[fs.FileInfo]:
+        selector = fs.FileSelector(path, allow_not_found=True)
         with self._in_words("", "read", (NotADirectoryError,)):
-            found: list[fs.FileInfo] = self.fs.get_file_info(
-                fs.FileSelector(path, allow_not_found=True)
-            )
-        return found
+            for _ in range(LISTINGS - 1):
+                with suppress(FileNotFoundError):  # others delete what is just being listed
+                    return list(self.fs.get_file_info(selector))
+            return list(self.fs.get_file_info(selector))
 
     def exists(self, name: str) -> bool:
         """Tell whether a file is there."""

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 from conftest import Folder, assert_same
 
+pytestmark = pytest.mark.slow
+
 GREEDY = """
 import json
 import os
 from pathlib import Path
 
 import toy
-
-pytestmark = pytest.mark.slow
 
 
 def train(params, trial):

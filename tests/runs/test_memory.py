@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import subprocess
 
+import pytest
 from conftest import Folder
+
+pytestmark = pytest.mark.slow
 
 WEIGHED = '''
 """The papers' trainable, with what its process holds in memory after each trial as a metric."""
@@ -13,8 +16,6 @@ import os
 from pathlib import Path
 
 from trainables import classify
-
-pytestmark = pytest.mark.slow
 
 
 def train(params, trial):

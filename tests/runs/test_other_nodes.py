@@ -7,12 +7,12 @@ from collections.abc import Iterator
 import pytest
 from conftest import Folder
 
+pytestmark = pytest.mark.slow
+
 DEPENDS_ON_NODE = '''
 """A trainable whose data are on some nodes only."""
 
 import os
-
-pytestmark = pytest.mark.slow
 
 
 def train(params, trial):

@@ -21,8 +21,12 @@ def train(params, trial):
     yield {"score": 1.0, "given": trial.threads, "omp": int(os.environ["OMP_NUM_THREADS"])}
 '''
 
-NOTHING = """
+SHORT = """
+import time
+
+
 def train(params, trial):
+    time.sleep(0.05)
     yield {"score": 1.0}
 """
 
@@ -47,8 +51,8 @@ def test_four_trials_of_half_a_core_share_two_cores_with_one_thread_each(
 def test_both_slots_fill_with_trials_that_are_shorter_than_a_process_takes_to_start(
     cluster_folder: Folder,
 ) -> None:
-    (cluster_folder.path / "nothing.py").write_text(NOTHING)
-    sweep = cluster_folder.write(trainable="nothing:train", seeds=list(range(75)))
+    (cluster_folder.path / "short.py").write_text(SHORT)
+    sweep = cluster_folder.write(trainable="short:train", seeds=list(range(75)))
     cluster_folder.orch("sweep", sweep)
     logs = (cluster_folder.path / "results/toy/logs").iterdir()
     processes = {re.findall(r"process (\d+) on", log.read_text())[0] for log in logs}
