@@ -36,16 +36,16 @@ def google_server() -> Iterator[str]:
 @pytest.fixture
 def s3(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> buckets.Bucket:
     """Make a bucket, and the environment by which this process reaches it."""
-    bucket = buckets.s3_bucket(s3_server)
-    for name, value in bucket.environment.items():
-        monkeypatch.setenv(name, value)
-    return bucket
+    return _within_reach(buckets.s3_bucket(s3_server), monkeypatch)
 
 
 @pytest.fixture
 def google(google_server: str, monkeypatch: pytest.MonkeyPatch) -> buckets.Bucket:
     """Make a bucket, and the environment by which this process reaches it."""
-    bucket = buckets.google_bucket(google_server)
+    return _within_reach(buckets.google_bucket(google_server), monkeypatch)
+
+
+def _within_reach(bucket: buckets.Bucket, monkeypatch: pytest.MonkeyPatch) -> buckets.Bucket:
     for name, value in bucket.environment.items():
         monkeypatch.setenv(name, value)
     return bucket

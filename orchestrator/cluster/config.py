@@ -14,6 +14,7 @@ from orchestrator.errors import ClusterError
 from orchestrator.source import Key
 
 WORKING_COPY = "~/orch"
+ENVIRONMENT = "~/.orch/env"
 TOKEN = "~/.ray/auth_token"  # noqa: S105  (a path)
 PLACEHOLDERS = ("192.0.2.", "198.51.100.", "203.0.113.")
 """Addresses that stand for none (RFC 5737); the files as they are shipped have them."""
@@ -138,8 +139,8 @@ def _command_problems(config: dict[str, Any]) -> Iterator[tuple[Key, str]]:
     if "RAY_AUTH_MODE=token" not in setup:
         yield (
             where,
-            "RAY_AUTH_MODE=token is not written to ~/.orch/env; without it, whoever reaches a "
+            f"RAY_AUTH_MODE=token is not written to {ENVIRONMENT}; without it, whoever reaches a "
             "port of the cluster runs code on it",
         )
     if "ORCH_STORE=" not in setup:
-        yield where, "ORCH_STORE=... is not written to ~/.orch/env; it says where stores are"
+        yield where, f"ORCH_STORE=... is not written to {ENVIRONMENT}; it says where stores are"

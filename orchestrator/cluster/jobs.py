@@ -14,7 +14,7 @@ import aiohttp
 import click
 import requests
 
-from orchestrator.cluster.config import Cluster
+from orchestrator.cluster.config import ENVIRONMENT, Cluster
 from orchestrator.errors import ClusterError, InputError
 
 RUNNING = ("PENDING", "RUNNING")
@@ -47,7 +47,7 @@ def submit(client: Any, cluster: Cluster, sweep: str, arguments: Sequence[str]) 
     Raises:
         ClusterError: the copy is too large, or the head refused the job.
     """
-    command = f". ~/.orch/env && exec python -m orchestrator {shlex.join(arguments)}"
+    command = f". {ENVIRONMENT} && exec python -m orchestrator {shlex.join(arguments)}"
     folder = {"working_dir": str(Path.cwd()), "excludes": cluster.config.get("rsync_exclude", [])}
     try:
         return str(

@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from orchestrator.cluster.config import TOKEN, Cluster
+from orchestrator.cluster.config import ENVIRONMENT, TOKEN, WORKING_COPY, Cluster
 from orchestrator.errors import ClusterError
 
 SHOWN_LINES = 12
@@ -44,7 +44,7 @@ def down(cluster: Cluster) -> None:
 
 def on_head(cluster: Cluster, command: str) -> subprocess.CompletedProcess[str]:
     """Run a shell command in the working copy on the head."""
-    text = f". ~/.orch/env && cd ~/orch && {command}"
+    text = f". {ENVIRONMENT} && cd {WORKING_COPY} && {command}"
     return _ray("exec", str(cluster.path), text, cluster=cluster)
 
 

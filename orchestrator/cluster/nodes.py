@@ -15,18 +15,20 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import ray
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from orchestrator.cluster.config import WORKING_COPY
 from orchestrator.cluster.facts import MARK, Facts, Node
+from orchestrator.cluster.launcher import command_line
 from orchestrator.code import digests
 from orchestrator.errors import OrchError
 from orchestrator.job import DATA_DIR, STORE
+from orchestrator.runners.ray_cluster import alive, on
 from orchestrator.store.files import Files
 
 PACKAGES = ("ray", "torch", "orch-sweeps")
@@ -47,51 +49,46 @@ def main() -> None:
         print(f"\n{MARK}{json.dumps([asdict(node) for node in _look_at_all()])}")
 
 
-def _alive() -> list[dict[str, Any]]:
-    nodes: Callable[[], list[dict[str, Any]]] = ray.nodes
-    return [node for node in nodes() if node["Alive"]]
-
-
 def _is_head(node: dict[str, Any]) -> bool:
     return "node:__internal_head__" in node["Resources"]
 
 
 def _wait_for(count: int) -> None:
     deadline = time.monotonic() + JOIN_SECONDS
-    while len(_alive()) < count and time.monotonic() < deadline:
+    while len(alive()) < count and time.monotonic() < deadline:
         time.sleep(1)
 
 
 def _look_at_all() -> list[Node]:
-    nodes = _alive()
-    addresses = [node["NodeManagerAddress"] for node in nodes]
-    _on_each(nodes, leave_sign, addresses)
-    answers = _on_each(nodes, look, addresses)
+    nodes = alive()
+    addresses = [_address(node) for node in nodes]
+    signs = _on_each(nodes, _leave_sign)
+    answers = _on_each(nodes, _look, addresses)
     _remove_signs()
     return [
         Node(
-            address=node["NodeManagerAddress"],
+            address=_address(node),
             head=_is_head(node),
             cpus=node["Resources"].get("CPU", 0),
-            gpus=node["Resources"].get("GPU", 0),
-            facts=answer if isinstance(answer, Facts) else None,
+            gpus=_gpus(node),
+            facts=replace(answer, unwritable=sign) if isinstance(answer, Facts) else None,
             error=None if isinstance(answer, Facts) else str(answer),
         )
-        for node, answer in zip(nodes, answers, strict=True)
+        for node, sign, answer in zip(nodes, signs, answers, strict=True)
     ]
 
 
-def _on_each(
-    nodes: list[dict[str, Any]], task: Callable[..., Any], addresses: list[str]
-) -> list[Any]:
-    """Run a task on every node at once; what it raised stands for its result."""
-    remote = ray.remote(num_cpus=0, max_retries=0)(task)
-    pending = [
-        remote.options(
-            scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-        ).remote(node["NodeManagerAddress"], node["Resources"].get("GPU", 0), addresses)
-        for node in nodes
-    ]
+def _address(node: dict[str, Any]) -> str:
+    return str(node["NodeManagerAddress"])
+
+
+def _gpus(node: dict[str, Any]) -> float:
+    return float(node["Resources"].get("GPU", 0))
+
+
+def _on_each(nodes: list[dict[str, Any]], task: Callable[..., Any], *arguments: Any) -> list[Any]:
+    """Give a task each node, on that node and all at once; what it raised stands for its result."""
+    pending = [on(node, task, node, *arguments) for node in nodes]
     deadline = time.monotonic() + LOOK_SECONDS
     return [_result(reference, deadline) for reference in pending]
 
@@ -103,8 +100,9 @@ def _result(reference: Any, deadline: float) -> Any:
         return (str(error).strip().splitlines() or [type(error).__name__])[-1]
 
 
-def leave_sign(address: str, _gpus: float, _addresses: list[str]) -> str | None:
+def _leave_sign(node: dict[str, Any]) -> str | None:
     """Write a file into the store that says from which node it is; tell what went wrong."""
+    address = _address(node)
     try:
         files = Files(os.environ[STORE])
         files.make_folder(SIGNS)
@@ -114,17 +112,17 @@ def leave_sign(address: str, _gpus: float, _addresses: list[str]) -> str | None:
     return None
 
 
-def look(address: str, gpus: float, addresses: list[str]) -> Facts:
+def _look(node: dict[str, Any], addresses: list[str]) -> Facts:
     """Gather a node's facts, there."""
     folder = os.environ.get(DATA_DIR)
     return Facts(
         versions={"python": platform.python_version(), **_versions()},
-        digests=digests(Path("~/orch").expanduser()),
-        visible_gpus=_visible_gpus() if gpus else None,
+        digests=digests(Path(WORKING_COPY).expanduser()),
+        visible_gpus=_visible_gpus() if _gpus(node) else None,
         data_dir=folder,
         data=_entries(Path(folder)) if folder else None,
         store=os.environ.get(STORE),
-        unwritable=leave_sign(address, gpus, addresses),
+        unwritable=None,
         unreadable=_unreadable(addresses),
     )
 
@@ -168,15 +166,14 @@ def _remove_signs() -> None:
 
 def _stop_workers() -> None:
     """Stop Ray on every worker, by a command that ends the very process that starts it."""
-    workers = [node for node in _alive() if not _is_head(node)]
-    _on_each(workers, _stop_here, [])
+    _on_each([node for node in alive() if not _is_head(node)], _stop_here)
     deadline = time.monotonic() + STOP_SECONDS
-    while len(_alive()) > 1 and time.monotonic() < deadline:
+    while len(alive()) > 1 and time.monotonic() < deadline:
         time.sleep(0.5)
 
 
-def _stop_here(_address: str, _gpus: float, _addresses: list[str]) -> None:
-    subprocess.Popen([sys.executable, "-m", "ray.scripts.scripts", "stop"], start_new_session=True)
+def _stop_here(_node: dict[str, Any]) -> None:
+    subprocess.Popen(command_line("stop"), start_new_session=True)
 
 
 if __name__ == "__main__":

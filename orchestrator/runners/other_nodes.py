@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import ray
 from ray.exceptions import RayError, RayTaskError
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from orchestrator import preflight
 from orchestrator.errors import TrainableError
 from orchestrator.job import DATA_DIR, Job
+from orchestrator.runners.ray_cluster import alive, on
 
 
 def check(job: Job, todo: Sequence[str]) -> None:
@@ -31,11 +31,9 @@ def check(job: Job, todo: Sequence[str]) -> None:
         raise TrainableError("\n".join(problems))
 
 
-def _others() -> Iterator[dict[str, Any]]:
+def _others() -> list[dict[str, Any]]:
     here = ray.get_runtime_context().get_node_id()
-    for node in ray.nodes():  # type: ignore[no-untyped-call]
-        if node["Alive"] and node["NodeID"] != here:
-            yield node
+    return [node for node in alive() if node["NodeID"] != here]
 
 
 def _ask_on(node: dict[str, Any], job: Job, todo: Sequence[str]) -> Any:
@@ -44,10 +42,8 @@ def _ask_on(node: dict[str, Any], job: Job, todo: Sequence[str]) -> Any:
     held = [task for task in tasks if task.cpu <= cpus and task.gpu <= gpus]
     # Seeds are no matter of configs: of each config the first trial is shown.
     configs = {task.row["config_id"]: dict(task.params) for task in reversed(held)}
-    strategy = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-    remote = ray.remote(num_cpus=0, max_retries=0)(_answer).options(scheduling_strategy=strategy)
     asked = [] if job.smoke else list(configs.values())
-    return remote.remote(job.trainable, job.folder, job.data_dir, asked)
+    return on(node, _answer, job.trainable, job.folder, job.data_dir, asked)
 
 
 def _answer(

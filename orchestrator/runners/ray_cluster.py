@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from orchestrator.errors import ResourceError
 from orchestrator.job import Job
@@ -97,9 +98,22 @@ def refuse_what_cannot_fit(job: Job, todo: Sequence[str]) -> None:
 
 def nodes() -> list[Node]:
     """List the machines that are up."""
-    found = ray.nodes()  # type: ignore[no-untyped-call]
-    alive = [node["Resources"] for node in found if node["Alive"]]
-    return [Node(resources.get("CPU", 0), resources.get("GPU", 0)) for resources in alive]
+    return [
+        Node(node["Resources"].get("CPU", 0), node["Resources"].get("GPU", 0)) for node in alive()
+    ]
+
+
+def alive() -> list[dict[str, Any]]:
+    """List the machines that are up, as Ray describes them."""
+    found: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    return [node for node in found if node["Alive"]]
+
+
+def on(node: dict[str, Any], task: Callable[..., Any], *arguments: Any) -> Any:
+    """Run a task on one machine, whatever else it does; return a reference to the result."""
+    strategy = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+    remote = ray.remote(num_cpus=0, max_retries=0)(task)
+    return remote.options(scheduling_strategy=strategy).remote(*arguments)
 
 
 def _can_grow() -> bool:

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import pandas as pd
 import pytest
 from lab import LAPTOP_ORCH, Host, Lab, missing
 
@@ -32,7 +31,6 @@ select: {metric: test_accuracy}
 checkpoint_every: 4
 """
 TRIALS, EPOCHS = 24, 24
-VOLATILE = ["seconds", "started_at", "ended_at", "attempts", "host", "versions"]
 
 
 @pytest.fixture(scope="session")
@@ -208,15 +206,3 @@ class Attempt:
         """Take it from a line of the log."""
         number, process, host, epoch = match.groups()
         return cls(int(number), int(process), host, int(epoch or 1))
-
-
-def numbers(store: Path) -> dict[str, pd.DataFrame]:
-    """Read all tables as plain pandas does, but for what differs between runs."""
-    found = {}
-    for table in ("trials", "epochs", "probes"):
-        frame = pd.read_parquet(store / table)
-        keys = ["trial_id", *(k for k in ("epoch", "probe", "layer_index") if k in frame.columns)]
-        frame = frame.drop(columns=[name for name in VOLATILE if name in frame.columns])
-        text = {name: str for name in frame.columns if frame[name].dtype == "category"}
-        found[table] = frame.astype(text).sort_values(keys, ignore_index=True)
-    return found

@@ -19,7 +19,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import EPOCHS, REPOSITORY, TRIALS, Run, numbers
+from comparing import assert_same, numbers
+from conftest import EPOCHS, REPOSITORY, TRIALS, Run
 from lab import LAPTOP_ORCH, Host, Lab, until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
@@ -302,8 +303,7 @@ def test_nothing_is_lost(cluster: Lab, calm: Path, rows: list[Row], fault: str) 
         run = Run.start(cluster, root)
         assert run.end() == 0, run.output
     seconds = time.monotonic() - begun
-    for name, frame in numbers(calm).items():
-        pd.testing.assert_frame_equal(numbers(run.store)[name], frame, check_exact=True, obj=name)
+    assert_same(numbers(run.store), numbers(calm))
     resumed = {t: run.attempts(t)[-1].epoch for t in before if len(run.attempts(t)) > 1}
     lost = sum(max(0, before[trial] - (epoch - 1)) for trial, epoch in resumed.items())
     rows.append(Row(fault, noticed, len(resumed), lost, seconds))

@@ -7,18 +7,17 @@ import os
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import comparing
 import pandas as pd
 import pytest
 
 from orchestrator import open_store
-
-VOLATILE = ["seconds", "started_at", "ended_at", "attempts", "host", "versions"]
-"""Columns that differ from run to run; all others must not."""
 
 TOY = '''
 """A trainable whose numbers follow from params, seed and epoch, and which can be made to fail."""
@@ -132,10 +131,7 @@ class Folder:
 
     def numbers(self, name: str = "toy", root: str = "results") -> dict[str, pd.DataFrame]:
         """Read all three tables as plain pandas does, but for what differs between runs."""
-        return {
-            table: _sorted(pd.read_parquet(self.path / root / name / table))
-            for table in ("trials", "epochs", "probes")
-        }
+        return comparing.numbers(self.path / root / name)
 
     def trials(self, name: str = "toy") -> pd.DataFrame:
         """Read the trials of a store, whatever their order in it."""
@@ -143,17 +139,13 @@ class Folder:
         return frame.sort_values("trial_id", ignore_index=True)
 
 
-def _sorted(frame: pd.DataFrame) -> pd.DataFrame:
-    keys = ["trial_id", *(k for k in ("epoch", "probe", "layer_index") if k in frame.columns)]
-    frame = frame.drop(columns=[name for name in VOLATILE if name in frame.columns])
-    text = {name: str for name in frame.columns if frame[name].dtype == "category"}
-    return frame.astype(text).sort_values(keys, ignore_index=True)
-
-
-def assert_same(one: dict[str, pd.DataFrame], other: dict[str, pd.DataFrame]) -> None:
-    """Compare every number of two stores to the last bit."""
-    for table, frame in one.items():
-        pd.testing.assert_frame_equal(frame, other[table], check_exact=True, obj=table)
+def until(condition: Callable[[], object], process: subprocess.Popen[str]) -> None:
+    """Wait for something that a running sweep is to bring about."""
+    deadline = time.monotonic() + 90
+    while not condition():
+        assert process.poll() is None, "the sweep ended before it came to this"
+        assert time.monotonic() < deadline, "the sweep did not come to this"
+        time.sleep(0.02)
 
 
 @pytest.fixture

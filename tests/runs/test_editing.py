@@ -16,7 +16,8 @@ from typing import Any
 import click.testing
 import pandas as pd
 import pytest
-from conftest import TOY, Folder, assert_same
+from comparing import assert_same
+from conftest import TOY, Folder
 
 from orchestrator import open_store
 from orchestrator.cli import main

@@ -8,25 +8,15 @@ import random
 import re
 import signal
 import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import Folder, assert_same
+from comparing import assert_same
+from conftest import Folder, until
 
 from orchestrator import open_store
 from orchestrator.store import Store
-
-
-def until(condition: Callable[[], object], process: subprocess.Popen[str]) -> None:
-    """Wait for something that a running sweep is to bring about."""
-    deadline = time.monotonic() + 90
-    while not condition():
-        assert process.poll() is None, "the sweep ended before it came to this"
-        assert time.monotonic() < deadline, "the sweep did not come to this"
-        time.sleep(0.02)
 
 
 def store_of(folder: Folder) -> Store:

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Folder, assert_same
+from comparing import assert_same
+from conftest import Folder
 
 pytestmark = pytest.mark.slow
 

@@ -8,7 +8,7 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,8 @@ from typing import Any
 import psutil
 import pytest
 from buckets import ACCESS, SECRET, Bucket, ask
-from conftest import VOLATILE, Folder, _sorted, assert_same
+from comparing import VOLATILE, assert_same, in_order
+from conftest import Folder, until
 from pyarrow import fs
 from unreliable import Flaky, flaky
 
@@ -52,7 +53,7 @@ class Remote:
         """Compare every number with those of a sweep on a disk."""
         self.folder.orch("sweep", sweep, "--runner", "inline", "--store", "local")
         store = self.store
-        here = {t: _sorted(getattr(store, t)()) for t in ("trials", "epochs", "probes")}
+        here = {t: in_order(getattr(store, t)()) for t in ("trials", "epochs", "probes")}
         assert_same(here, self.folder.numbers(root="local"))
 
 
@@ -71,14 +72,6 @@ def gated(remote: Remote, **keys: Any) -> Path:
 
 def open_gate(remote: Remote) -> None:
     (remote.folder.path / "gate").touch()
-
-
-def until(condition: Callable[[], object], process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 90
-    while not condition():
-        assert process.poll() is None, "the sweep ended before it came to this"
-        assert time.monotonic() < deadline, "the sweep did not come to this"
-        time.sleep(0.1)
 
 
 def test_a_sweep_into_a_bucket_is_one_into_a_folder(remote: Remote) -> None:

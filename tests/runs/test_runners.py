@@ -6,7 +6,8 @@ import json
 
 import pandas as pd
 import pytest
-from conftest import Folder, assert_same
+from comparing import assert_same
+from conftest import Folder
 
 from orchestrator import open_store
 
