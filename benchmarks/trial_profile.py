@@ -1,0 +1,133 @@
+"""Where the seconds of a trial go, and what holds its training back.
+
+First the parts of a whole trial, by cProfile. Then, by torch's profiler, a training step against
+a step of the loop that one writes by hand (see Training), and what the probes (see Probes) spend
+on a batch of test images. Profiling itself costs a few per cent.
+"""
+
+import cProfile
+import multiprocessing as mp
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from inspect import unwrap
+from time import process_time
+from typing import Any
+
+from torch.profiler import ProfilerActivity, profile
+
+from benchmarks._loops import Epochs, Params, Trial, by_hand, found, ours
+from benchmarks._measure import Record, absolute, cost, main, ratio
+from benchmarks.probes import measured
+from benchmarks.training import fixed
+from trainables import data, devices, models, passes
+
+Kinds = Mapping[str, tuple[str, ...]]
+
+PARTS: Mapping[str, Callable[..., object]] = {
+    "load the data set, cached": data.load,
+    "build the network": models.build,
+    "train": passes.train_epoch,
+    "evaluate, with probes in the last epoch": passes.evaluate,
+}
+"""What a trial spends its time on, by the function that does it."""
+
+OPERATORS: Kinds = {
+    "convolution, backward": ("convolution_backward", "ConvolutionBackward"),
+    "convolution, forward": ("convolution",),
+    "batch norm, backward": ("batch_norm_backward", "BatchNormBackward"),
+    "batch norm, forward": ("batch_norm",),
+    "activation, both ways": ("tanh", "Tanh"),
+    "pooling, both ways": ("max_pool", "MaxPool", "aten::fill_", "aten::zero_"),
+    "optimiser": ("Optimizer", "fused_sgd", "foreach", "aten::add_", "aten::mul_"),
+    "images: read, cropped, standardised, batched": (
+        *("DataLoader", "index", "pad", "gather", "where", "stack", "aten::cat", "rand"),
+        *("aten::copy_", "aten::sub", "aten::div", "aten::flip"),
+    ),
+}
+"""Parts of the names of torch's operators, by what they do; the first that fits counts."""
+PROBING: Kinds = {
+    "magnitudes": ("aten::abs",),
+    "powers about the origin": ("aten::sub", "aten::mul"),
+    "sums": ("aten::sum",),
+    "maxima": ("aten::amax", "aten::max"),
+}
+"""The same for what probes add to a batch of test images."""
+REST = "the rest"
+
+
+def trial(params: Params) -> tuple[float, dict[str, float]]:
+    """CPU-seconds of a trial and of its parts, in this process."""
+    profiler = cProfile.Profile(process_time)
+    whole = cost(lambda: profiler.runcall(lambda: list(ours(params)))).cpu
+    took = {entry.code: entry.totaltime for entry in profiler.getstats()}
+    return whole, {what: took[unwrap(work).__code__] for what, work in PARTS.items()}
+
+
+def step(loop: Callable[[Params], Epochs], params: Params) -> dict[str, float]:
+    """Milliseconds of a training step by kind of operator, in this process; the second epoch's."""
+    epochs = loop({**params, "epochs": 2})
+    next(epochs)
+    steps = -(-params["train_size"] // params["batch_size"])
+    return {kind: ms / steps for kind, ms in by_kind(lambda: next(epochs), OPERATORS).items()}
+
+
+def batch(dataset: str, words: str, order: str) -> tuple[float, dict[str, float]]:
+    """Milliseconds of measuring a batch without probes, and what they add by kind of operator."""
+    devices.choose(Trial(), "fp32")  # one thread, and memory kept as in a trial
+    network = measured(dataset, words, order)
+    network.with_probes()
+    before, after = (by_kind(work, PROBING) for work in (network.without, network.with_probes))
+    added = {kind: (after[kind] - before[kind]) / network.batches for kind in after}
+    return sum(before.values()) / network.batches, added
+
+
+def by_kind(work: Callable[[], object], kinds: Kinds) -> dict[str, float]:
+    """Milliseconds that a call spends in torch's operators, by kind."""
+    found = dict.fromkeys([*kinds, REST], 0.0)
+    with profile(activities=[ProfilerActivity.CPU]) as profiler:
+        work()
+    for event in profiler.key_averages():
+        fits = (kind for kind, names in kinds.items() if any(name in event.key for name in names))
+        found[next(fits, REST)] += event.self_cpu_time_total / 1e3
+    return found
+
+
+def alone(work: Callable[..., Any], *arguments: object) -> Any:
+    """What a function returns in a process of its own: a trial changes how memory is kept."""
+    with ProcessPoolExecutor(1, mp_context=mp.get_context("spawn")) as pool:
+        return pool.submit(work, *arguments).result()
+
+
+def whole(params: Mapping[str, Any]) -> Iterator[Record]:
+    """The parts of a trial."""
+    seconds, parts = alone(trial, params)
+    parts["the rest: first import of torch's optimisers, checkpoints"] = seconds - sum(
+        parts.values()
+    )
+    network = f"{params['epochs']} epochs of {params['train_size']:,} images"
+    yield absolute(f"VGG16_11 at width 1/8, swap, batch 128, {network}", [seconds], "CPU-s")
+    for part, took in parts.items():
+        yield absolute(f"of it: {part}", [took], "CPU-s")
+
+
+def benchmark() -> Iterator[Record]:
+    """A trial, and steps of narrow and wide networks."""
+    vgg = {"model": "vgg16_11", "batch_size": 128}
+    cifar10 = fixed(found("cifar10", "parquet:cifar10"), **vgg)
+    trained = {**cifar10, "width": 0.125, "epochs": 5, "train_size": 10_000, "test_size": 2000}
+    yield from whole({**trained, "probes": ["units"]})
+    for words, width, images in (("1/8", 0.125, 4000), ("1", 1, 500)):
+        params = {**cifar10, "width": width, "train_size": images}
+        figures, by_hands = (alone(step, loop, params) for loop in (ours, by_hand))
+        for kind in [*OPERATORS, REST]:
+            claim = f"a step at width {words}: {kind}"
+            yield ratio(claim, [figures[kind]], [by_hands[kind]], "ms")
+    for order in ("convention", "swap"):
+        without, added = alone(batch, cifar10["dataset"], "1/8", order)
+        for kind, ms in added.items():
+            claim = f"the probes of a batch at width 1/8, {order}, beside measuring it: {kind}"
+            yield ratio(claim, [ms], [without], "ms")
+
+
+if __name__ == "__main__":
+    main(benchmark)
