@@ -1,21 +1,28 @@
 """Publishes what a sweep came to, under docs/results.
 
 Run it as ``python docs/publish.py results/NAME sweeps/NAME.yaml`` after a sweep has ended: it
-copies the compacted tables of the store, and lets `orch` make the rest from the copy. The words
-about it, in ``about.md``, are yours.
+copies the compacted tables of the store, lets `orch` make the rest from the copy, and rewrites
+the list of all that is published. The words about it, in ``about.md``, are yours.
 """
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
+
+import pandas as pd
 
 RESULTS = Path(__file__).parent / "results"
 TABLES = ("trials", "epochs", "probes")
 LIMIT = 5_000_000
 """Bytes of Parquet per sweep."""
+PAUSE = 10.0
+"""Seconds without a running trial that count as an interruption."""
+SLOTS = 2
 
 
 def main() -> None:
@@ -27,6 +34,7 @@ def main() -> None:
     write(target, "claims.json", "claims", sweep, "--format", "json")
     orch("figure", sweep, "--output", target / "figures")
     orch("report", sweep, "--output", target / "report.html")
+    (RESULTS / "overview.md").write_text(overview())
 
 
 def copy(store: Path, target: Path) -> None:
@@ -51,6 +59,48 @@ def orch(*arguments: object) -> str:
     """Run `orch` on the published copies."""
     command = [sys.executable, "-m", "orchestrator", *map(str, arguments), "--store", str(RESULTS)]
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+def overview() -> str:
+    """One line per published sweep: how it ran, and what became of its claims."""
+    names = sorted(path.parent.name for path in RESULTS.glob("*/sweep.yaml"))
+    lines = [
+        "| sweep | trials | of them reused | hours of a slot | trials per hour | slots busy "
+        "| interruptions | claims supported | refuted | undecided |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    return "\n".join([*lines, *map(_line, names)]) + "\n"
+
+
+def _line(name: str) -> str:
+    trials = pd.read_parquet(RESULTS / name / "trials")
+    claims = json.loads((RESULTS / name / "claims.json").read_text())
+    verdicts = Counter(claim["verdict"] for claim in claims)
+    here = trials[trials["reused_from"].isna()]
+    cells = [
+        f"[{name}]({name}/about.md)",
+        str(len(trials)),
+        str(len(trials) - len(here)),
+        *(pace(here) if len(here) else ["", "", "", ""]),
+        *(str(verdicts[verdict]) for verdict in ("supported", "refuted", "undecided")),
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def pace(trials: pd.DataFrame) -> list[str]:
+    """Hours of trials, trials per hour, how busy the slots were, and how often all stood."""
+    ended = trials.sort_values("ended_at")
+    starts = ended["ended_at"] - pd.to_timedelta(ended["seconds"], unit="s")
+    idle = (starts[::-1].cummin()[::-1] - ended["ended_at"].cummax().shift()).dt.total_seconds()
+    pauses = idle[idle > PAUSE]
+    span = (ended["ended_at"].max() - starts.min()).total_seconds() - pauses.sum()
+    busy = trials["seconds"].sum()
+    return [
+        f"{busy / 3600:.2f}",
+        f"{3600 * len(trials) / span:.0f}",
+        f"{busy / (SLOTS * span):.1%}",
+        str(len(pauses)),
+    ]
 
 
 if __name__ == "__main__":

@@ -209,7 +209,7 @@ class Driver:
         order = [trial.trial_id for trial in todo]
         try:
             with (
-                heartbeat.beating(self.store, progress.running_epochs),
+                heartbeat.beating(self.store, progress.running_epochs, progress.seconds_left),
                 self.display.following(progress),
                 self._opened,  # nothing runs any more when the store is tidied up
             ):

@@ -28,6 +28,8 @@ class Heartbeat:
 
     running: Mapping[str, int]
     """The last finished epoch of each running trial, by trial id."""
+    seconds_left: float | None = None
+    """What it expects to need still; None before it can tell."""
     pid: int = field(default_factory=os.getpid)
     host: str = field(default_factory=socket.gethostname)
     time: float = field(default_factory=time.time)
@@ -49,18 +51,23 @@ class Heartbeat:
 
 
 @contextmanager
-def beating(store: Store, running: Callable[[], Mapping[str, int]]) -> Iterator[None]:
+def beating(
+    store: Store,
+    running: Callable[[], Mapping[str, int]],
+    seconds_left: Callable[[], float | None],
+) -> Iterator[None]:
     """Leave a sign of life in a store every few seconds, and take it back at the end.
 
     Args:
         store: where the sweep runs.
         running: tells the last finished epoch of each running trial.
+        seconds_left: tells what is expected to be needed still.
     """
     end = threading.Event()
 
     def beat() -> None:
         while True:
-            text = json.dumps(asdict(Heartbeat(running())))
+            text = json.dumps(asdict(Heartbeat(running(), seconds_left())))
             with suppress(StoreError):  # a full disk is for the trials to tell
                 store.files.write(FILE, text.encode())
             if end.wait(INTERVAL):

@@ -7,6 +7,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from orchestrator import heartbeat
+from orchestrator.display import duration
+from orchestrator.labels import label
 from orchestrator.plan import FINISHED, Cell, cells, trial_id
 from orchestrator.store import Store
 from orchestrator.sweep import Sweep
@@ -21,12 +23,14 @@ def print_status(sweep: Sweep, store: Store, console: Console) -> None:
     failed = {i for i in asked if i in outcomes and outcomes[i].status == "failed"}
     driver = heartbeat.look(store)
     running = {i: epoch for i, epoch in (driver.running if driver else {}).items() if i in asked}
+    left = driver.seconds_left if driver else None
     begun = asked.intersection(store.checkpoint_ids()) - done - failed - running.keys()
 
     console.print(
         f"[bold]{sweep.name}[/bold]  {len(done):,} of {len(asked):,} trials done, "
         f"{len(running):,} running, {len(failed):,} failed"
         + (f", {len(begun):,} begun and waiting" if begun else "")
+        + (f", about {duration(left)} left" if left is not None else "")
     )
     console.print(f"driven by {driver}" if driver else "no driver is running")
     console.print(_cells_table(sweep, all_cells, done))
@@ -45,8 +49,12 @@ def _ids(cell: Cell) -> dict[int, list[str]]:
 
 
 def _cells_table(sweep: Sweep, all_cells: list[Cell], done: set[str]) -> Table:
+    """One row per cell, named by the factors in which cells differ."""
     table = Table(box=None, pad_edge=False)
-    for name in sweep.factors:
+    varied = [
+        name for name in sweep.factors if len({str(cell.factors[name]) for cell in all_cells}) > 1
+    ]
+    for name in varied:
         table.add_column(name, overflow="fold")
     table.add_column("seeds", justify="right", no_wrap=True)
     table.add_column("trials", justify="right", no_wrap=True)
@@ -56,7 +64,7 @@ def _cells_table(sweep: Sweep, all_cells: list[Cell], done: set[str]) -> Table:
         ended = sum(len(done.intersection(ids)) for ids in by_seed.values())
         total = len(by_seed) * len(cell.configs)
         table.add_row(
-            *(escape(str(value)) for value in cell.factors.values()),
+            *(escape(label(cell.factors[name])) for name in varied),
             f"{whole} of {len(by_seed)}",
             f"{ended:,} of {total:,}",
         )

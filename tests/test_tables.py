@@ -54,7 +54,7 @@ def pivot_of(sweep: Sweep, trials: pd.DataFrame, probes: pd.DataFrame | None = N
 
 
 def table(**keys: Any) -> tuple[dict[str, Any]]:
-    return ({"name": "main", **keys},)
+    return ({"name": "main"} | keys,)
 
 
 def entries(shown: Pivot) -> list[list[str]]:
@@ -414,6 +414,15 @@ def test_markdown_has_the_table_the_notes_and_the_selected_values():
         "| letters | convention | 0.01 | 9.00 points |\n"
         "| letters | swap | 0.01 | 9.00 points |\n"
     )
+
+
+def test_what_was_selected_stands_once_below_the_first_table():
+    sweep = make_sweep(tables=(*table(rows=("dataset",)), *table(name="more", rows=("dataset",))))
+    for format_ in ("text", "markdown"):
+        above, _, below = printed(sweep, TRIALS, format_=format_).partition("Selected")
+        assert "main: test_accuracy" in above
+        assert "more: test_accuracy" in below
+        assert "Selected" not in below
 
 
 def test_print_text_prints_one_table():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 import pandas as pd
@@ -11,8 +12,9 @@ from orchestrator.selection import select
 from orchestrator.sweep import Sweep
 from orchestrator.tables._html import html
 from orchestrator.tables._latex import latex
+from orchestrator.tables._listing import Listing
 from orchestrator.tables._markdown import markdown
-from orchestrator.tables._pivot import pivot
+from orchestrator.tables._pivot import Pivot, pivot
 from orchestrator.tables._text import print_text
 from orchestrator.tables._tidy import tidy, to_csv, to_json
 
@@ -43,7 +45,9 @@ def show(
         frames = [tidy(sweep, table, selections, trials, probes) for table in sweep.tables]
         console.file.write(to_csv(frames) if format_ == "csv" else to_json(frames))
         return
-    pivots = [pivot(sweep, table, selections, trials, probes) for table in sweep.tables]
+    pivots = _listed_once(
+        [pivot(sweep, table, selections, trials, probes) for table in sweep.tables]
+    )
     match format_:
         case "markdown":
             console.file.write("\n".join(map(markdown, pivots)))
@@ -54,3 +58,13 @@ def show(
         case _:
             for shown in pivots:
                 print_text(shown, console)
+
+
+def _listed_once(pivots: list[Pivot]) -> list[Pivot]:
+    """Leave out the listings, such as that of the selected configs, that stand above already."""
+    said: list[Listing] = []
+    kept = []
+    for each in pivots:
+        kept.append(replace(each, listings=tuple(one for one in each.listings if one not in said)))
+        said += each.listings
+    return kept
