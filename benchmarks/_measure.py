@@ -127,7 +127,7 @@ def ratio(
         ratio=middle,
         spread=(min(ratios), max(ratios)),
         target=target.words if target else None,
-        met=target.met(middle) if target else None,
+        met=bool(target.met(middle)) if target else None,
         note=note,
     )
 
@@ -145,7 +145,7 @@ def absolute(
         ratio=None,
         spread=(min(ours), max(ours)),
         target=f"{target.words} {unit}" if target else None,
-        met=target.met(middle) if target else None,
+        met=bool(target.met(middle)) if target else None,
         note=note,
     )
 

@@ -19,7 +19,7 @@ from trainables.params import validated
 from trainables.settings import Settings
 from trainables.units import named_units
 
-WIDTHS = {"1": (1.0, 3), "1/4": (0.25, 12), "1/8": (0.125, 24)}
+WIDTHS = {"1": (1.0, 2), "1/4": (0.25, 8), "1/8": (0.125, 16)}
 """Factor on the channels, and batches of 128 test images."""
 
 
