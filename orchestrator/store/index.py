@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -23,8 +23,8 @@ MERGED = "merged-"
 TRIAL_IDS = b"trial_ids"
 """Key of a merged file's footer under which the trials in it are listed."""
 
-_THREADS = 4
-_THREADS_OF_A_BUCKET = 16
+_PIECES = 256
+_ROWS = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -114,9 +114,9 @@ class Index:
                 self._on_corrupt(error)
                 return []
 
-        with ThreadPoolExecutor(_THREADS if self._files.local else _THREADS_OF_A_BUCKET) as pool:
-            pieces = [piece for pieces in pool.map(load, chosen) for piece in pieces]
-        return pa.concat_tables([schema.empty_table(), *pieces]).unify_dictionaries()
+        with ThreadPoolExecutor(self._files.threads) as pool:
+            pieces = (piece for pieces in pool.map(load, chosen) for piece in pieces)
+            return joined(pieces, schema)
 
     def pieces(
         self, part: Part, taken: frozenset[str], schema: pa.Schema, probe: str | None = None
@@ -152,6 +152,34 @@ class Index:
         if data is None:
             raise FileNotFoundError(part.name)
         return pa.BufferReader(data)
+
+
+def joined(pieces: Iterable[pa.Table], schema: pa.Schema) -> pa.Table:
+    """Join tables of one schema."""
+    return pa.concat_tables([schema.empty_table(), *gathered(pieces)]).unify_dictionaries()
+
+
+def gathered(pieces: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """Join tables as they come, up to about a million rows.
+
+    Thousands of tables of one row each, as single trials have, would take 20 KB apiece.
+    """
+    waiting: list[pa.Table] = []
+    rows = 0
+    for piece in pieces:
+        waiting.append(piece)
+        rows += len(piece)
+        if rows >= _ROWS or len(waiting) == _PIECES:
+            yield _combined(waiting)
+            waiting, rows = [], 0
+    if waiting:
+        yield _combined(waiting)
+
+
+def _combined(tables: list[pa.Table]) -> pa.Table:
+    if len(tables) == 1:
+        return tables[0]
+    return pa.concat_tables(tables).unify_dictionaries().combine_chunks()
 
 
 def _parquet(stream: pa.NativeFile) -> pq.ParquetFile:

@@ -31,8 +31,7 @@ def create(store: Store) -> None:
 def clear(store: Store) -> None:
     """Delete what a smoke run left: it is tried anew as a whole."""
     for folder in FOLDERS:
-        for name in store.files.names(folder):
-            store.files.delete(f"{folder}/{name}")
+        store.files.delete_all([f"{folder}/{name}" for name in store.files.names(folder)])
 
 
 def settle(store: Store, sweep: Sweep, drop: Collection[str] = ()) -> Layout:
@@ -92,12 +91,16 @@ def _settle(store: Store, sweep: Sweep, drop: frozenset[str], *, damaged: bool) 
     current = _merge_all(store, index, done, layout, known)
     _convert(store, index, failed, layout)
     for table in TABLES:
-        for part in index.parts[table]:
-            if part.name == current[table] or not (part.merged or _is_over(store, index, part)):
-                continue
-            if part.merged or not part.trial_ids & failed:
-                lost = damaged and part.merged and not part.trial_ids <= index.committed
-                _discard(store, part, aside=lost)
+        over = [
+            part
+            for part in index.parts[table]
+            if part.name != current[table]
+            and (part.merged or (_is_over(store, index, part) and not part.trial_ids & failed))
+        ]
+        for part in over:
+            if damaged and part.merged and not part.trial_ids <= index.committed:
+                _set_aside(store, part.name)  # it lost its partner in another table
+        store.files.delete_all([part.name for part in over])
     known.keep(name for name in current.values() if name)
     return layout
 
@@ -158,14 +161,6 @@ def _has_columns(store: Store, name: str, schema: pa.Schema) -> bool:
         return False
     except UNREADABLE as error:
         raise corrupt_file(store.files, name, error) from None
-
-
-def _discard(store: Store, part: Part, *, aside: bool) -> None:
-    """Delete a file, or keep it aside where it lost its partner in another table."""
-    if aside:
-        _set_aside(store, part.name)
-    else:
-        store.files.delete(part.name)
 
 
 def _set_aside_checkpoints(store: Store) -> None:

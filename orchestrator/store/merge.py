@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from orchestrator.store.files import Files
-from orchestrator.store.index import MERGED, TRIAL_IDS, Index, Part
+from orchestrator.store.index import MERGED, TRIAL_IDS, Index, Part, gathered, joined
 from orchestrator.store.schema import Layout
 from orchestrator.store.store import Store
 
@@ -52,9 +52,7 @@ def copy_rows(
         change(rows) for part, taken in chosen for rows in index.pieces(part, taken, schema)
     )
     if table == "trials":
-        pieces = iter(
-            [_with_best(pa.concat_tables([schema.empty_table(), *pieces]), index, layout)]
-        )
+        pieces = [_with_best(joined(pieces, schema), index, layout)]
     return write_merged(store.files, f"{folder}{table}", schema, ids, pieces)
 
 
@@ -80,14 +78,14 @@ def write_merged(
         files.writing(name) as stream,
         pq.ParquetWriter(stream, footer, compression="zstd", write_page_checksum=True) as writer,
     ):
-        for rows in _gathered(pieces, schema.empty_table()):
+        for rows in _row_groups(gathered(pieces), schema.empty_table()):
             for group in _by_probe(rows) if "probe" in schema.names else [rows]:
                 table = group.replace_schema_metadata(footer.metadata)
                 writer.write_table(table, row_group_size=max(len(table), 1))
     return name
 
 
-def _gathered(pieces: Iterable[pa.Table], empty: pa.Table) -> Iterator[pa.Table]:
+def _row_groups(pieces: Iterable[pa.Table], empty: pa.Table) -> Iterator[pa.Table]:
     waiting, rows = [empty], 0
     for piece in pieces:
         waiting.append(piece)
