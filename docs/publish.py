@@ -21,7 +21,7 @@ TABLES = ("trials", "epochs", "probes")
 LIMIT = 5_000_000
 """Bytes of Parquet per sweep."""
 PAUSE = 10.0
-"""Seconds without a running trial that count as an interruption."""
+"""Seconds in which no trial ran after which a sweep counts as interrupted."""
 SLOTS = 2
 
 
@@ -32,17 +32,19 @@ def main() -> None:
     copy(store, target)
     write(target, "tables.md", "table", sweep, "--format", "markdown")
     write(target, "claims.json", "claims", sweep, "--format", "json")
-    orch("figure", sweep, "--output", target / "figures")
+    orch("figure", sweep, "--output", target)
+    (target / store.name).replace(target / "figures")
     orch("report", sweep, "--output", target / "report.html")
     (RESULTS / "overview.md").write_text(overview())
 
 
 def copy(store: Path, target: Path) -> None:
-    """Copy the tables of a store, which must be merged and small."""
+    """Copy the tables of a store, which must be merged and small, and nothing else."""
     if list(store.glob("checkpoints/*")):
         sys.exit(f"{store} has unfinished trials; run its sweep to the end first")
-    for name in TABLES:
+    for name in ("figures", *TABLES):
         shutil.rmtree(target / name, ignore_errors=True)
+    for name in TABLES:
         shutil.copytree(store / name, target / name)
     shutil.copy(store / "sweep.yaml", target)
     size = sum(path.stat().st_size for name in TABLES for path in (target / name).iterdir())
@@ -66,8 +68,8 @@ def overview() -> str:
     names = sorted(path.parent.name for path in RESULTS.glob("*/sweep.yaml"))
     lines = [
         "| sweep | trials | of them reused | hours of a slot | trials per hour | slots busy "
-        "| interruptions | claims supported | refuted | undecided |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        "| claims supported | refuted | undecided |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     return "\n".join([*lines, *map(_line, names)]) + "\n"
 
@@ -81,14 +83,14 @@ def _line(name: str) -> str:
         f"[{name}]({name}/about.md)",
         str(len(trials)),
         str(len(trials) - len(here)),
-        *(pace(here) if len(here) else ["", "", "", ""]),
+        *(pace(here) if len(here) else ["", "", ""]),
         *(str(verdicts[verdict]) for verdict in ("supported", "refuted", "undecided")),
     ]
     return f"| {' | '.join(cells)} |"
 
 
 def pace(trials: pd.DataFrame) -> list[str]:
-    """Hours of trials, trials per hour, how busy the slots were, and how often all stood."""
+    """Hours of trials, trials per hour, and how busy the slots were, without the pauses."""
     ended = trials.sort_values("ended_at")
     starts = ended["ended_at"] - pd.to_timedelta(ended["seconds"], unit="s")
     idle = (starts[::-1].cummin()[::-1] - ended["ended_at"].cummax().shift()).dt.total_seconds()
@@ -99,7 +101,6 @@ def pace(trials: pd.DataFrame) -> list[str]:
         f"{busy / 3600:.2f}",
         f"{3600 * len(trials) / span:.0f}",
         f"{busy / (SLOTS * span):.1%}",
-        str(len(pauses)),
     ]
 
 

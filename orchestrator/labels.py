@@ -52,6 +52,11 @@ def unit(name: str, percent: bool | None = None, decimals: int | None = None) ->
     return Unit(percent, decimals)
 
 
+def named_label(name: str, value: Value) -> str:
+    """Write a param's value where its name stands nowhere near: a number alone tells nothing."""
+    return value if isinstance(value, str) else f"{name} {label(value)}"
+
+
 def label(value: Value) -> str:
     """Write a param's value as the sweep file does."""
     return value if isinstance(value, str) else canonical(value)

@@ -394,6 +394,14 @@ def test_values_are_shown_as_they_are_not_as_markup():
     assert "[100, 150]" in tidy_of(sweep, trials)["odd"].tolist()
 
 
+def test_a_column_of_a_number_or_null_says_what_it_is_of():
+    sweep = make_sweep(
+        factors={"decay": (None, 0.5), "way": ("up",)}, tables=table(columns=("decay", "way"))
+    )
+    shown = pivot_of(sweep, make_trials(sweep, lambda _: 0.5))
+    assert shown.columns == (("decay null", "up"), ("decay 0.5", "up"))
+
+
 def test_markdown_has_the_table_the_notes_and_the_selected_values():
     assert markdown(pivot_of(SWEEP, TRIALS)) == (
         "### main: test_accuracy (%)\n\n"

@@ -11,7 +11,7 @@ import pandas as pd
 
 from orchestrator.errors import ShowError
 from orchestrator.figures._readings import Readings, X, by_bin, by_epoch, by_layer
-from orchestrator.labels import label, unit
+from orchestrator.labels import label, named_label, unit
 from orchestrator.measures import PROBE, measure
 from orchestrator.plan import matches
 from orchestrator.selection import CellSelection, statistics
@@ -163,8 +163,8 @@ def _columns(figure: Figure, cells: Sequence[CellSelection]) -> dict[str, list[C
 
 def _shown(figure: Figure, cell: CellSelection, factor: str) -> str:
     """Write a cell's value of a factor as the figure wants it."""
-    text = label(cell.cell.factors[factor])
-    return figure.labels.get(text, text)
+    value = cell.cell.factors[factor]
+    return figure.labels.get(label(value), named_label(factor, value))
 
 
 def _telling(sweep: Sweep, figure: Figure, cells: Sequence[CellSelection]) -> list[str]:

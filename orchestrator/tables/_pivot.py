@@ -9,7 +9,7 @@ from itertools import groupby
 
 import pandas as pd
 
-from orchestrator.labels import Unit, label, unit
+from orchestrator.labels import Unit, label, named_label, unit
 from orchestrator.measures import measure, selected_values
 from orchestrator.selection import TIE, CellSelection, statistics
 from orchestrator.sweep import Sweep, Table, Value, canonical
@@ -135,8 +135,7 @@ def pivot(
         corner=layout.rows,
         rows=tuple(layout.labels(row, layout.rows) for row in rows),
         columns=tuple(
-            ((headings[name],) if named else ()) + layout.labels(place, layout.columns)
-            for name, place in columns
+            ((headings[name],) if named else ()) + layout.headings(place) for name, place in columns
         ),
         entries=tuple(tuple(entries.get((row, *column)) for column in columns) for row in rows),
         notes=(*layout.notes(), *notes(sweep, table, selections)),
@@ -168,6 +167,11 @@ class _Layout:
     def labels(self, place: Place, factors: Iterable[str]) -> Labels:
         pairs = zip(factors, place, strict=True)
         return tuple(label(self.axes[name][index]) for name, index in pairs)
+
+    def headings(self, place: Place) -> Labels:
+        """Label a column."""
+        pairs = zip(self.columns, place, strict=True)
+        return tuple(named_label(name, self.axes[name][index]) for name, index in pairs)
 
     def notes(self) -> Labels:
         """Name the value of each factor that does not vary and labels nothing."""
