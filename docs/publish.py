@@ -8,6 +8,7 @@ the list of all that is published. The words about it, in ``about.md``, are your
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -16,10 +17,13 @@ from pathlib import Path
 
 import pandas as pd
 
-RESULTS = Path(__file__).parent / "results"
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "docs/results"
 TABLES = ("trials", "epochs", "probes")
 LIMIT = 5_000_000
 """Bytes of Parquet per sweep."""
+OVERVIEW = re.compile(r"(<!-- overview.*? -->\n).*?(<!-- end -->)", re.DOTALL)
+"""Where it stands in the list of all that is published."""
 PAUSE = 10.0
 """Seconds in which no trial ran after which a sweep counts as interrupted."""
 SLOTS = 2
@@ -27,7 +31,7 @@ SLOTS = 2
 
 def main() -> None:
     """Publish one sweep."""
-    store, sweep = Path(sys.argv[1]), Path(sys.argv[2])
+    store, sweep = Path(sys.argv[1]), Path(sys.argv[2]).absolute().relative_to(ROOT)
     target = RESULTS / store.name
     copy(store, target)
     write(target, "tables.md", "table", sweep, "--format", "markdown")
@@ -35,7 +39,8 @@ def main() -> None:
     orch("figure", sweep, "--output", target)
     (target / store.name).replace(target / "figures")
     orch("report", sweep, "--output", target / "report.html")
-    (RESULTS / "overview.md").write_text(overview())
+    index = RESULTS / "index.md"
+    index.write_text(OVERVIEW.sub(rf"\g<1>{overview()}\g<2>", index.read_text()))
 
 
 def copy(store: Path, target: Path) -> None:
@@ -59,8 +64,9 @@ def write(target: Path, name: str, *arguments: object) -> None:
 
 def orch(*arguments: object) -> str:
     """Run `orch` on the published copies."""
-    command = [sys.executable, "-m", "orchestrator", *map(str, arguments), "--store", str(RESULTS)]
-    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    store = str(RESULTS.relative_to(ROOT))  # as the report shows it
+    command = [sys.executable, "-m", "orchestrator", *map(str, arguments), "--store", store]
+    return subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.PIPE, text=True).stdout
 
 
 def overview() -> str:

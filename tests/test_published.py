@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
 from pathlib import Path
@@ -14,6 +15,11 @@ from orchestrator.cli import main
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs/results"
+_spec = importlib.util.spec_from_file_location("publish", ROOT / "docs/publish.py")
+assert _spec
+assert _spec.loader
+publish = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(publish)
 PUBLISHED = sorted(path.parent.name for path in RESULTS.glob("*/sweep.yaml"))
 
 pytestmark = pytest.mark.parametrize("name", PUBLISHED)
@@ -36,7 +42,9 @@ def test_the_verdicts_follow_from_the_data(name: str) -> None:
     found = json.loads(orch("claims", name, "--format", "json"))
     assert [claim["name"] for claim in shown] == [claim["name"] for claim in found]
     for before, now in zip(shown, found, strict=True):
-        assert before == pytest.approx(now, rel=1e-9, nan_ok=True)
+        assert before.keys() == now.keys()
+        for key, value in before.items():
+            assert value == pytest.approx(now[key], rel=1e-9), key
 
 
 def test_every_trial_that_was_asked_for_is_there_once(name: str) -> None:
@@ -57,6 +65,11 @@ def test_it_is_small_and_names_no_machine(name: str) -> None:
     for path in files:
         if path.suffix != ".png":
             assert not re.search(rb"/(root|home|tmp|work|Users)/", path.read_bytes()), path
+
+
+def test_the_overview_follows_from_the_data(name: str) -> None:
+    [line] = [line for line in publish.overview().splitlines() if f"({name}/" in line]
+    assert line in (RESULTS / "index.md").read_text()
 
 
 def test_its_text_says_what_came_out(name: str) -> None:
