@@ -77,3 +77,9 @@ def test_a_trainable_of_ones_own_runs_as_it_stands_in_the_readme(tmp_path: Path)
 def test_every_command_in_the_readme_exists() -> None:
     for command in set(re.findall(r"`orch (\w+)", README)):
         run("-m", "orchestrator", command, "--help", folder=ROOT)
+
+
+def test_the_readme_opens_with_a_published_row() -> None:
+    published = (ROOT / "docs/results/table1-mini/tables.md").read_text()
+    [row] = [line for line in README.splitlines() if line.startswith("| vgg16_11 ")]
+    assert row in published
