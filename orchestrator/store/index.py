@@ -24,7 +24,7 @@ TRIAL_IDS = b"trial_ids"
 """Key of a merged file's footer under which the trials in it are listed."""
 
 _PIECES = 256
-_ROWS = 1024 * 1024
+_MANY_ROWS = 1024
 
 
 @dataclass(frozen=True)
@@ -160,24 +160,22 @@ def joined(pieces: Iterable[pa.Table], schema: pa.Schema) -> pa.Table:
 
 
 def gathered(pieces: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    """Join tables as they come, up to about a million rows.
+    """Join small tables as they come, and pass large ones on.
 
     Thousands of tables of one row each, as single trials have, would take 20 KB apiece.
     """
     waiting: list[pa.Table] = []
-    rows = 0
     for piece in pieces:
         waiting.append(piece)
-        rows += len(piece)
-        if rows >= _ROWS or len(waiting) == _PIECES:
+        if len(piece) >= _MANY_ROWS or len(waiting) == _PIECES:
             yield _combined(waiting)
-            waiting, rows = [], 0
+            waiting = []
     if waiting:
         yield _combined(waiting)
 
 
 def _combined(tables: list[pa.Table]) -> pa.Table:
-    if len(tables) == 1:
+    if len(tables) == 1:  # and needs no copy
         return tables[0]
     return pa.concat_tables(tables).unify_dictionaries().combine_chunks()
 
