@@ -56,9 +56,11 @@ def measure(
 def selected_values(measured: Mapping[str, float], selection: CellSelection) -> tuple[float, ...]:
     """Pick the selected config's values, shape (seeds of the selection,).
 
-    A trial that did not measure the value counts as NaN.
+    A trial that did not measure the value counts as NaN; if none did, there is nothing.
     """
     ids = selection.best.trial_ids if selection.best else ()
+    if not any(trial_id in measured for trial_id in ids):
+        return ()
     return tuple(measured.get(trial_id, math.nan) for trial_id in ids)
 
 

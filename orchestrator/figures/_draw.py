@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,19 +38,27 @@ STYLE: dict[RcKeyType, Any] = {
 }
 
 PANEL_INCHES = (4.2, 2.8)
+CHARACTER_INCHES = 0.075
+LINE_INCHES = 0.2
+"""Of the legend."""
 
 
 def draw(plot: Plot) -> Figure:
-    """Draw a figure."""
+    """Draw a figure; it grows with its legend, so that the panels do not shrink."""
     rows, columns = len(plot.panels), max(map(len, plot.panels), default=0)
+    labels = {series.label for panel in _flat(plot) for series in panel.series}
+    longest = CHARACTER_INCHES * max(map(len, labels), default=0) + 0.7
+    width = PANEL_INCHES[0] * max(columns, 1)
+    across = min(max(int(width / longest), 1), 2 * max(columns, 1))
+    below = LINE_INCHES * max(math.ceil(len(labels) / across) - 2, 0)
     with mpl.rc_context(STYLE):
-        size = (PANEL_INCHES[0] * max(columns, 1), PANEL_INCHES[1] * max(rows, 1) + 0.6)
-        figure = Figure(figsize=size, layout="constrained")
+        height = PANEL_INCHES[1] * max(rows, 1) + 0.6 + below
+        figure = Figure(figsize=(width, height), layout="constrained")
         FigureCanvasAgg(figure)
         figure.suptitle(plot.title)
         for axes, panel in zip(_axes(figure, rows, columns), _flat(plot), strict=True):
             _panel(axes, panel, plot.kind)
-        _legend(figure, " ".join(plot.notes), 2 * max(columns, 1))
+        _legend(figure, " ".join(plot.notes), across)
     return figure
 
 
