@@ -130,7 +130,10 @@ def _line(axes: Axes, x: np.ndarray, series: Series, index: int, *, scattered: b
         y,
         color=colour,
         linestyle="none" if scattered else DASHES[index // len(COLOURS) % len(DASHES)],
-        marker=MARKERS[index % len(MARKERS)] if few or scattered else None,
+        # After one round of colours the markers are shifted, so that no two series look alike.
+        marker=MARKERS[(index + index // len(COLOURS)) % len(MARKERS)]
+        if few or scattered
+        else None,
         markersize=4,
         label=series.label or None,
     )
