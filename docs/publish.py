@@ -38,6 +38,8 @@ def main() -> None:
     write(target, "claims.json", "claims", sweep, "--format", "json")
     orch("figure", sweep, "--output", target)
     (target / store.name).replace(target / "figures")
+    for image in (target / "figures").glob("*.png"):
+        image.unlink()  # beside the same as SVG, a tenth of the size
     orch("report", sweep, "--output", target / "report.html")
     index = RESULTS / "index.md"
     index.write_text(OVERVIEW.sub(rf"\g<1>{overview()}\g<2>", index.read_text()))
