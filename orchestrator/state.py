@@ -107,6 +107,7 @@ class Durations:
 
     def __init__(self) -> None:
         self._seconds: dict[str, list[float]] = {}
+        self._means: dict[str, float] = {}  # thousands of waiting trials ask for the same few
 
     @classmethod
     def of(cls, state: State) -> Durations:
@@ -122,17 +123,23 @@ class Durations:
         """Learn from one more trial."""
         for key in (trial.config.config_id, trial.config.cell_id, ""):
             self._seconds.setdefault(key, []).append(seconds)
+            self._means.pop(key, None)
 
     def by_config(self) -> dict[str, float]:
         """Mean seconds of each config that has some, by config or cell id."""
-        return {key: fmean(seconds) for key, seconds in self._seconds.items()}
+        return {key: self._mean(key) for key in self._seconds}
 
     def expected(self, trial: PlannedTrial) -> float | None:
         """Expect what trials of its config took, else of its cell, else of the sweep."""
         for key in (trial.config.config_id, trial.config.cell_id, ""):
             if key in self._seconds:
-                return fmean(self._seconds[key])
+                return self._mean(key)
         return None
+
+    def _mean(self, key: str) -> float:
+        if key not in self._means:
+            self._means[key] = fmean(self._seconds[key])
+        return self._means[key]
 
     def total(self, trials: Sequence[PlannedTrial]) -> float | None:
         """Expect the seconds of several trials one after another; None if nothing is known."""
