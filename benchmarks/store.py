@@ -92,8 +92,8 @@ def reading() -> Iterator[Record]:
         everything = sum(f.stat().st_size for f in (here.path / "results").rglob("*.parquet"))
     yield absolute("load 10,000 trials and make their table", figures["table"], "s", at_most(1))
     rows = (
-        f"{epochs * big.LAYERS:,} rows, as a pandas frame of 1 GB. Two seconds are user time; the "
-        "rest is the kernel handing out that memory, which took 1.8 to 5.8 s on this machine."
+        f"{epochs * big.LAYERS:,} rows, as a pandas frame of 1 GB; how soon the kernel hands out "
+        "that memory decides most of the spread."
     )
     yield absolute("load one probe of them", figures["probe"], "s", at_most(4), note=rows)
     yield ratio(

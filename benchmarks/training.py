@@ -18,8 +18,8 @@ SEEDS = range(5)
 SAME = 0.05  # level of the test that both accuracies have one mean
 NARROW = (
     "At width 1/8 half of a step is convolutions and a quarter batch norm, both at the rate of "
-    "torch's kernels (Trial profile): batch norm's way back is the one part that costs more than "
-    "the baseline's, since it reads channels-last memory, larger than the L2 cache, twice."
+    "torch's kernels (Trial profile): batch norm's way back costs half as much again as the "
+    "baseline's, probably since it reads channels-last memory, larger than the L2 cache, twice."
 )
 
 

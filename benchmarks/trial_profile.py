@@ -2,7 +2,7 @@
 
 First the parts of a whole trial, by cProfile. Then, by torch's profiler, a training step against
 a step of the loop that one writes by hand (see Training), and what the probes (see Probes) spend
-on a batch of test images. Profiling itself costs a few per cent.
+on a batch of test images. Profiling itself takes time, the more the smaller the operators.
 """
 
 import cProfile
@@ -83,13 +83,13 @@ def batch(dataset: str, words: str, order: str) -> tuple[float, dict[str, float]
 
 def by_kind(work: Callable[[], object], kinds: Kinds) -> dict[str, float]:
     """Milliseconds that a call spends in torch's operators, by kind."""
-    found = dict.fromkeys([*kinds, REST], 0.0)
+    spent = dict.fromkeys([*kinds, REST], 0.0)
     with profile(activities=[ProfilerActivity.CPU]) as profiler:
         work()
     for event in profiler.key_averages():
         fits = (kind for kind, names in kinds.items() if any(name in event.key for name in names))
-        found[next(fits, REST)] += event.self_cpu_time_total / 1e3
-    return found
+        spent[next(fits, REST)] += event.self_cpu_time_total / 1e3
+    return spent
 
 
 def alone(work: Callable[..., Any], *arguments: object) -> Any:

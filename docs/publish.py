@@ -36,6 +36,7 @@ def main() -> None:
     copy(store, target)
     write(target, "tables.md", "table", sweep, "--format", "markdown")
     write(target, "claims.json", "claims", sweep, "--format", "json")
+    shutil.rmtree(target / "figures", ignore_errors=True)
     orch("figure", sweep, "--output", target)
     (target / store.name).replace(target / "figures")
     for image in (target / "figures").glob("*.png"):
@@ -46,12 +47,11 @@ def main() -> None:
 
 
 def copy(store: Path, target: Path) -> None:
-    """Copy the tables of a store, which must be merged and small, and nothing else."""
+    """Copy the tables of a store, which must be merged and small."""
     if list(store.glob("checkpoints/*")):
         sys.exit(f"{store} has unfinished trials; run its sweep to the end first")
-    for name in ("figures", *TABLES):
-        shutil.rmtree(target / name, ignore_errors=True)
     for name in TABLES:
+        shutil.rmtree(target / name, ignore_errors=True)
         shutil.copytree(store / name, target / name)
     shutil.copy(store / "sweep.yaml", target)
     size = sum(path.stat().st_size for name in TABLES for path in (target / name).iterdir())
@@ -79,10 +79,11 @@ def overview() -> str:
         "| claims supported | refuted | undecided |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
-    return "\n".join([*lines, *map(_line, names)]) + "\n"
+    return "\n".join([*lines, *map(line, names)]) + "\n"
 
 
-def _line(name: str) -> str:
+def line(name: str) -> str:
+    """How one sweep ran, as a row of the overview."""
     trials = pd.read_parquet(RESULTS / name / "trials")
     claims = json.loads((RESULTS / name / "claims.json").read_text())
     verdicts = Counter(claim["verdict"] for claim in claims)

@@ -80,6 +80,15 @@ def cells(sweep: Sweep) -> list[Cell]:
     return [cell for cell in found if cell.configs]
 
 
+def varied(found: Sequence[Cell]) -> list[str]:
+    """Name the factors in which cells differ, in file order."""
+    values = {
+        name: {canonical(cell.factors[name]) for cell in found}
+        for name in (found[0].factors if found else ())
+    }
+    return [name for name, different in values.items() if len(different) > 1]
+
+
 def expand(sweep: Sweep) -> list[PlannedTrial]:
     """List every trial, seed-major: all configs of the first seed, then of the second."""
     found = cells(sweep)

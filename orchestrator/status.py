@@ -9,7 +9,7 @@ from rich.table import Table
 from orchestrator import heartbeat
 from orchestrator.display import duration
 from orchestrator.labels import label
-from orchestrator.plan import FINISHED, Cell, cells, trial_id
+from orchestrator.plan import FINISHED, Cell, cells, trial_id, varied
 from orchestrator.store import Store
 from orchestrator.sweep import Sweep
 
@@ -33,7 +33,7 @@ def print_status(sweep: Sweep, store: Store, console: Console) -> None:
         + (f", about {duration(left)} left" if left is not None else "")
     )
     console.print(f"driven by {driver}" if driver else "no driver is running")
-    console.print(_cells_table(sweep, all_cells, done))
+    console.print(_cells_table(all_cells, done))
     for id_, epoch in running.items():
         line = f"running {id_}, epoch {epoch} done, log {escape(store.log_name(id_))}"
         console.print(line, soft_wrap=True)
@@ -48,13 +48,11 @@ def _ids(cell: Cell) -> dict[int, list[str]]:
     return {seed: [trial_id(config, seed) for config in cell.configs] for seed in cell.seeds}
 
 
-def _cells_table(sweep: Sweep, all_cells: list[Cell], done: set[str]) -> Table:
+def _cells_table(all_cells: list[Cell], done: set[str]) -> Table:
     """One row per cell, named by the factors in which cells differ."""
     table = Table(box=None, pad_edge=False)
-    varied = [
-        name for name in sweep.factors if len({str(cell.factors[name]) for cell in all_cells}) > 1
-    ]
-    for name in varied:
+    names = varied(all_cells)
+    for name in names:
         table.add_column(name, overflow="fold")
     table.add_column("seeds", justify="right", no_wrap=True)
     table.add_column("trials", justify="right", no_wrap=True)
@@ -64,7 +62,7 @@ def _cells_table(sweep: Sweep, all_cells: list[Cell], done: set[str]) -> Table:
         ended = sum(len(done.intersection(ids)) for ids in by_seed.values())
         total = len(by_seed) * len(cell.configs)
         table.add_row(
-            *(escape(label(cell.factors[name])) for name in varied),
+            *(escape(label(cell.factors[name])) for name in names),
             f"{whole} of {len(by_seed)}",
             f"{ended:,} of {total:,}",
         )

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import importlib.util
 import io
 import os
 import re
@@ -31,6 +30,7 @@ import click
 import pytest
 import torch
 from ruamel.yaml import YAML
+from scripts import imported
 
 from orchestrator import spec
 from orchestrator.cli import main
@@ -275,12 +275,7 @@ def test_the_first_page_makes_the_store_that_the_others_read(made: Path) -> None
 
 def reference() -> Any:
     """Import docs/reference.py, which is no package's."""
-    found = importlib.util.spec_from_file_location("reference", DOCS / "reference.py")
-    assert found is not None
-    assert found.loader is not None
-    module = importlib.util.module_from_spec(found)
-    found.loader.exec_module(module)
-    return module
+    return imported(DOCS / "reference.py")
 
 
 def test_generated_pages_are_what_the_code_says() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import math
 import re
@@ -12,16 +11,12 @@ from typing import Any
 import pandas as pd
 import pytest
 from click.testing import CliRunner
+from scripts import imported
 
 from orchestrator.cli import main
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs/results"
-_spec = importlib.util.spec_from_file_location("publish", ROOT / "docs/publish.py")
-assert _spec
-assert _spec.loader
-publish = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(publish)
 PUBLISHED = sorted(path.parent.name for path in RESULTS.glob("*/sweep.yaml"))
 
 pytestmark = pytest.mark.parametrize("name", PUBLISHED)
@@ -74,8 +69,7 @@ def test_it_is_small_and_names_no_machine(name: str) -> None:
 
 
 def test_the_overview_follows_from_the_data(name: str) -> None:
-    [line] = [line for line in publish.overview().splitlines() if f"({name}/" in line]
-    assert line in (RESULTS / "index.md").read_text()
+    assert imported(ROOT / "docs/publish.py").line(name) in (RESULTS / "index.md").read_text()
 
 
 def test_its_text_says_what_came_out(name: str) -> None:

@@ -54,7 +54,7 @@ def pivot_of(sweep: Sweep, trials: pd.DataFrame, probes: pd.DataFrame | None = N
 
 
 def table(**keys: Any) -> tuple[dict[str, Any]]:
-    return ({"name": "main"} | keys,)
+    return ({"name": "main", **keys},)
 
 
 def entries(shown: Pivot) -> list[list[str]]:

@@ -13,9 +13,9 @@ from orchestrator.errors import ShowError
 from orchestrator.figures._readings import Readings, X, by_bin, by_epoch, by_layer
 from orchestrator.labels import label, named_label, unit
 from orchestrator.measures import PROBE, measure
-from orchestrator.plan import matches
+from orchestrator.plan import matches, varied
 from orchestrator.selection import CellSelection, statistics
-from orchestrator.sweep import Figure, Sweep, canonical
+from orchestrator.sweep import Figure, Sweep
 
 MOST_PANELS = 40
 
@@ -133,7 +133,7 @@ def plot(sweep: Sweep, figure: Figure, selections: Sequence[CellSelection], fram
             f"figure `{figure.name}` has {len(lines) * len(columns)} panels, and the limit is "
             f"{MOST_PANELS}; choose among them by `where`, `layers` and `units`"
         )
-    telling = _telling(sweep, figure, cells)
+    telling = _telling(figure, cells)
     panels = tuple(
         tuple(_panel(figure, line, title, column, telling) for title, column in columns.items())
         for line in lines
@@ -167,11 +167,10 @@ def _shown(figure: Figure, cell: CellSelection, factor: str) -> str:
     return figure.labels.get(label(value), named_label(factor, value))
 
 
-def _telling(sweep: Sweep, figure: Figure, cells: Sequence[CellSelection]) -> list[str]:
+def _telling(figure: Figure, cells: Sequence[CellSelection]) -> list[str]:
     """Name the factors that tell series apart."""
-    values = {name: {canonical(c.cell.factors[name]) for c in cells} for name in sweep.factors}
     placed = {figure.x, figure.panels}
-    return [name for name, found in values.items() if len(found) > 1 and name not in placed]
+    return [name for name in varied([c.cell for c in cells]) if name not in placed]
 
 
 @dataclass(frozen=True)

@@ -38,27 +38,21 @@ STYLE: dict[RcKeyType, Any] = {
 }
 
 PANEL_INCHES = (4.2, 2.8)
-CHARACTER_INCHES = 0.075
-LINE_INCHES = 0.2
+CHARACTER_INCHES, LINE_INCHES, HANDLE_INCHES = 0.075, 0.2, 0.7
 """Of the legend."""
 
 
 def draw(plot: Plot) -> Figure:
-    """Draw a figure; it grows with its legend, so that the panels do not shrink."""
+    """Draw a figure."""
     rows, columns = len(plot.panels), max(map(len, plot.panels), default=0)
-    labels = {series.label for panel in _flat(plot) for series in panel.series}
-    longest = CHARACTER_INCHES * max(map(len, labels), default=0) + 0.7
-    width = PANEL_INCHES[0] * max(columns, 1)
-    across = min(max(int(width / longest), 1), 2 * max(columns, 1))
-    below = LINE_INCHES * max(math.ceil(len(labels) / across) - 2, 0)
     with mpl.rc_context(STYLE):
-        height = PANEL_INCHES[1] * max(rows, 1) + 0.6 + below
-        figure = Figure(figsize=(width, height), layout="constrained")
+        size = (PANEL_INCHES[0] * max(columns, 1), PANEL_INCHES[1] * max(rows, 1) + 0.6)
+        figure = Figure(figsize=size, layout="constrained")
         FigureCanvasAgg(figure)
         figure.suptitle(plot.title)
         for axes, panel in zip(_axes(figure, rows, columns), _flat(plot), strict=True):
             _panel(axes, panel, plot.kind)
-        _legend(figure, " ".join(plot.notes), across)
+        _legend(figure, " ".join(plot.notes), 2 * max(columns, 1))
     return figure
 
 
@@ -74,11 +68,18 @@ def save(plot: Plot, folder: Path) -> list[Path]:
 
 
 def _legend(figure: Figure, notes: str, columns: int) -> None:
-    """Name the series once for all panels, below them and the notes."""
+    """Name the series once for all panels, below them and the notes.
+
+    The figure grows with it, so that the panels do not shrink.
+    """
     found = {}
     for axes in figure.axes:
         handles, labels = axes.get_legend_handles_labels()
         found.update(dict(zip(labels, handles, strict=True)))
+    longest = CHARACTER_INCHES * max(map(len, found), default=0) + HANDLE_INCHES
+    columns = min(max(int(figure.get_figwidth() / longest), 1), columns)
+    more_lines = max(math.ceil(len(found) / columns) - 2, 0)
+    figure.set_figheight(figure.get_figheight() + LINE_INCHES * more_lines)
     figure.legend(
         found.values(),
         found.keys(),

@@ -24,7 +24,9 @@ TRIAL_IDS = b"trial_ids"
 """Key of a merged file's footer under which the trials in it are listed."""
 
 _PIECES = 256
+"""Small tables that are held before they are joined into one."""
 _MANY_ROWS = 1024
+"""Rows of a table that is no longer small."""
 
 
 @dataclass(frozen=True)

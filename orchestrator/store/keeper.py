@@ -97,10 +97,14 @@ def _settle(store: Store, sweep: Sweep, drop: frozenset[str], *, damaged: bool) 
             if part.name != current[table]
             and (part.merged or (_is_over(store, index, part) and not part.trial_ids & failed))
         ]
-        for part in over:
-            if damaged and part.merged and not part.trial_ids <= index.committed:
-                _set_aside(store, part.name)  # it lost its partner in another table
-        store.files.delete_all([part.name for part in over])
+        lost = [  # their partner in another table
+            part
+            for part in over
+            if damaged and part.merged and not part.trial_ids <= index.committed
+        ]
+        for part in lost:
+            _set_aside(store, part.name)
+        store.files.delete_all([part.name for part in over if part not in lost])
     known.keep(name for name in current.values() if name)
     return layout
 
