@@ -30,7 +30,7 @@ fixed: {dataset: digits, model: vgg16_8, width: 0.125, epochs: 24, batch_size: 6
 select: {metric: test_accuracy}
 checkpoint_every: 4
 """
-TRIALS, EPOCHS = 24, 24
+TRIALS, EPOCHS, CHECKPOINT_EVERY = 24, 24, 4
 
 
 @pytest.fixture(scope="session")
