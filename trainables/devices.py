@@ -2,6 +2,8 @@
 
 import ctypes
 import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal, cast
 
 import torch
@@ -55,6 +57,22 @@ def _keep_freed_memory() -> None:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # elsewhere than on Linux there is none
     if mallopt and mallopt(_M_MMAP_THRESHOLD, _LARGEST_KEPT):
         mallopt(_M_TRIM_THRESHOLD, _LARGEST_KEPT)
+
+
+@contextmanager
+def subnormals_as_zero() -> Iterator[None]:
+    """Take floating-point numbers nearer to zero than 1.2e-38 for zero, while the block runs.
+
+    A CPU takes many times as long for them, and gradients of a network that is about to die are
+    full of them: 004's, started at all three functions with large gates, took 72 s for an epoch
+    that takes 19 s so, with the same losses to the last digit. torch cannot be asked how it was
+    before; it is left as torch starts.
+    """
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
 
 
 def memory_fraction(gpus: float) -> float:

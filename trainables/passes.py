@@ -9,6 +9,7 @@ from torch.optim import SGD
 
 from trainables.contract import Trial
 from trainables.data import Part
+from trainables.devices import subnormals_as_zero
 from trainables.settings import Settings
 
 # Batches of test images behind each `test_loss` that is logged between epochs: 1,024 images.
@@ -16,6 +17,7 @@ from trainables.settings import Settings
 _STEP_BATCHES = 8
 
 
+@subnormals_as_zero()
 def train_epoch(
     model: nn.Module,
     optimizer: SGD,

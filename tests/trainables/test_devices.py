@@ -64,3 +64,10 @@ def test_compiled_training_is_the_plain_one_up_to_rounding(digits_params, make_t
     assert [row[:2] for row in compiled.rows] == [row[:2] for row in plain.rows]
     resumed = make_trial(saved=plain.saved)  # a state of the one is one of the other
     assert run({**params, "compile": True}, resumed) == []
+
+
+def test_subnormal_numbers_count_as_zero_for_a_while_only():
+    subnormal = torch.tensor(1e-40)
+    with devices.subnormals_as_zero():
+        assert float(subnormal * 1) == 0
+    assert float(subnormal * 1) > 0
