@@ -12,7 +12,7 @@ from benchmarks.scheduling import TRIALS, ours
 
 MANY = 10_000
 WHY = (
-    "Between portions of 2,500 trials new processes start, which takes five seconds. A profile of "
+    "Between portions of 5,000 trials new processes start, which takes five seconds. A profile of "
     "the driver (py-spy) shows a quarter of its time in Tune's look-up of the trainable in Ray's "
     "key-value store and 15 % in placement groups, both once a trial, by a Ray that has "
     "served all trials before."

@@ -29,7 +29,7 @@ from orchestrator.runners.ray_cluster import refuse_what_cannot_fit
 from orchestrator.runners.ray_errors import error_of, words
 from orchestrator.store import Store
 
-TRIALS_PER_FIT = 2_500
+TRIALS_PER_FIT = 5_000
 """Tune's own limits on one ``grid_search``, and the size of its state, ask for portions."""
 
 # Tune would copy a driver's keys to AWS into what Ray writes to its logs, where everybody on the
