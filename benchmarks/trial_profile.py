@@ -101,7 +101,7 @@ def alone(work: Callable[..., Any], *arguments: object) -> Any:
 def whole(params: Mapping[str, Any]) -> Iterator[Record]:
     """The parts of a trial."""
     seconds, parts = alone(trial, params)
-    parts["the rest: first import of torch's optimisers, checkpoints"] = seconds - sum(
+    parts["the rest: first import of torch's optimisers, set-up, rows of probes"] = seconds - sum(
         parts.values()
     )
     network = f"{params['epochs']} epochs of {params['train_size']:,} images"

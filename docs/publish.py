@@ -1,6 +1,6 @@
 """Publishes what a sweep came to, under docs/results.
 
-Run it as ``python docs/publish.py results/NAME sweeps/NAME.yaml`` after a sweep has ended: it
+Run it as ``python docs/publish.py results/NAME`` after sweeps/NAME.yaml has run to its end: it
 copies the compacted tables of the store, lets `orch` make the rest from the copy, and rewrites
 the list of all that is published. The words about it, in ``about.md``, are yours.
 """
@@ -21,18 +21,21 @@ ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs/results"
 TABLES = ("trials", "epochs", "probes")
 LIMIT = 5_000_000
-"""Bytes of Parquet per sweep."""
+"""Bytes per sweep."""
 OVERVIEW = re.compile(r"(<!-- overview.*? -->\n).*?(<!-- end -->)", re.DOTALL)
 """Where it stands in the list of all that is published."""
 PAUSE = 10.0
 """Seconds in which no trial ran after which a sweep counts as interrupted."""
 SLOTS = 2
+"""Trials that the machine ran at once, of one core each."""
 
 
 def main() -> None:
     """Publish one sweep."""
-    store, sweep = Path(sys.argv[1]), Path(sys.argv[2]).absolute().relative_to(ROOT)
-    target = RESULTS / store.name
+    if len(sys.argv) != 2:
+        sys.exit("usage: python docs/publish.py STORE, such as results/table1-mini")
+    store = Path(sys.argv[1])
+    target, sweep = RESULTS / store.name, f"sweeps/{store.name}.yaml"
     copy(store, target)
     write(target, "tables.md", "table", sweep, "--format", "markdown")
     write(target, "claims.json", "claims", sweep, "--format", "json")
@@ -42,21 +45,21 @@ def main() -> None:
     for image in (target / "figures").glob("*.png"):
         image.unlink()  # beside the same as SVG, a tenth of the size
     orch("report", sweep, "--output", target / "report.html")
+    size = sum(path.stat().st_size for path in target.rglob("*"))
+    if size > LIMIT:
+        sys.exit(f"{target} has {size:,} bytes; the limit is {LIMIT:,}")
     index = RESULTS / "index.md"
     index.write_text(OVERVIEW.sub(rf"\g<1>{overview()}\g<2>", index.read_text()))
 
 
 def copy(store: Path, target: Path) -> None:
-    """Copy the tables of a store, which must be merged and small."""
+    """Copy the tables of a store, which must be merged."""
     if list(store.glob("checkpoints/*")):
         sys.exit(f"{store} has unfinished trials; run its sweep to the end first")
     for name in TABLES:
         shutil.rmtree(target / name, ignore_errors=True)
         shutil.copytree(store / name, target / name)
     shutil.copy(store / "sweep.yaml", target)
-    size = sum(path.stat().st_size for name in TABLES for path in (target / name).iterdir())
-    if size > LIMIT:
-        sys.exit(f"{target} has {size:,} bytes of Parquet; the limit is {LIMIT:,}")
 
 
 def write(target: Path, name: str, *arguments: object) -> None:

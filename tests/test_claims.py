@@ -192,6 +192,17 @@ def test_a_probe_can_be_claimed_about():
         findings(sweep)
 
 
+def test_a_probe_that_some_cells_never_took_leaves_its_claim_undecided():
+    sweep = sweep_of(GREATER | {"metric": None, "probe": "skewness"}, GREATER)
+
+    def values(trial: PlannedTrial) -> list[float]:
+        return [] if trial.config.factors["dataset"] == "digits" else [value(trial)]
+
+    about_probe, about_metric = findings(sweep, probes=make_probes(sweep, "skewness", values))
+    assert about_probe.verdict == "undecided"
+    assert about_metric.verdict == "supported"
+
+
 def test_unequal_seeds_leave_those_that_both_sides_have():
     def outcome(trial: PlannedTrial) -> float | None:
         lacking = trial.config.factors == {"dataset": "digits", "order": "swap"} and trial.seed > 3

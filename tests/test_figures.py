@@ -198,6 +198,16 @@ def test_without_figures_there_are_curves_and_one_figure_per_layerwise_probe():
     assert default_figures(own, frame) == own.figures
 
 
+def test_an_axis_of_numbers_does_not_repeat_its_name():
+    sweep = make_sweep(
+        factors={"order": ("convention", "swap"), "decay": (0, 0.5)},
+        figures=({"name": "shown", "kind": "bars", "values": ("test_accuracy",), "x": "decay"},),
+    )
+    shown = plot_of(sweep, frames_of(sweep))
+    assert [x for x, *_ in points(shown)["swap"]] == ["0", "0.5"]
+    assert shown.panels[0][0].x_label == "decay"
+
+
 def test_figures_are_written_as_svg_and_png_with_the_same_bytes(tmp_path: Path):
     for keys in (
         {"kind": "curves", "values": ("test_accuracy",), "panels": "dataset"},

@@ -357,6 +357,15 @@ def test_a_probe_that_is_nan_in_a_layer_or_lacks_in_a_trial_shows_as_such():
     assert lacking["n"].tolist() == [3] * 4
 
 
+def test_a_cell_that_never_took_a_probe_shows_a_dash_and_what_it_means():
+    def values(trial: PlannedTrial) -> list[float]:
+        return [1.0] if trial.config.factors["order"] == "swap" else []
+
+    shown = pivot_of(PROBED, TRIALS, make_probes(PROBED, "skewness", values))
+    assert entries(shown) == [["—", "1.0000 ± 0.0000 (3)"]] * 2
+    assert "— where the selected config took no such probe." in shown.notes
+
+
 def test_values_that_the_store_lacks_are_told_with_those_that_exist():
     sweep = make_sweep(tables=table(values=("train_loss",)))
     with pytest.raises(ShowError, match="no metric `train_loss`; it has `test_accuracy`"):

@@ -226,7 +226,8 @@ def _related(
     readings: dict[str, dict[X, float]] = {}
     if x in sweep.factors:
         for cell in cells:
-            place = _shown(figure, cell, x)
+            text = label(cell.cell.factors[x])  # the axis names the factor
+            place = figure.labels.get(text, text)
             for trial_id in cell.best.trial_ids if cell.best else ():
                 readings[trial_id] = {place: measured.get(trial_id, math.nan)}
         return readings, figure.labels.get(x, x)

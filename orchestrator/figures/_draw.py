@@ -131,7 +131,7 @@ def _line(axes: Axes, x: np.ndarray, series: Series, index: int, *, scattered: b
         y,
         color=colour,
         linestyle="none" if scattered else DASHES[index // len(COLOURS) % len(DASHES)],
-        # After one round of colours the markers are shifted, so that no two series look alike.
+        # After one round of colours the markers are shifted, so that they still tell series apart.
         marker=MARKERS[(index + index // len(COLOURS)) % len(MARKERS)]
         if few or scattered
         else None,
@@ -150,7 +150,7 @@ def _bars(axes: Axes, x: np.ndarray, series: Series, index: int, count: int) -> 
         width,
         yerr=np.nan_to_num(std),
         color=COLOURS[index % len(COLOURS)],
-        hatch=HATCHES[index % len(HATCHES)],
+        hatch=HATCHES[(index + index // len(COLOURS)) % len(HATCHES)],
         edgecolor="white",
         capsize=3,
         label=series.label or None,

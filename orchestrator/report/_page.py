@@ -15,7 +15,7 @@ from orchestrator.report._charts import chart
 from orchestrator.report._summary import Origin, commands, facts, failures
 from orchestrator.selection import CellSelection, select
 from orchestrator.sweep import Sweep
-from orchestrator.tables import html, html_listing, pivot
+from orchestrator.tables import html, html_listing, pivots
 from orchestrator.verdicts import listed, remarks
 
 FOLDER = Path(__file__).parent
@@ -34,9 +34,7 @@ def render(sweep: Sweep, frames: Frames, origin: Origin) -> str:
     """
     selections = select(sweep, frames.trials)
     findings = judge(sweep, selections, frames.trials, frames.probes)
-    tables = [
-        pivot(sweep, table, selections, frames.trials, frames.probes) for table in sweep.tables
-    ]
+    tables = pivots(sweep, selections, frames.trials, frames.probes)
     failed = failures(sweep, frames.trials, origin)
     environment = Environment(loader=FileSystemLoader(FOLDER), autoescape=True, trim_blocks=True)
     return environment.get_template("page.html").render(

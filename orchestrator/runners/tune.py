@@ -30,7 +30,11 @@ from orchestrator.runners.ray_errors import error_of, words
 from orchestrator.store import Store
 
 TRIALS_PER_FIT = 5_000
-"""Tune's own limits on one ``grid_search``, and the size of its state, ask for portions."""
+"""Tune keeps all trials of a ``fit()`` in memory, and each ``fit()`` starts new processes.
+
+With 5,000 the driver of 10,000 trials takes 524 MiB, and five seconds are lost between two
+portions. What failed in one is tried again in the next.
+"""
 
 # Tune would copy a driver's keys to AWS into what Ray writes to its logs, where everybody on the
 # machine may read them. Workers have the environment of their node.

@@ -10,7 +10,7 @@ from orchestrator.tables._latex import latex
 from orchestrator.tables._listing import Labels, Listing
 from orchestrator.tables._markdown import markdown, markdown_listing
 from orchestrator.tables._pivot import Pivot, pivot
-from orchestrator.tables._show import Format, show
+from orchestrator.tables._show import Format, pivots, show
 from orchestrator.tables._text import print_listing, print_text
 from orchestrator.tables._tidy import tidy, to_csv, to_json
 
@@ -25,6 +25,7 @@ __all__ = [
     "markdown",
     "markdown_listing",
     "pivot",
+    "pivots",
     "print_listing",
     "print_text",
     "show",

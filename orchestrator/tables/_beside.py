@@ -6,19 +6,31 @@ from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean
 
 from orchestrator.labels import Unit, label, unit
-from orchestrator.measures import PROBE
+from orchestrator.measures import PROBE, selected_values
 from orchestrator.selection import CellSelection, lead, optimism
 from orchestrator.sweep import Sweep, Table
 from orchestrator.tables._listing import INCOMPLETE, NOTHING, Labels, Listing
 from orchestrator.tables._published import cell_labels, published
 
 
-def notes(sweep: Sweep, table: Table, selections: Sequence[CellSelection]) -> Labels:
-    """Say how the numbers came about, and what is lacking."""
-    return tuple(_notes(sweep, table, selections))
+def notes(
+    sweep: Sweep,
+    table: Table,
+    selections: Sequence[CellSelection],
+    measured: Mapping[str, Mapping[str, float]],
+) -> Labels:
+    """Say how the numbers came about, and what is lacking.
+
+    Args:
+        sweep: the sweep.
+        table: the table.
+        selections: one per cell.
+        measured: the table's values by their name and trial id.
+    """
+    return (*_protocol(sweep, table, selections), *_gaps(selections, measured))
 
 
-def _notes(sweep: Sweep, table: Table, selections: Sequence[CellSelection]) -> Iterator[str]:
+def _protocol(sweep: Sweep, table: Table, selections: Sequence[CellSelection]) -> Iterator[str]:
     yield "Mean ± sample standard deviation over seeds (number of seeds)."
     if any(name.startswith(PROBE) for name in table.values):
         yield "Probes are means over layers at the last epoch."
@@ -33,6 +45,11 @@ def _notes(sweep: Sweep, table: Table, selections: Sequence[CellSelection]) -> I
             f"{'cell' if len(known) == 1 else 'cells'} "
             f"(at most {shown.points(max(known))})."
         )
+
+
+def _gaps(
+    selections: Sequence[CellSelection], measured: Mapping[str, Mapping[str, float]]
+) -> Iterator[str]:
     unfinished = [selection for selection in selections if not selection.complete]
     if unfinished:
         missing = sum(selection.missing for selection in unfinished)
@@ -44,6 +61,12 @@ def _notes(sweep: Sweep, table: Table, selections: Sequence[CellSelection]) -> I
     lost = sum(selection.complete and selection.best is None for selection in selections)
     if lost:
         yield f"{NOTHING} in {lost} of {len(selections)} cells every config diverged."
+    if any(
+        selection.best and not selected_values(values, selection)
+        for selection in selections
+        for values in measured.values()
+    ):
+        yield f"{NOTHING} where the selected config took no such probe."
 
 
 def _selection_unit(sweep: Sweep, table: Table) -> Unit:

@@ -22,12 +22,12 @@ class Entry:
     """One value of one cell, ready to print.
 
     Attributes:
-        mean: with the decimals to print; a dash in an empty cell.
+        mean: with the decimals to print; a dash where there is none.
         std: likewise; empty where there is none.
         seeds: the value of each seed, likewise.
         complete: whether every trial of the cell has a result.
         bold: whether it is the best of its row.
-        value: the mean as stored; NaN in an empty cell.
+        value: the mean as stored; NaN where there is none.
     """
 
     mean: str
@@ -138,7 +138,7 @@ def pivot(
             ((headings[name],) if named else ()) + layout.headings(place) for name, place in columns
         ),
         entries=tuple(tuple(entries.get((row, *column)) for column in columns) for row in rows),
-        notes=(*layout.notes(), *notes(sweep, table, selections)),
+        notes=(*layout.notes(), *notes(sweep, table, selections, measured)),
         listings=listings(sweep, table, selections, measured, layout.rows + layout.columns),
     )
 

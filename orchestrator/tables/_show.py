@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
 import pandas as pd
 from rich.console import Console
 
-from orchestrator.selection import select
+from orchestrator.selection import CellSelection, select
 from orchestrator.sweep import Sweep
 from orchestrator.tables._html import html
 from orchestrator.tables._latex import latex
@@ -45,26 +46,40 @@ def show(
         frames = [tidy(sweep, table, selections, trials, probes) for table in sweep.tables]
         console.file.write(to_csv(frames) if format_ == "csv" else to_json(frames))
         return
-    pivots = _listed_once(
-        [pivot(sweep, table, selections, trials, probes) for table in sweep.tables]
-    )
+    laid_out = pivots(sweep, selections, trials, probes)
     match format_:
         case "markdown":
-            console.file.write("\n".join(map(markdown, pivots)))
+            console.file.write("\n".join(map(markdown, laid_out)))
         case "latex":
-            console.file.write(latex(pivots))
+            console.file.write(latex(laid_out))
         case "html":
-            console.file.write("".join(map(html, pivots)))
+            console.file.write("".join(map(html, laid_out)))
         case _:
-            for shown in pivots:
+            for shown in laid_out:
                 print_text(shown, console)
 
 
-def _listed_once(pivots: list[Pivot]) -> list[Pivot]:
-    """Leave out the listings, such as that of the selected configs, that stand above already."""
+def pivots(
+    sweep: Sweep,
+    selections: Sequence[CellSelection],
+    trials: pd.DataFrame,
+    probes: pd.DataFrame | None,
+) -> list[Pivot]:
+    """Lay out every table of a sweep; what is listed below one is not listed again below others.
+
+    Args:
+        sweep: the sweep, with the seeds asked for.
+        selections: of `orchestrator.selection.select`.
+        trials: the store's ``trials``.
+        probes: the store's ``probes``; None if no table has ``probe:`` values.
+
+    Raises:
+        ShowError: the store lacks a metric or probe that is asked for.
+    """
     said: list[Listing] = []
-    kept = []
-    for each in pivots:
-        kept.append(replace(each, listings=tuple(one for one in each.listings if one not in said)))
+    found = []
+    for table in sweep.tables:
+        each = pivot(sweep, table, selections, trials, probes)
+        found.append(replace(each, listings=tuple(one for one in each.listings if one not in said)))
         said += each.listings
-    return kept
+    return found

@@ -36,8 +36,9 @@ def tidy(
     Returns:
         Columns: the factors, ``metric``, ``mean``, ``std``, ``n``, ``ci_low``,
         ``ci_high``, ``complete``, ``selected_on``, the search params, ``config_id``;
-        the numbers as in `Statistics`, in the unit that the trainable yields. In an empty
-        cell ``n`` is 0, and the search params and ``config_id`` are None. A param whose
+        the numbers as in `Statistics`, in the unit that the trainable yields. ``n`` is 0
+        where nothing was measured; in an empty cell, the search params and ``config_id``
+        are None as well. A param whose
         value is a list stands as JSON text.
 
     Raises:

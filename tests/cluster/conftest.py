@@ -25,12 +25,11 @@ seeds: [0, 1, 2]
 factors:
   activation: [tanh, relu]
   order: [convention, swap]
-search: {lr: [0.1, 0.02]}
-fixed: {dataset: digits, model: vgg16_8, width: 0.125, epochs: 24, batch_size: 64}
+fixed: {dataset: digits, model: vgg16_8, width: 0.125, lr: 0.1, epochs: 48, batch_size: 64}
 select: {metric: test_accuracy}
 checkpoint_every: 4
 """
-TRIALS, EPOCHS, CHECKPOINT_EVERY = 24, 24, 4
+TRIALS, EPOCHS, CHECKPOINT_EVERY = 12, 48, 4
 
 
 @pytest.fixture(scope="session")

@@ -66,8 +66,13 @@ def test_compiled_training_is_the_plain_one_up_to_rounding(digits_params, make_t
     assert run({**params, "compile": True}, resumed) == []
 
 
-def test_subnormal_numbers_count_as_zero_for_a_while_only():
+@pytest.mark.parametrize(("threads", "counts_as_zero"), [(1, True), (2, False)])
+def test_subnormal_numbers_count_as_zero_for_a_while(threads, counts_as_zero):
     subnormal = torch.tensor(1e-40)
-    with devices.subnormals_as_zero():
-        assert float(subnormal * 1) == 0
+    torch.set_num_threads(threads)
+    try:
+        with devices.subnormals_as_zero():
+            assert (float(subnormal * 1) == 0) is counts_as_zero
+    finally:
+        torch.set_num_threads(1)
     assert float(subnormal * 1) > 0
