@@ -154,6 +154,10 @@ class Run:
             if any(last.host == host.name for last in self.attempts(trial)[-1:])
         }
 
+    def trials(self) -> list[str]:
+        """All that were ever started."""
+        return sorted(path.stem for path in (self.store / "logs").glob("*.log"))
+
     def attempts(self, trial: str) -> list[Attempt]:
         """Read in a trial's log when, where and from which epoch it was started."""
         log = self.store / f"logs/{trial}.log"
