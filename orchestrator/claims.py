@@ -26,7 +26,7 @@ from orchestrator.contrasts import (
     seeds_to_equate,
     slopes,
 )
-from orchestrator.measures import measure, measured_name
+from orchestrator.measures import measure, measured_name, values_by_seed
 from orchestrator.plan import matches
 from orchestrator.selection import CellSelection
 from orchestrator.sweep import Claim, Sweep, canonical
@@ -128,19 +128,10 @@ def _sides(
     matched = [group for group in groups.values() if group.keys() >= set(keys)]
     cells = tuple(group[key] for group in matched for key in keys)
     seeds = sorted(set.intersection(*(set(cell.seeds) for cell in cells)) if cells else ())
-    by_cell = [_by_seed(measured, cell) for cell in cells]
+    by_cell = [values_by_seed(measured, cell) for cell in cells]
     values = np.array([[found[seed] for seed in seeds] for found in by_cell])
     shape = (max(1, len(matched)), len(keys), len(seeds))
     return _Sides(values.reshape(shape if cells else (1, len(keys), 0)).mean(axis=0), cells)
-
-
-def _by_seed(measured: Mapping[str, float], selection: CellSelection) -> dict[int, float]:
-    """Give the selected config's value for each seed; NaN where a trial did not measure it."""
-    ids = selection.best.trial_ids if selection.best else ()
-    return {
-        seed: measured.get(trial_id, math.nan)
-        for seed, trial_id in zip(selection.seeds, ids, strict=True)
-    }
 
 
 def _sign(claim: Claim, sweep: Sweep) -> int:

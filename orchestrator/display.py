@@ -101,7 +101,7 @@ def _counts(progress: Progress) -> str:
     if progress.given_up:
         parts.append(f"{progress.given_up:,} failed")
     left = progress.seconds_left()
-    if left is not None and progress.done < progress.total:
+    if left is not None:
         parts.append(f"about {duration(left)} left")
     return ", ".join(parts)
 

@@ -53,15 +53,19 @@ def measure(
     return dict(zip(trials["trial_id"], trials[column].astype(float), strict=True))
 
 
-def selected_values(measured: Mapping[str, float], selection: CellSelection) -> tuple[float, ...]:
-    """Pick the selected config's values, shape (seeds of the selection,).
-
-    A trial that did not measure the value counts as NaN; if none did, there is nothing.
-    """
+def values_by_seed(measured: Mapping[str, float], selection: CellSelection) -> dict[int, float]:
+    """Pick the selected config's value for each seed; NaN where a trial did not measure it."""
     ids = selection.best.trial_ids if selection.best else ()
-    if not any(trial_id in measured for trial_id in ids):
+    values = (measured.get(trial_id, math.nan) for trial_id in ids)
+    return dict(zip(selection.seeds, values, strict=True))
+
+
+def selected_values(measured: Mapping[str, float], selection: CellSelection) -> tuple[float, ...]:
+    """Pick those values to show them, shape (seeds of the selection,); none if no trial has one."""
+    ids = selection.best.trial_ids if selection.best else ()
+    if measured.keys().isdisjoint(ids):
         return ()
-    return tuple(measured.get(trial_id, math.nan) for trial_id in ids)
+    return tuple(values_by_seed(measured, selection).values())
 
 
 def last_probes(probe: str, probes: pd.DataFrame | None) -> pd.DataFrame:

@@ -110,8 +110,10 @@ class Progress:
             return {trial_id: running.epoch for trial_id, running in self.running.items()}
 
     def seconds_left(self) -> float | None:
-        """Expect when all is done, from measured durations; None before there are any."""
+        """Expect when all is done, from measured durations; None without any, or when it is."""
         with self.lock:
+            if not self._waiting and not self.running:
+                return None
             now = time.monotonic()
             waiting = self._durations.total(list(self._waiting.values()))
             under_way = self._durations.total([r.trial for r in self.running.values()])

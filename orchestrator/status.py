@@ -23,7 +23,7 @@ def print_status(sweep: Sweep, store: Store, console: Console) -> None:
     failed = {i for i in asked if i in outcomes and outcomes[i].status == "failed"}
     driver = heartbeat.look(store)
     running = {i: epoch for i, epoch in (driver.running if driver else {}).items() if i in asked}
-    left = driver.seconds_left if driver and len(done) + len(failed) < len(asked) else None
+    left = driver.seconds_left if driver else None
     begun = asked.intersection(store.checkpoint_ids()) - done - failed - running.keys()
 
     console.print(

@@ -131,10 +131,7 @@ def _line(axes: Axes, x: np.ndarray, series: Series, index: int, *, scattered: b
         y,
         color=colour,
         linestyle="none" if scattered else DASHES[index // len(COLOURS) % len(DASHES)],
-        # After one round of colours the markers are shifted, so that they still tell series apart.
-        marker=MARKERS[(index + index // len(COLOURS)) % len(MARKERS)]
-        if few or scattered
-        else None,
+        marker=_sign(MARKERS, index) if few or scattered else None,
         markersize=4,
         label=series.label or None,
     )
@@ -150,11 +147,16 @@ def _bars(axes: Axes, x: np.ndarray, series: Series, index: int, count: int) -> 
         width,
         yerr=np.nan_to_num(std),
         color=COLOURS[index % len(COLOURS)],
-        hatch=HATCHES[(index + index // len(COLOURS)) % len(HATCHES)],
+        hatch=_sign(HATCHES, index),
         edgecolor="white",
         capsize=3,
         label=series.label or None,
     )
+
+
+def _sign(signs: Sequence[str], index: int) -> str:
+    """Pick a series' marker or hatch: shifted with each round of colours, to tell them apart."""
+    return signs[(index + index // len(COLOURS)) % len(signs)]
 
 
 def _columns(points: Sequence[Point]) -> tuple[np.ndarray, np.ndarray]:

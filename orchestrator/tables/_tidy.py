@@ -38,8 +38,7 @@ def tidy(
         ``ci_high``, ``complete``, ``selected_on``, the search params, ``config_id``;
         the numbers as in `Statistics`, in the unit that the trainable yields. ``n`` is 0
         where nothing was measured; in an empty cell, the search params and ``config_id``
-        are None as well. A param whose
-        value is a list stands as JSON text.
+        are None as well. A param whose value is a list stands as JSON text.
 
     Raises:
         ShowError: the store has no such metric or probe.
