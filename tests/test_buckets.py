@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from unreliable import FAULTS, Flaky, flaky
 from orchestrator.errors import StoreError
 from orchestrator.plan import expand
 from orchestrator.store import Store, bucket, keeper
-from orchestrator.store.files import Files
+from orchestrator.store.files import TRIES, Files
 from orchestrator.store.index import Index
 from orchestrator.store.log import LIMIT
 from orchestrator.store.schema import TABLES
@@ -386,6 +387,54 @@ def test_two_drivers_that_merge_at_once_lose_and_double_nothing(
     keeper.settle(lab.store, sweep)
     for table in TABLES:
         assert len(lab.store.files.names(table)) == 2
+
+
+@pytest.mark.parametrize("after", [None, b"short", b"of equal length", b"longer than the first"])
+def test_a_file_that_changes_while_it_is_read_is_whole_or_gone(
+    after: bytes | None, s3: Bucket, proxy: Flaky, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PyArrow asks for the length first; then, here, another driver is quicker."""
+    files, theirs = Files(f"{s3.address}/runs"), _past(proxy, s3, monkeypatch)
+    files.write("x", b"as it was first")
+
+    def change() -> None:
+        theirs.delete("x") if after is None else theirs.write("x", after)
+
+    _before_gets(proxy, 1, change, monkeypatch)
+    assert files.read("x") == after
+
+
+def test_a_file_that_changes_at_every_look_is_told_in_words(
+    s3: Bucket, proxy: Flaky, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files, theirs = Files(f"{s3.address}/runs"), _past(proxy, s3, monkeypatch)
+    files.write("x", b"x")
+    lengths = itertools.count(2)
+    _before_gets(proxy, TRIES, lambda: theirs.write("x", b"x" * next(lengths)), monkeypatch)
+    with pytest.raises(StoreError, match="runs/x changes while it is read"):
+        files.read("x")
+
+
+def _past(proxy: Flaky, s3: Bucket, monkeypatch: pytest.MonkeyPatch) -> Files:
+    """Reach the bucket as another process would, past the proxy."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{s3.server}")
+    files = Files(f"{s3.address}/runs")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
+    return files
+
+
+def _before_gets(
+    proxy: Flaky, times: int, act: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Act just before each of the first requests for a file's content."""
+    real, left = proxy.meet, iter(range(times))
+
+    def meet(method: str, path: str) -> str | None:
+        if method == "GET" and next(left, None) is not None:
+            act()
+        return real(method, path)
+
+    monkeypatch.setattr(proxy, "meet", meet)
 
 
 # Requests

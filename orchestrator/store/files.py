@@ -20,8 +20,8 @@ from orchestrator.errors import StoreError
 from orchestrator.store import bucket
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
-LISTINGS = 5
-"""Tries of listing a folder, from which others may be deleting files meanwhile."""
+TRIES = 5
+"""Of reading a file or listing a folder that others change meanwhile."""
 
 
 class Files:
@@ -101,7 +101,7 @@ class Files:
     def _list(self, path: str) -> list[fs.FileInfo]:
         selector = fs.FileSelector(path, allow_not_found=True)
         with self._in_words("", "read", (NotADirectoryError,)):
-            for _ in range(LISTINGS - 1):
+            for _ in range(TRIES - 1):
                 with suppress(FileNotFoundError):  # others delete what is just being listed
                     return list(self.fs.get_file_info(selector))
             return list(self.fs.get_file_info(selector))
@@ -119,11 +119,31 @@ class Files:
 
     def read(self, name: str) -> bytes | None:
         """Read a whole file; None if it is not there."""
-        try:
-            with self._in_words(name, "read"), self.fs.open_input_file(self.path(name)) as stream:
-                return bytes(stream.read())
-        except FileNotFoundError:
-            return None
+        for _ in range(TRIES):
+            try:
+                with self._in_words(name, "read"):
+                    data = self._content(self.path(name))
+            except FileNotFoundError:
+                return None
+            if data is not None:
+                return data
+        raise StoreError(f"{self.shown(name)} changes while it is read")
+
+    def _content(self, path: str) -> bytes | None:
+        """Read a file; None if it was replaced between the requests that a bucket needs for it.
+
+        PyArrow asks for the length first. Of what has another length by then it gives a part,
+        or more than there is; of what is gone, an error that does not say so.
+        """
+        with self.fs.open_input_file(path) as stream:
+            try:
+                data = bytes(stream.read())
+            except OSError:
+                if self.fs.get_file_info(path).type == fs.FileType.NotFound:
+                    raise FileNotFoundError(path) from None
+                raise
+        whole = self.local or self.fs.get_file_info(path).size == len(data)
+        return data if whole else None
 
     def open(self, name: str) -> pa.NativeFile:
         """Open a file to read parts of it.

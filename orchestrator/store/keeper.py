@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from orchestrator.errors import CorruptFileError
 from orchestrator.plan import FINISHED
 from orchestrator.store.checkpoint import to_parquet
-from orchestrator.store.index import UNREADABLE, Index, Part, corrupt_file
+from orchestrator.store.index import UNREADABLE, Index, Part
 from orchestrator.store.known import Known
 from orchestrator.store.merge import copy_rows
 from orchestrator.store.schema import SCHEMA_FILE, TABLES, Layout, fits
@@ -158,13 +158,13 @@ def _convert(store: Store, index: Index, failed: Collection[str], layout: Layout
 
 
 def _has_columns(store: Store, name: str, schema: pa.Schema) -> bool:
-    try:
-        with store.files.open(name) as stream:
-            return fits(pq.read_schema(stream), schema)
-    except FileNotFoundError:
+    data = store.files.read(name)
+    if data is None:
         return False
+    try:
+        return fits(pq.read_schema(pa.BufferReader(data)), schema)
     except UNREADABLE as error:
-        raise corrupt_file(store.files, name, error) from None
+        raise CorruptFileError(name, store.files.shown(name), str(error)) from None
 
 
 def _set_aside_checkpoints(store: Store) -> None:

@@ -83,13 +83,13 @@ class Store:
     def layout(self) -> Layout | None:
         """Read the columns that the store has; None if it has no tables yet."""
         for name in self._schema_sources():
-            try:
-                with self.files.open(name) as stream:
-                    return stored_layout(pq.read_schema(stream))
-            except FileNotFoundError:
+            data = self.files.read(name)
+            if data is None:
                 continue
+            try:
+                return stored_layout(pq.read_schema(pa.BufferReader(data)))
             except UNREADABLE as error:
-                self.on_corrupt(corrupt_file(self.files, name, error))
+                self.on_corrupt(CorruptFileError(name, self.files.shown(name), str(error)))
         return None
 
     def _schema_sources(self) -> Iterator[str]:

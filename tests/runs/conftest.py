@@ -59,6 +59,7 @@ def misbehave(fault, marks):
         first.touch()
         os.kill(os.getpid(), signal.SIGKILL)
     if fault == "wait":
+        Path(f"{marks}/waiting-{os.getpid()}").touch()
         while not Path(f"{marks}/gate").exists():
             time.sleep(0.01)
 
@@ -102,14 +103,20 @@ class Folder:
 
     def start(self, *arguments: object) -> subprocess.Popen[str]:
         """Start `orch` with this folder as its working folder, to be killed or waited for."""
-        return subprocess.Popen(
-            self.command(*arguments),
-            cwd=self.path,
-            env=self.environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
+        with self.said.open("a") as words:
+            return subprocess.Popen(
+                self.command(*arguments),
+                cwd=self.path,
+                env=self.environment,
+                stdout=words,
+                stderr=words,
+                text=True,
+            )
+
+    @property
+    def said(self) -> Path:
+        """Where to read what commands print that were only started."""
+        return self.path / "said.log"
 
     def orch(self, *arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
         """Run `orch` to its end, which must be with the exit code that is expected."""

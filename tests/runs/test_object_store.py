@@ -192,10 +192,10 @@ def test_two_drivers_at_once_do_no_harm(remote: Remote) -> None:
     first = remote.start(sweep, "--runner", "inline")
     until(lambda: remote.store.checkpoint_ids(), first)
     second = remote.start(sweep, "--runner", "inline")
-    begun = len(remote.proxy.requests)
-    until(lambda: len(remote.proxy.requests) > begun + 100, second)
+    until((remote.folder.path / f"waiting-{second.pid}").exists, second)
     open_gate(remote)
-    assert (first.wait(timeout=90), second.wait(timeout=90)) == (0, 0)
+    ends = first.wait(timeout=90), second.wait(timeout=90)
+    assert ends == (0, 0), remote.folder.said.read_text()
     remote.assert_as_local(sweep)
     assert len(remote.store.trials()) == 4
     remote.orch("sweep", sweep)
