@@ -1,8 +1,8 @@
 """Activation functions: one table from name to module, bound and formula."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from math import tanh
 from typing import Any
 
 import torch
@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from trainables import wsgaf
 from trainables.naming import look_up
+from trainables.tanh import tanh
 
 Params = Mapping[str, Any]
 Shape = tuple[int, ...]
@@ -70,16 +71,16 @@ def _shifted() -> Activation:
 
     def build(params: Params, _shape: Shape | None) -> nn.Module:
         by = shift(params)
-        return Formula(lambda x: torch.tanh(x - by) + tanh(by))
+        return Formula(lambda x: tanh(x - by) + math.tanh(by))
 
-    return Activation("tanh(x - s) + tanh(s)", build, lambda params: 1 + tanh(abs(shift(params))))
+    return Activation(
+        "tanh(x - s) + tanh(s)", build, lambda params: 1 + math.tanh(abs(shift(params)))
+    )
 
 
 ACTIVATIONS: Mapping[str, Activation] = {
-    "tanh": _plain("tanh(x)", torch.tanh, 1.0),
-    "lecun_tanh": _plain(
-        "1.7159 tanh(2 x / 3)", lambda x: _LECUN * torch.tanh(x * (2 / 3)), _LECUN
-    ),
+    "tanh": _plain("tanh(x)", tanh, 1.0),
+    "lecun_tanh": _plain("1.7159 tanh(2 x / 3)", lambda x: _LECUN * tanh(x * (2 / 3)), _LECUN),
     "softsign": _plain("x / (1 + |x|)", functional.softsign, 1.0),
     "sigmoid": _plain("1 / (1 + exp(-x))", torch.sigmoid, 1.0),
     # Xu et al. (2016), Eq. 10
@@ -89,13 +90,13 @@ ACTIVATIONS: Mapping[str, Activation] = {
     # Xu et al. (2016), Eq. 11
     "leaky_tanh": _leaky(
         "tanh(x), a tanh(x) for x < 0",
-        lambda x, leak: functional.leaky_relu(torch.tanh(x), leak),
+        lambda x, leak: functional.leaky_relu(tanh(x), leak),
         1.0,
     ),
     # as "Batch Normalization and Bounded Activation Functions" describes it in its introduction
     "penalized_tanh": _leaky(
         "tanh(x), tanh(a x) for x < 0",
-        lambda x, leak: torch.tanh(functional.leaky_relu(x, leak)),
+        lambda x, leak: tanh(functional.leaky_relu(x, leak)),
         1.0,
     ),
     "shifted_tanh": _shifted(),

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 
 from torch import Tensor, nn
 
+from trainables.batch_norm import BatchNorm2d
 from trainables.naming import look_up
 
 # Section 1 of "Batch Normalization and Bounded Activation Functions", and NoBN of its A.2.
@@ -44,7 +45,7 @@ class Unit(nn.Sequential):
         self.channels = weight.in_channels if preact else weight.out_channels
         parts = {
             "weight": weight,
-            "norm": nn.BatchNorm2d(self.channels),
+            "norm": BatchNorm2d(self.channels),
             "activation": activation,
         }
         super().__init__(OrderedDict((name, parts[name]) for name in names))

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from trainables.naming import look_up
+from trainables.tanh import tanh
 
 FUNCTIONS = ("relu", "tanh", "sigmoid")
 # Deviation of the initial weights: Table I's note.
@@ -59,12 +60,13 @@ class Wsgaf(nn.Module):
         """The weighted sum, of x's shape (N, *shape)."""
         if x.ndim == 4 and x.is_contiguous(memory_format=torch.channels_last):
             # In the order of memory torch sums gradients over a batch several times faster.
-            return self._weighted(x.movedim(1, 3), self.weights.movedim(1, 3)).movedim(3, 1)
-        return self._weighted(x, self.weights)
+            inputs = x.movedim(1, 3), tanh(x).movedim(1, 3), self.weights.movedim(1, 3)
+            return self._weighted(*inputs).movedim(3, 1)
+        return self._weighted(x, tanh(x), self.weights)
 
-    def _weighted(self, x: Tensor, weights: Tensor) -> Tensor:
-        relu, tanh, sigmoid = weights if self.gate == "linear" else weights.sigmoid()
-        return torch.addcmul(relu * x.relu() + tanh * x.tanh(), sigmoid, x.sigmoid())
+    def _weighted(self, x: Tensor, tanh_x: Tensor, weights: Tensor) -> Tensor:
+        relu, bounded, sigmoid = weights if self.gate == "linear" else weights.sigmoid()
+        return torch.addcmul(relu * x.relu() + bounded * tanh_x, sigmoid, x.sigmoid())
 
     def means(self) -> dict[str, float]:
         """Mean weight of each function, before the gate."""

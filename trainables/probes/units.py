@@ -24,10 +24,11 @@ class UnitProbes(Watcher):
         self._bound = bound
         self._seen: list[tuple[str, ChannelMoments, ChannelMagnitudes]] = []
         for name, unit in named_units(model):
-            active = ChannelMoments(unit.channels)
+            same = unit.output_name == "activation"  # but in swap: one set of sums serves both
+            active = ChannelMoments(unit.channels, maximum=same)
             self._watch_output(unit.get_submodule("activation"), active.update)
             output: ChannelMagnitudes = active
-            if unit.output_name != "activation":  # in swap; elsewhere one set of sums serves both
+            if not same:
                 output = ChannelMagnitudes(unit.channels)
                 self._watch_output(unit.output, output.update)
             self._seen.append((name, active, output))

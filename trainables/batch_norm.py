@@ -1,0 +1,121 @@
+"""Batch norm that is fast for few channels on a CPU."""
+
+from math import gcd
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+# Columns that a pass over rows of memory needs for full vector width.
+_WIDE = 128
+# Values below which the calls cost as much time as the wider rows save.
+_FEW = 1 << 19
+
+
+class BatchNorm2d(nn.BatchNorm2d):
+    """Torch's batch norm: the same parameters, state and numbers, but for rounding.
+
+    On a CPU, in channels_last memory, torch trains on one pixel at a time, so that eight channels
+    make vectors of eight. Here pixels in a row are taken as one of `fold` times as many channels,
+    whose statistics are joined: VGG16_11 at width 1/8 spends half the time on batch norm.
+    """
+
+    running_mean: Tensor
+    running_var: Tensor
+    num_batches_tracked: Tensor
+    momentum: float
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise a batch of shape (N, C, H, W)."""
+        fold = self._fold(x)
+        if fold == 1:
+            return super().forward(x)
+        y: Tensor
+        y, mean, variance = _Folded.apply(x, self.weight, self.bias, self.eps, fold)
+        count = x.numel() // self.num_features
+        with torch.no_grad():
+            self.num_batches_tracked += 1
+            self.running_mean.lerp_(mean.float(), self.momentum)
+            self.running_var.lerp_((variance * count / (count - 1)).float(), self.momentum)
+        return y
+
+    def _fold(self, x: Tensor) -> int:
+        """How many pixels to take for one, a power of two; 1 where torch's own serves as well."""
+        if (
+            not self.training
+            or x.device.type != "cpu"
+            or x.dtype != torch.float32
+            or x.numel() < _FEW
+            or x.ndim != 4
+            or not x.is_contiguous(memory_format=torch.channels_last)
+            or torch.compiler.is_compiling()
+        ):
+            return 1
+        most = max(1, _WIDE // self.num_features)
+        return gcd(x.numel() // self.num_features, 1 << (most.bit_length() - 1))
+
+
+class _Folded(torch.autograd.Function):
+    """Gives the normalised batch, and its mean and population variance per channel, in float64."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float, fold: int
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        rows = _rows(x, fold)
+        found = torch.batch_norm_update_stats(rows[..., None, None], None, None, 0.0)
+        means, variances = torch.stack(found).double().view(2, fold, -1)
+        mean = means.mean(0)
+        variance = variances.mean(0) + means.var(0, correction=0)
+        scale = (variance + eps).rsqrt()
+        slope = weight * scale
+        shift, by_x = _wide(fold, bias - slope * mean, slope)
+        ctx.save_for_backward(x, mean, scale, slope)
+        ctx.fold = fold
+        ctx.mark_non_differentiable(mean, variance)
+        return _like(torch.addcmul(shift, rows, by_x), x), mean, variance
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor, *_: object) -> tuple[Tensor | None, ...]:
+        x, mean, scale, slope = ctx.saved_tensors
+        rows = _rows(x, ctx.fold)
+        grads = _rows(grad.contiguous(memory_format=torch.channels_last), ctx.fold)
+        product, total = _sums(grads, rows, mean, ctx.fold)
+        # Through the batch's own statistics: Ioffe & Szegedy (2015), section 3.
+        count = x.numel() // len(mean)
+        by_x = -slope * scale**2 * product / count
+        constant = -slope * total / count - by_x * mean
+        constant, by_x, by_grad = _wide(ctx.fold, constant, by_x, slope)
+        x_grad = torch.addcmul(constant, rows, by_x).addcmul_(grads, by_grad)
+        return _like(x_grad, x), (product * scale).float(), total.float(), None, None
+
+
+def _sums(grads: Tensor, rows: Tensor, mean: Tensor, fold: int) -> Tensor:
+    """Sums of grad * (x - mean) and of grad per channel, shape (2, C), float64.
+
+    Batch norm in eval mode gives them in one pass, with the mean for its running mean.
+    """
+    [means] = _wide(fold, mean)
+    found = torch.ops.aten.native_batch_norm_backward(
+        *(grads[..., None, None], rows[..., None, None], None, means, torch.ones_like(means)),
+        *(None, None, False, 0.0, [False, True, True]),
+    )
+    return torch.stack(found[1:]).double().view(2, fold, -1).sum(1)
+
+
+def _rows(x: Tensor, fold: int) -> Tensor:
+    """A view of a batch (N, C, H, W) in channels_last memory as (N * H * W / fold, fold * C)."""
+    return x.permute(0, 2, 3, 1).view(-1, fold * x.shape[1])
+
+
+def _wide(fold: int, *values: Tensor) -> Tensor:
+    """Values per channel, each of shape (C,), as float32 rows of shape (fold * C,)."""
+    return torch.stack(values).float().repeat(1, fold)
+
+
+def _like(rows: Tensor, x: Tensor) -> Tensor:
+    """Rows seen as the batch that they were made from."""
+    count, channels, height, width = x.shape
+    return rows.view(count, height, width, channels).permute(0, 3, 1, 2)
