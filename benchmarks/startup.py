@@ -15,7 +15,8 @@ TRIALS = 10_000
 FLOOR = [sys.executable, "-c", "import pandas, pyarrow.parquet"]
 TABLE = (
     "Of what `orch table` adds to the floor, a third is the import of scipy.special, for the "
-    "t quantile of its intervals; another third are pydantic, rich and the classes of a sweep."
+    "t quantile of its intervals (half of that is numpy.f2py, which SciPy imports on its way); "
+    "another third are pydantic, rich and the classes of a sweep."
 )
 
 

@@ -34,9 +34,8 @@ PARTS: Mapping[str, Callable[..., object]] = {
 OPERATORS: Kinds = {
     "convolution, backward": ("convolution_backward", "ConvolutionBackward"),
     "convolution, forward": ("convolution",),
-    "batch norm, backward": ("batch_norm_backward", "BatchNormBackward"),
-    "batch norm, forward": ("batch_norm",),
-    "activation, both ways": ("tanh", "Tanh"),
+    "batch norm, both ways": ("batch_norm", "BatchNorm", "Folded", "aten::addcmul", "aten::repeat"),
+    "activation, both ways": ("tanh", "Tanh", "mkldnn", "dense"),
     "pooling, both ways": ("max_pool", "MaxPool", "aten::fill_", "aten::zero_"),
     "optimiser": ("Optimizer", "fused_sgd", "foreach", "aten::add_", "aten::mul_"),
     "images: read, cropped, standardised, batched": (

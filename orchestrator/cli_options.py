@@ -92,7 +92,7 @@ def stored(file: Path, seeds: tuple[int, ...] | None, root: str) -> tuple[Store,
         raise InputError(
             f"there is no store of `{asked.name}` in {root} yet; run `orch sweep {file}` first"
         )
-    editing.require_same(asked, store)
+    before = editing.require_same(asked, store)
     if seeds is None:
-        asked = asked.with_seeds(editing.stored(store).seeds)
+        asked = asked.with_seeds(before.seeds)
     return store, asked

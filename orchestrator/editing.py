@@ -25,19 +25,24 @@ def stored(store: Store) -> Sweep:
         raise StoreError(f"the store's copy of its sweep file is damaged: {error}") from None
 
 
-def require_same(sweep: Sweep, store: Store) -> None:
+def require_same(sweep: Sweep, store: Store) -> Sweep:
     """Refuse a sweep that differs from the stored one in what identifies it.
+
+    Returns:
+        The stored one.
 
     Raises:
         SweepChangedError: it says what differs.
     """
-    differences = list(_differences(sweep, stored(store)))
+    before = stored(store)
+    differences = list(_differences(sweep, before))
     if differences:
         raise SweepChangedError(
             f"{store.files} holds a sweep `{sweep.name}` that differs:\n  "
             + "\n  ".join(differences)
             + "\ngive this one another `name`, or change it back"
         )
+    return before
 
 
 def _differences(new: Sweep, old: Sweep) -> Iterator[str]:
