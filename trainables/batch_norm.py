@@ -18,7 +18,7 @@ class BatchNorm2d(nn.BatchNorm2d):
 
     On a CPU, in channels_last memory, torch trains on one pixel at a time, so that eight channels
     make vectors of eight. Here pixels in a row are taken as one of `fold` times as many channels,
-    whose statistics are joined: VGG16_11 at width 1/8 spends half the time on batch norm.
+    whose statistics are joined: a step of VGG16_11 at width 1/8 takes 5 % less time.
     """
 
     running_mean: Tensor
