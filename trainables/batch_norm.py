@@ -43,13 +43,13 @@ class BatchNorm2d(nn.BatchNorm2d):
     def _fold(self, x: Tensor) -> int:
         """How many pixels to take for one, a power of two; 1 where torch's own serves as well."""
         if (
-            not self.training
+            torch.compiler.is_compiling()  # the compiler cannot follow what comes after
+            or not self.training
             or x.device.type != "cpu"
             or x.dtype != torch.float32
             or x.numel() < _FEW
             or x.ndim != 4
             or not x.is_contiguous(memory_format=torch.channels_last)
-            or torch.compiler.is_compiling()
         ):
             return 1
         most = max(1, _WIDE // self.num_features)

@@ -14,13 +14,13 @@ def tanh(x: Tensor) -> Tensor:
     is as exact as torch's own and several times faster.
     """
     if (
-        x.device.type == "cpu"
+        not torch.compiler.is_compiling()  # the compiler cannot follow what comes after
+        and x.device.type == "cpu"
         and x.dtype == torch.float32
         and x.ndim == 4
         and x.is_contiguous(memory_format=torch.channels_last)
         and x.numel()
         and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-        and not torch.compiler.is_compiling()
     ):
         y: Tensor = _OneDnnTanh.apply(x)
         return y
