@@ -48,6 +48,18 @@ def test_commands_that_run_nothing_import_neither_ray_nor_torch(
     assert done.stderr.splitlines()[-1] == "[]"
 
 
+def test_the_installed_command_and_the_module_are_one() -> None:
+    script = str(Path(sys.executable).with_name("orch"))
+    for arguments, code in ((["--help"], 0), (["tabel"], 2)):
+        one, other = (
+            subprocess.run([*start, *arguments], capture_output=True, text=True, check=False)
+            for start in ([script], [sys.executable, "-m", "orchestrator"])
+        )
+        assert one.returncode == other.returncode == code
+        assert "Usage: orch [OPTIONS] COMMAND" in one.stdout + one.stderr
+        assert (one.stdout, one.stderr) == (other.stdout, other.stderr)
+
+
 REPORTING_IMPORTS = """
 import atexit, sys
 heavy = {"ray", "torch", "scipy.stats", "matplotlib"}
