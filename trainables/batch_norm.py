@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from trainables import devices
+
 # Columns that a pass over rows of memory needs for full vector width.
 _WIDE = 128
 # Values below which the calls cost as much time as the wider rows save.
@@ -42,15 +44,7 @@ class BatchNorm2d(nn.BatchNorm2d):
 
     def _fold(self, x: Tensor) -> int:
         """How many pixels to take for one, a power of two; 1 where torch's own serves as well."""
-        if (
-            torch.compiler.is_compiling()  # the compiler cannot follow what comes after
-            or not self.training
-            or x.device.type != "cpu"
-            or x.dtype != torch.float32
-            or x.numel() < _FEW
-            or x.ndim != 4
-            or not x.is_contiguous(memory_format=torch.channels_last)
-        ):
+        if not (devices.pixel_by_pixel_on_cpu(x) and self.training and x.numel() >= _FEW):
             return 1
         most = max(1, _WIDE // self.num_features)
         return gcd(x.numel() // self.num_features, 1 << (most.bit_length() - 1))

@@ -107,6 +107,21 @@ def place(model: nn.Module, device: torch.device, precision: Precision) -> None:
         model.forward = forward
 
 
+def pixel_by_pixel_on_cpu(x: Tensor) -> bool:
+    """Whether a batch is what networks pass on in a trial on a CPU, as `place` puts them there.
+
+    That is float32 of four dimensions in channels_last memory. False while a network is compiled:
+    the compiler cannot follow what is made of such batches, nor the other questions.
+    """
+    return (
+        not torch.compiler.is_compiling()
+        and x.device.type == "cpu"
+        and x.dtype == torch.float32
+        and x.ndim == 4
+        and x.is_contiguous(memory_format=torch.channels_last)
+    )
+
+
 def compiled(model: nn.Module) -> nn.Module:
     """The same network for training, compiled; it shares its parameters with the original.
 

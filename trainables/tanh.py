@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from trainables import devices
+
 
 def tanh(x: Tensor) -> Tensor:
     """The tangent of each value, of x's shape and type.
@@ -14,13 +16,7 @@ def tanh(x: Tensor) -> Tensor:
     is as exact as torch's own and several times faster.
     """
     if (
-        not torch.compiler.is_compiling()  # the compiler cannot follow what comes after
-        and x.device.type == "cpu"
-        and x.dtype == torch.float32
-        and x.ndim == 4
-        and x.is_contiguous(memory_format=torch.channels_last)
-        and x.numel()
-        and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+        devices.pixel_by_pixel_on_cpu(x) and x.numel() and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
     ):
         y: Tensor = _OneDnnTanh.apply(x)
         return y
