@@ -8,6 +8,9 @@ from torch.autograd.function import once_differentiable
 
 from trainables import devices
 
+# Whether this build of torch brings it.
+_HAS_ONE_DNN: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+
 
 def tanh(x: Tensor) -> Tensor:
     """The tangent of each value, of x's shape and type.
@@ -15,9 +18,7 @@ def tanh(x: Tensor) -> Tensor:
     In channels_last memory on a CPU, as a trial's networks run there, oneDNN computes it, which
     is as exact as torch's own and several times faster.
     """
-    if (
-        devices.pixel_by_pixel_on_cpu(x) and x.numel() and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-    ):
+    if _HAS_ONE_DNN and devices.pixel_by_pixel_on_cpu(x) and x.numel():
         y: Tensor = _OneDnnTanh.apply(x)
         return y
     return torch.tanh(x)
