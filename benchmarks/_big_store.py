@@ -13,12 +13,12 @@ import pyarrow as pa
 
 from benchmarks._sweeps import MODULE, Folder
 from orchestrator.code import code_of
-from orchestrator.plan import PlannedTrial, carried, expand
-from orchestrator.spec import load
-from orchestrator.store import Store, keeper
+from orchestrator.spec.grid import PlannedTrial, carried, expand
+from orchestrator.spec.loading import load
+from orchestrator.spec.model import Sweep
+from orchestrator.store import Store, settle
 from orchestrator.store.merge import write_merged
 from orchestrator.store.schema import Layout, conform
-from orchestrator.sweep import Sweep
 
 EPOCHS = 200
 PROBES = ("saturation", "skewness", "sparsity")
@@ -50,9 +50,9 @@ def make(here: Folder, name: str) -> Store:
     trials = expand(sweep)
     layout = Layout.of(sweep).with_metrics(METRICS)
     store = Store(str(here.path / "results" / name))
-    keeper.create(store)
+    settle.create(store)
     store.files.write("sweep.yaml", file.read_bytes())
-    keeper.write_schema(store, layout)
+    settle.write_schema(store, layout)
     ids = [trial.trial_id for trial in trials]
     makers = {"trials": _trials, "epochs": _epochs, "probes": _probes}
     for table, make_rows in makers.items():
@@ -62,7 +62,7 @@ def make(here: Folder, name: str) -> Store:
             for first in range(0, len(trials), _AT_ONCE)
         )
         write_merged(store.files, table, schema, ids, pieces)
-    keeper.settle(store, sweep)
+    settle.settle(store, sweep)
     return store
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from benchmarks._sweeps import folder
 from benchmarks.makespan import RECORDED
-from orchestrator.plan import expand
-from orchestrator.spec import load
+from orchestrator.spec.grid import expand
+from orchestrator.spec.loading import load
 
 SWEEP = Path(__file__).with_name("makespan.yaml")
 

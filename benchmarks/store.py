@@ -23,14 +23,14 @@ from benchmarks import _big_store as big
 from benchmarks._measure import Record, absolute, at_least, at_most, interleaved, main, ratio
 from benchmarks._sweeps import Folder, folder
 from orchestrator.code import Trainable
-from orchestrator.execution import Execution
-from orchestrator.job import Job, Task
-from orchestrator.plan import PlannedTrial, expand
-from orchestrator.spec import load
-from orchestrator.store import Store, keeper
+from orchestrator.results.tables import show
+from orchestrator.running.execution import Execution
+from orchestrator.running.job import Job, Task
+from orchestrator.spec.grid import PlannedTrial, expand
+from orchestrator.spec.loading import load
+from orchestrator.spec.model import Sweep
+from orchestrator.store import Store, settle
 from orchestrator.store.schema import Layout
-from orchestrator.sweep import Sweep
-from orchestrator.tables import show
 from orchestrator.trial import Trial
 
 TUNE_TRIALS = 20
@@ -163,9 +163,9 @@ def milliseconds_per_epoch(path: Path, every: int) -> float:
         (here.path / "bench.py").write_text("")
         sweep = load(here.write("one", **{**big.KEYS, "seeds": [0]}))
         trial, store = expand(sweep)[0], Store(f"{root}/results/one")
-        keeper.create(store)
+        settle.create(store)
         layout = Layout.of(sweep).with_metrics(big.METRICS)
-        keeper.write_schema(store, layout)
+        settle.write_schema(store, layout)
         execution = Execution(*_work(trial, store, layout, every), attempt=1)
         begun = perf_counter()
         while execution.advance():

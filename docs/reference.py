@@ -19,9 +19,10 @@ import click
 import pyarrow as pa
 from pydantic import BaseModel
 
-from orchestrator import spec, sweep
-from orchestrator.cli import main
-from orchestrator.plan import cells
+from orchestrator.cli.commands import main
+from orchestrator.spec import loading as spec
+from orchestrator.spec import model as sweep
+from orchestrator.spec.grid import cells
 from orchestrator.store.schema import JSON, TABLES, TEXT, Layout
 
 DOCS = Path(__file__).parent

@@ -2,7 +2,7 @@
 
 import gc
 
-from orchestrator.cli import main
+from orchestrator.cli.commands import main
 
 
 def run() -> None:

@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from orchestrator.errors import TrainableError
-from orchestrator.spec_errors import unknown
+from orchestrator.spec.problems import unknown
 
 Trainable = Callable[..., Iterator[Mapping[str, float]]]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from orchestrator.measures import PROBE
-from orchestrator.sweep import Value, canonical
+from orchestrator.results.measures import PROBE
+from orchestrator.spec.model import Value, canonical
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,12 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from orchestrator.plan import PlannedTrial, carried
-from orchestrator.store import Store, keeper
+from orchestrator.spec.grid import PlannedTrial, carried
+from orchestrator.spec.model import Sweep
+from orchestrator.store import Store, settle
 from orchestrator.store.checkpoint import Checkpoint
 from orchestrator.store.files import Files
 from orchestrator.store.schema import PROBE, Layout
-from orchestrator.sweep import Sweep
 
 METRICS = ("score", "loss")
 EPOCHS = 3
@@ -100,11 +100,11 @@ class Lab:
 
     def prepare(self, sweep: Sweep, drop: set[str] = frozenset()) -> Layout:
         """Do what a driver does before the trials run and after the first epoch came."""
-        keeper.create(self.store)
-        layout = keeper.settle(self.store, sweep, drop)
+        settle.create(self.store)
+        layout = settle.settle(self.store, sweep, drop)
         if not layout.metrics:
             layout = layout.with_metrics(METRICS)
-            keeper.write_schema(self.store, layout)
+            settle.write_schema(self.store, layout)
         return layout
 
     def commit(self, sweep: Sweep, *trials: PlannedTrial, digest: str = "digest") -> None:

@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from orchestrator.plan import PlannedTrial, expand
-from orchestrator.sweep import Sweep
+from orchestrator.spec.grid import PlannedTrial, expand
+from orchestrator.spec.model import Sweep
 
 Outcome = Mapping[str, Any] | float | None
 

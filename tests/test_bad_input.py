@@ -12,7 +12,7 @@ from typing import NamedTuple
 import pytest
 from toys import SWEEP, TRAINABLE, Toy
 
-from orchestrator.cli import main
+from orchestrator.cli.commands import main
 
 STORED = ("status", "table", "prune", "claims", "figure", "report")
 """Commands that need a store."""

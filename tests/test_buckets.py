@@ -15,11 +15,11 @@ from storing import Lab, assert_shows, assert_tidy, make_checkpoint, make_sweep,
 from unreliable import FAULTS, Flaky, flaky
 
 from orchestrator.errors import StoreError
-from orchestrator.plan import expand
-from orchestrator.store import Store, bucket, keeper
+from orchestrator.spec.grid import expand
+from orchestrator.store import Store, bucket, settle
 from orchestrator.store.files import TRIES, Files
 from orchestrator.store.index import Index
-from orchestrator.store.log import LIMIT
+from orchestrator.store.logs import LIMIT
 from orchestrator.store.schema import TABLES
 
 QUICK = ("500", "503", "dropped", "answer lost", "cut short")
@@ -85,7 +85,7 @@ def test_a_store_in_a_bucket_is_written_settled_damaged_and_retired(any_bucket: 
     lab.commit(sweep, first, second)
     lab.store.save_checkpoint(begun.trial_id, make_checkpoint(begun, sweep))
     assert set(lab.store.trials()["trial_id"]) == {t.trial_id for t in (first, second, begun)}
-    keeper.settle(lab.store, sweep)
+    settle.settle(lab.store, sweep)
     lab.commit(sweep, third)
     lab.store.drop_checkpoint(begun.trial_id)
     assert_shows(lab.store, [first, second, third])
@@ -93,10 +93,10 @@ def test_a_store_in_a_bucket_is_written_settled_damaged_and_retired(any_bucket: 
     damaged = (lab.store.files.read(name) or b"")[:300]
     lab.store.files.write(name, damaged)
     with pytest.warns(UserWarning, match=re.escape(f"{lab.location}/{name} cannot be read")):
-        keeper.settle(lab.store, sweep)
+        settle.settle(lab.store, sweep)
     assert_shows(lab.store, [first, second])
     assert lab.store.files.read(f"corrupt/{name}") == damaged
-    assert keeper.retire(lab.store, sweep, {first.trial_id}) == [second.trial_id]
+    assert settle.retire(lab.store, sweep, {first.trial_id}) == [second.trial_id]
     assert_shows(lab.store, [first])
     assert_shows(Store(f"{lab.location}/retired"), [second])
 
@@ -151,10 +151,10 @@ def test_a_store_is_whole_after_a_tenth_of_all_requests_failed(s3: Bucket, proxy
     trials = expand(sweep)
     lab.prepare(sweep)
     lab.commit(sweep, *trials[:2])
-    keeper.settle(lab.store, sweep)
+    settle.settle(lab.store, sweep)
     lab.commit(sweep, *trials[2:])
     assert_shows(lab.store, trials)
-    keeper.settle(lab.store, sweep)
+    settle.settle(lab.store, sweep)
     assert_shows(lab.store, trials)
     assert set(proxy.dealt) == set(QUICK)
     assert set(FAULTS) - set(QUICK) == {"stalled"}
@@ -165,7 +165,7 @@ def test_a_connection_that_breaks_is_never_taken_for_damage(s3: Bucket, proxy: F
     lab, sweep = Lab(f"{s3.address}/runs/toy"), make_sweep()
     lab.prepare(sweep)
     lab.commit(sweep, *expand(sweep))
-    keeper.settle(lab.store, sweep)
+    settle.settle(lab.store, sweep)
     lab.commit(sweep, expand(make_sweep(seeds=(1,)))[0])
     proxy.faults, proxy.one_in = ("503",), 1
     merged = re.compile(r"/epochs/merged-\d+\.parquet")
@@ -174,10 +174,10 @@ def test_a_connection_that_breaks_is_never_taken_for_damage(s3: Bucket, proxy: F
         lambda method, path: real(method, path) if merged.search(path) else None
     )
     with pytest.raises(StoreError, match=r"epochs/merged-\d+\.parquet: .*(cannot be|AWS Error)"):
-        keeper.settle(lab.store, make_sweep(seeds=(0, 1)))
+        settle.settle(lab.store, make_sweep(seeds=(0, 1)))
     assert lab.store.files.names("corrupt/epochs") == []
     proxy.one_in = 0
-    keeper.settle(lab.store, make_sweep(seeds=(0, 1)))
+    settle.settle(lab.store, make_sweep(seeds=(0, 1)))
     assert len(lab.store.trials()) == 5
 
 
@@ -308,7 +308,7 @@ def test_what_waits_of_a_log_is_put_when_the_next_trial_begins(s3: Bucket) -> No
 def test_what_waits_of_a_log_is_put_after_a_pause(
     s3: Bucket, proxy: Flaky, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("orchestrator.store.log.PAUSE", 0.2)
+    monkeypatch.setattr("orchestrator.store.logs.PAUSE", 0.2)
     store = Store(f"{s3.address}/runs/toy")
     store.log("0123", "first")
     store.log("0123", "second")
@@ -356,11 +356,11 @@ def test_rows_that_another_driver_is_writing_stay(s3: Bucket) -> None:
     row = files.read(f"trials/{under_way.trial_id}.parquet")
     assert row
     files.delete(f"trials/{under_way.trial_id}.parquet")
-    keeper.settle(lab.store, sweep)
+    settle.settle(lab.store, sweep)
     assert_shows(lab.store, [done])
     files.write(f"trials/{under_way.trial_id}.parquet", row)
     assert_shows(lab.store, [done, under_way])
-    keeper.settle(lab.store, sweep)
+    settle.settle(lab.store, sweep)
     assert_shows(lab.store, [done, under_way])
 
 
@@ -378,13 +378,13 @@ def test_two_drivers_that_merge_at_once_lose_and_double_nothing(
         if not overtaken and index.committed:
             overtaken.append(True)
             lab.commit(sweep, expand(sweep)[3])
-            keeper.settle(lab.store, sweep)
+            settle.settle(lab.store, sweep)
 
     monkeypatch.setattr(Index, "__init__", later)
-    keeper.settle(lab.store, sweep)
+    settle.settle(lab.store, sweep)
     assert overtaken
     assert_shows(lab.store, expand(sweep))
-    keeper.settle(lab.store, sweep)
+    settle.settle(lab.store, sweep)
     for table in TABLES:
         assert len(lab.store.files.names(table)) == 2
 
@@ -494,7 +494,7 @@ def test_a_link_in_place_of_a_file_is_replaced_and_not_followed(tmp_path: Path) 
     with pytest.raises(StoreError, match="cannot be written"):
         lab.store.log(trial.trial_id, "text")
     assert private.read_text() == "mine"
-    keeper.settle(lab.store, sweep)
+    settle.settle(lab.store, sweep)
     assert_tidy(lab, [trial])
 
 

@@ -14,12 +14,12 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 from synthetic import Outcome, make_probes, make_sweep, make_trials
 
-from orchestrator.claims import Finding, judge
 from orchestrator.errors import ShowError
-from orchestrator.plan import PlannedTrial
-from orchestrator.selection import select
-from orchestrator.sweep import Sweep
-from orchestrator.verdicts import show_findings
+from orchestrator.results.claims import Finding, judge
+from orchestrator.results.findings import show_findings
+from orchestrator.results.selection import select
+from orchestrator.spec.grid import PlannedTrial
+from orchestrator.spec.model import Sweep
 
 ORDERS = ("convention", "swap", "nobn")
 SEEDS = tuple(range(6))

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from orchestrator.cli import main
+from orchestrator.cli.commands import main
 from orchestrator.cluster import aws, config
 from orchestrator.cluster.facts import Facts, Node, complaints
 from orchestrator.errors import ClusterError
@@ -248,9 +248,9 @@ def test_an_installation_without_the_job_api_says_what_is_missing(
     on_prem: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "aiohttp", None)
-    for name in ("orchestrator.cli_remote", "orchestrator.cluster.jobs"):
+    for name in ("orchestrator.cli.remote", "orchestrator.cluster.jobs"):
         monkeypatch.delitem(sys.modules, name, raising=False)
-    monkeypatch.delattr("orchestrator.cli_remote", raising=False)
+    monkeypatch.delattr("orchestrator.cli.remote", raising=False)
     monkeypatch.delattr("orchestrator.cluster.jobs", raising=False)
     result = orch("status", ROOT / "sweeps/quickstart.yaml", "--cluster", on_prem)
     assert result.exit_code == 2

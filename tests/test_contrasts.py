@@ -11,7 +11,7 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestPower
 from statsmodels.stats.weightstats import DescrStatsW, ttost_paired
 
-from orchestrator.contrasts import (
+from orchestrator.results.contrasts import (
     contrast,
     equivalence,
     holm,

@@ -32,8 +32,8 @@ import torch
 from ruamel.yaml import YAML
 from scripts import imported
 
-from orchestrator import spec
-from orchestrator.cli import main
+from orchestrator.cli.commands import main
+from orchestrator.spec import loading as spec
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"

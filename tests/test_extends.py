@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import SpecError
-from orchestrator.spec import load, load_text
+from orchestrator.spec.loading import load, load_text
 
 BASE = """
 name: base
@@ -70,7 +70,7 @@ def test_extending_goes_on_over_several_files_in_several_folders(base: Path) -> 
 
 
 def test_what_a_store_keeps_of_such_a_file_stands_alone(base: Path) -> None:
-    from orchestrator.extends import resolve
+    from orchestrator.spec.extends import resolve
 
     path = extend(base, "fixed: {epochs: 2}\n")
     assert load_text(resolve(path).text, "sweep.yaml") == load(path)

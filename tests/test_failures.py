@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from orchestrator.errors import GpuMemoryError, MetricsChangedError
-from orchestrator.failures import Retries, fraction, larger_fraction, of_gpu_memory
+from orchestrator.running.retries import Retries, fraction, larger_fraction, of_gpu_memory
 
 FULL = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nSee the docs.")
 

@@ -13,13 +13,13 @@ from matplotlib.colors import to_rgb
 from synthetic import make_probes, make_sweep, make_trials
 
 from orchestrator.errors import ShowError, SpecError
-from orchestrator.figures import Frames, Plot, default_figures, plot, save
-from orchestrator.figures._draw import COLOURS
-from orchestrator.plan import PlannedTrial, expand
-from orchestrator.selection import select
-from orchestrator.spec import load_text
-from orchestrator.spec_checks import check
-from orchestrator.sweep import Sweep
+from orchestrator.results.figures import Frames, Plot, default_figures, plot, save
+from orchestrator.results.figures._draw import COLOURS
+from orchestrator.results.selection import select
+from orchestrator.spec.checks import check
+from orchestrator.spec.grid import PlannedTrial, expand
+from orchestrator.spec.loading import load_text
+from orchestrator.spec.model import Sweep
 
 
 def accuracy(trial: PlannedTrial) -> float:

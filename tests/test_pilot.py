@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from toys import Toy
 
-from orchestrator import spec
-from orchestrator.meter import Reading
-from orchestrator.pilot import CUDA_BYTES, Estimate, Pilot
-from orchestrator.plan import expand
-from orchestrator.runners import Node
-from orchestrator.sweep import Resources
+from orchestrator.pilot.meter import Reading
+from orchestrator.pilot.pilot import CUDA_BYTES, Estimate, Pilot
+from orchestrator.running.runners import Node
+from orchestrator.spec import loading as spec
+from orchestrator.spec.grid import expand
+from orchestrator.spec.model import Resources
 
 GIB = 2**30
 
@@ -62,7 +62,11 @@ def silent(params, trial):
 
 MEASURE = """
 import dataclasses, json, sys
-from orchestrator import code, job, meter, plan, spec
+from orchestrator import code
+from orchestrator.running import job
+from orchestrator.pilot import meter
+from orchestrator.spec import grid as plan
+from orchestrator.spec import loading as spec
 from orchestrator.store.schema import Layout
 
 meter.SECONDS = 1.0

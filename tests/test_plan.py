@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.plan import (
+from orchestrator.spec.grid import (
     PlannedTrial,
     cells,
     count_trials,
@@ -22,7 +22,7 @@ from orchestrator.plan import (
     longest_first,
     matches,
 )
-from orchestrator.sweep import Sweep, canonical
+from orchestrator.spec.model import Sweep, canonical
 
 
 def make(**changes: Any) -> Sweep:

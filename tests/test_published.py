@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 from scripts import imported
 
-from orchestrator.cli import main
+from orchestrator.cli.commands import main
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs/results"

@@ -13,13 +13,13 @@ import pytest
 from click.testing import CliRunner, Result
 from synthetic import make_probes, make_sweep, make_trials
 
-from orchestrator import cli_show
-from orchestrator.display import Display
-from orchestrator.driver import Driver, Options
+from orchestrator.cli import show as cli_show
 from orchestrator.errors import InputError
-from orchestrator.figures import Frames, Panel, Plot, Point, Series
-from orchestrator.report import Origin, render
-from orchestrator.report._charts import chart
+from orchestrator.results.figures import Frames, Panel, Plot, Point, Series
+from orchestrator.results.report import Origin, render
+from orchestrator.results.report._charts import chart
+from orchestrator.running.display import Display
+from orchestrator.running.driver import Driver, Options
 
 TRAINABLE = """
 def train(params, trial):

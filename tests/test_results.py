@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from orchestrator.display import Display
-from orchestrator.driver import Driver, Options
 from orchestrator.errors import InputError, ShowError
-from orchestrator.results import Results, open_store
+from orchestrator.results.results import Results, open_store
+from orchestrator.running.display import Display
+from orchestrator.running.driver import Driver, Options
 
 TRAINABLE = """
 def train(params, trial):

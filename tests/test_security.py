@@ -22,8 +22,8 @@ from toys import SWEEP, Toy
 
 from orchestrator import open_store
 from orchestrator.code import digests
-from orchestrator.plan import expand
-from orchestrator.spec import load
+from orchestrator.spec.grid import expand
+from orchestrator.spec.loading import load
 from orchestrator.store import Store
 from orchestrator.store.checkpoint import Checkpoint
 from orchestrator.store.schema import PROBE
@@ -33,7 +33,7 @@ ROOT = Path(__file__).parent.parent
 # What runs code that it reads, and the one place that may: there, Tune's own note about a trial
 # that failed is read from a folder of this process's own, which nobody else can write to.
 UNPICKLERS = {"pickle", "cPickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
-MAY_UNPICKLE = {"orchestrator/runners/ray_errors.py"}
+MAY_UNPICKLE = {"orchestrator/running/runners/ray_errors.py"}
 
 
 def calls(tree: ast.AST) -> list[tuple[str, ast.Call]]:

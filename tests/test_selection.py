@@ -19,9 +19,9 @@ from scipy import stats
 from synthetic import make_sweep, make_trials
 
 from orchestrator.errors import ShowError
-from orchestrator.plan import PlannedTrial, cells, expand
-from orchestrator.selection import CellSelection, lead, optimism, select, statistics
-from orchestrator.sweep import Sweep
+from orchestrator.results.selection import CellSelection, lead, optimism, select, statistics
+from orchestrator.spec.grid import PlannedTrial, cells, expand
+from orchestrator.spec.model import Sweep
 
 LRS = (0.1, 0.01, 0.001)
 SWEEP = make_sweep(factors={"order": ("convention", "swap")}, search={"lr": LRS})
@@ -321,7 +321,7 @@ def test_ten_thousand_trials_take_well_under_a_second():
 
 def test_selection_needs_neither_ray_nor_torch_nor_scipy_stats():
     code = (
-        "import sys, orchestrator.selection\n"
+        "import sys, orchestrator.results.selection\n"
         "print([m for m in ('ray', 'torch', 'scipy.stats') if m in sys.modules])"
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

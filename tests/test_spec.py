@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from toys import SWEEP
 
 from orchestrator.errors import InputError, SpecError
-from orchestrator.source import read_text
-from orchestrator.spec import load, load_text, parse, parse_seeds, with_seeds
-from orchestrator.sweep import Claim, Figure, Resources, Select, Table, canonical
+from orchestrator.spec.loading import load, load_text, parse, parse_seeds, with_seeds
+from orchestrator.spec.model import Claim, Figure, Resources, Select, Table, canonical
+from orchestrator.spec.source import read_text
 
 CLAIM = "claims: [{name: c, metric: accuracy, "
 TABLE = "tables: [{name: t, "

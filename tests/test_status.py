@@ -8,10 +8,10 @@ from pathlib import Path
 from rich.console import Console
 from storing import make_sweep
 
-from orchestrator import heartbeat
-from orchestrator.status import print_status
-from orchestrator.store import Store, keeper
-from orchestrator.sweep import Sweep
+from orchestrator.running import heartbeat
+from orchestrator.running.status import print_status
+from orchestrator.spec.model import Sweep
+from orchestrator.store import Store, settle
 
 
 def printed(sweep: Sweep, store: Store) -> str:
@@ -22,7 +22,7 @@ def printed(sweep: Sweep, store: Store) -> str:
 
 def empty_store(path: Path) -> Store:
     store = Store(str(path / "toy"))
-    keeper.create(store)
+    settle.create(store)
     return store
 
 

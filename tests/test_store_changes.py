@@ -25,10 +25,10 @@ from storing import (
     score,
 )
 
-from orchestrator.plan import PlannedTrial, expand
-from orchestrator.store import Store, keeper
+from orchestrator.spec.grid import PlannedTrial, expand
+from orchestrator.spec.model import Sweep
+from orchestrator.store import Store, settle
 from orchestrator.store.schema import TABLES, Layout, encode
-from orchestrator.sweep import Sweep
 
 
 def test_a_trial_shows_in_all_tables_or_in_none(lab: Lab) -> None:
@@ -54,7 +54,7 @@ def test_what_a_killed_worker_left_half_written_does_not_show_and_goes(lab: Lab)
         path.write_bytes(b"PAR1 half a fi")
     assert_shows(lab.store, expand(sweep)[:2])
     assert len(lab.plain("trials")) == 2
-    keeper.settle(lab.store, sweep)
+    settle.settle(lab.store, sweep)
     assert not any(path.exists() for path in half)
 
 
@@ -65,7 +65,7 @@ def test_settling_leaves_one_merged_file_and_the_failed_trials(lab: Lab) -> None
     lab.prepare(sweep)
     lab.commit(sweep, *(trial for trial in trials if trial.trial_id not in failed))
     lab.fail(sweep, trials[0], trials[2])
-    keeper.settle(lab.store, sweep)
+    settle.settle(lab.store, sweep)
     assert_tidy(lab, trials, failed)
     for table in TABLES:
         assert failed.isdisjoint(pd.read_parquet(lab.folder / lab.merged(table))["trial_id"])
@@ -77,9 +77,9 @@ def test_settling_what_is_settled_changes_no_file(lab: Lab) -> None:
     lab.prepare(sweep)
     lab.commit(sweep, *expand(sweep)[1:])
     lab.fail(sweep, expand(sweep)[0])
-    keeper.settle(lab.store, sweep)
+    settle.settle(lab.store, sweep)
     before = contents(lab.folder)
-    keeper.settle(lab.store, sweep)
+    settle.settle(lab.store, sweep)
     assert contents(lab.folder) == before
 
 
@@ -89,7 +89,7 @@ def test_a_trial_that_is_to_run_again_is_gone_before_it_starts(lab: Lab) -> None
     lab.prepare(sweep)
     lab.commit(sweep, *trials[1:])
     lab.fail(sweep, trials[0])
-    keeper.settle(lab.store, sweep)
+    settle.settle(lab.store, sweep)
     again = {trials[0].trial_id, trials[3].trial_id}
     lab.prepare(sweep, drop=again)
     left = [trial for trial in trials if trial.trial_id not in again]
@@ -109,7 +109,7 @@ def test_a_reader_is_not_disturbed_by_a_driver_that_merges_files_under_it(lab: L
         def ask(self, question: Callable[[Any], Any]) -> Any:
             def later(index: Any) -> Any:
                 if len(lab.files("trials")) > 2:
-                    keeper.settle(lab.store, sweep)
+                    settle.settle(lab.store, sweep)
                 return question(index)
 
             return super().ask(later)
@@ -154,7 +154,7 @@ def test_a_crash_at_any_instant_of_settling_loses_and_doubles_nothing(
         shutil.copytree(origin.folder, lab.folder)
         try:
             with crash_at(instant):
-                keeper.settle(lab.store, new, drop={again.trial_id})
+                settle.settle(lab.store, new, drop={again.trial_id})
             break
         except CrashError:
             here = lab.store.outcomes()
@@ -164,7 +164,7 @@ def test_a_crash_at_any_instant_of_settling_loses_and_doubles_nothing(
             kind = pq.read_schema(lab.folder / "trials" / SCHEMA).field("odd").type
             odd = lab.store.trials().set_index("trial_id")["odd"]
             assert odd[single.trial_id] == encode(single.params["odd"], kind)
-            keeper.settle(lab.store, new, drop={again.trial_id})
+            settle.settle(lab.store, new, drop={again.trial_id})
             assert_settled(lab, [merged, single, failed], failed, new)
     assert_settled(lab, [merged, single, failed], failed, new)
     assert instant >= 9, "settling was expected to change more files than that"
@@ -208,21 +208,21 @@ def test_a_crash_at_any_instant_of_retiring_loses_nothing(tmp_path: Path) -> Non
     origin = Lab(str(tmp_path / "origin"))
     origin.prepare(sweep)
     origin.commit(sweep, *trials)
-    keeper.settle(origin.store, sweep)
+    settle.settle(origin.store, sweep)
     for instant in itertools.count():
         lab = Lab(str(tmp_path / str(instant)))
         shutil.copytree(origin.folder, lab.folder)
         retired = Store(str(lab.folder / "retired"))
         try:
             with crash_at(instant):
-                keeper.retire(lab.store, sweep, {trial.trial_id for trial in wanted})
+                settle.retire(lab.store, sweep, {trial.trial_id for trial in wanted})
             break
         except CrashError:
             here = set(lab.store.trials()["trial_id"])
             there = set(retired.trials()["trial_id"]) if retired.layout() else set()
             assert here >= {trial.trial_id for trial in wanted}
             assert here | there == {trial.trial_id for trial in trials}
-            keeper.retire(lab.store, sweep, {trial.trial_id for trial in wanted})
+            settle.retire(lab.store, sweep, {trial.trial_id for trial in wanted})
             assert_tidy(lab, wanted)
             assert_shows(retired, going)
     assert instant > 5
@@ -240,7 +240,7 @@ def test_retiring_moves_rows_logs_and_checkpoints_and_leaves_the_others_alone(la
     for trial in trials:
         lab.store.log(trial.trial_id, f"log of {trial.trial_id}")
     before = {table: lab.plain(table) for table in TABLES}
-    gone = keeper.retire(lab.store, sweep, wanted)
+    gone = settle.retire(lab.store, sweep, wanted)
     assert set(gone) == {trial.trial_id for trial in trials} - wanted
     for table, frame in before.items():
         for folder, stays in {"": True, "retired/": False}.items():
@@ -271,7 +271,7 @@ def test_a_trial_can_be_retired_twice(lab: Lab) -> None:
         lab.prepare(sweep)
         done = lab.store.outcomes()
         lab.commit(sweep, *(t for t in trials if t.trial_id not in done), digest=digest)
-        assert keeper.retire(lab.store, sweep, wanted) == [trials[0].trial_id]
+        assert settle.retire(lab.store, sweep, wanted) == [trials[0].trial_id]
     assert sorted(lab.plain("retired/trials")["code_digest"]) == ["new", "old"]
-    assert keeper.retire(lab.store, sweep, wanted) == []
+    assert settle.retire(lab.store, sweep, wanted) == []
     assert_tidy(lab, trials[1:])

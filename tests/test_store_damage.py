@@ -12,10 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 from storing import SCHEMA, Lab, assert_shows, assert_tidy, contents, make_checkpoint, make_sweep
 
-from orchestrator.plan import expand
-from orchestrator.store import keeper
+from orchestrator.spec.grid import expand
+from orchestrator.store import settle
 from orchestrator.store.checkpoint import Checkpoint, DamagedError
-from orchestrator.store.known import FILE
+from orchestrator.store.intact import FILE
 from orchestrator.store.schema import TABLES
 from orchestrator.store.store import CorruptFileWarning
 
@@ -67,7 +67,7 @@ def test_a_damaged_file_of_one_trial_costs_that_trial_only(
     trials = expand(sweep)
     lab.prepare(sweep)
     lab.commit(sweep, *trials[:2])
-    keeper.settle(lab.store, sweep)
+    settle.settle(lab.store, sweep)
     lab.commit(sweep, *trials[2:])
     hit = trials[3].trial_id
     name = f"{table}/{hit}.parquet"
@@ -79,7 +79,7 @@ def test_a_damaged_file_of_one_trial_costs_that_trial_only(
     assert name in told[0]
     assert "count as missing" in told[0]
 
-    _, told = quietly(lambda: keeper.settle(lab.store, sweep))
+    _, told = quietly(lambda: settle.settle(lab.store, sweep))
     assert any(name in text for text in told)
     assert (lab.folder / "corrupt" / name).read_bytes() == damaged
     assert_tidy(lab, [trial for trial in trials if trial.trial_id != hit])
@@ -96,14 +96,14 @@ def test_a_damaged_merged_file_is_kept_aside_with_its_partners(
     trials = expand(sweep)
     lab.prepare(sweep)
     lab.commit(sweep, *trials[:2])
-    keeper.settle(lab.store, sweep)
+    settle.settle(lab.store, sweep)
     merged = {each: lab.merged(each) for each in TABLES}
     lab.commit(sweep, trials[2])
     lab.fail(sweep, trials[3])
     expected = {name: (lab.folder / name).read_bytes() for name in merged.values()}
     expected[merged[table]] = harm(lab.folder / merged[table], damage)
 
-    _, told = quietly(lambda: keeper.settle(lab.store, sweep))
+    _, told = quietly(lambda: settle.settle(lab.store, sweep))
     assert len(told) == 1
     assert merged[table] in told[0]
     assert_tidy(lab, trials[2:], {trials[3].trial_id})
@@ -115,10 +115,10 @@ def test_damage_is_found_where_nothing_else_is_to_be_done(lab: Lab, table: str) 
     sweep = make_sweep()
     lab.prepare(sweep)
     lab.commit(sweep, *expand(sweep))
-    keeper.settle(lab.store, sweep)
+    settle.settle(lab.store, sweep)
     name = lab.merged(table)
     harm(lab.folder / name, flip_in_a_page)
-    _, told = quietly(lambda: keeper.settle(lab.store, sweep))
+    _, told = quietly(lambda: settle.settle(lab.store, sweep))
     assert any(name in text for text in told)
     assert lab.store.outcomes() == {}
     assert (lab.folder / "corrupt" / name).exists()
@@ -129,17 +129,17 @@ def test_a_file_that_did_not_change_is_read_through_once(lab: Lab) -> None:
     sweep = make_sweep()
     lab.prepare(sweep)
     lab.commit(sweep, *expand(sweep))
-    keeper.settle(lab.store, sweep)
+    settle.settle(lab.store, sweep)
     path = lab.folder / lab.merged("probes")
     before = path.stat()
     harm(path, flip_in_a_page)
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
-    _, told = quietly(lambda: keeper.settle(lab.store, sweep))
+    _, told = quietly(lambda: settle.settle(lab.store, sweep))
     assert told == []
     _, told = quietly(lab.store.probes)
     assert path.name in told[0]
     path.touch()
-    _, told = quietly(lambda: keeper.settle(lab.store, sweep))
+    _, told = quietly(lambda: settle.settle(lab.store, sweep))
     assert path.name in told[0]
     assert lab.store.outcomes() == {}
 
@@ -148,9 +148,9 @@ def test_what_is_noted_of_whole_files_may_be_lost(lab: Lab) -> None:
     sweep = make_sweep()
     lab.prepare(sweep)
     lab.commit(sweep, *expand(sweep))
-    keeper.settle(lab.store, sweep)
+    settle.settle(lab.store, sweep)
     harm(lab.folder / FILE, truncate)
-    keeper.settle(lab.store, sweep)
+    settle.settle(lab.store, sweep)
     assert_tidy(lab, expand(sweep))
 
 
@@ -165,11 +165,11 @@ def test_a_damaged_schema_file_is_made_anew(
     lab.prepare(sweep)
     lab.commit(sweep, *trials)
     if settled:
-        keeper.settle(lab.store, sweep)
+        settle.settle(lab.store, sweep)
     before = pq.read_schema(lab.folder / table / SCHEMA)
     damaged = harm(lab.folder / table / SCHEMA, damage)
     quietly(lambda: assert_shows(lab.store, trials))
-    _, told = quietly(lambda: keeper.settle(lab.store, sweep))
+    _, told = quietly(lambda: settle.settle(lab.store, sweep))
     assert len(told) == 1
     assert f"{table}/{SCHEMA}" in told[0]
     assert_tidy(lab, trials)
@@ -192,7 +192,7 @@ def test_a_damaged_checkpoint_is_kept_aside_and_its_trial_starts_anew(
     assert set(frame["trial_id"]) == {done.trial_id, begun.trial_id}
     assert len(told) == 1
     assert f"checkpoints/{hit.trial_id}" in told[0]
-    quietly(lambda: keeper.settle(lab.store, sweep))
+    quietly(lambda: settle.settle(lab.store, sweep))
     assert lab.store.checkpoint_ids() == [begun.trial_id]
     assert (lab.folder / "corrupt/checkpoints" / hit.trial_id).read_bytes() == damaged
 
@@ -209,7 +209,7 @@ def test_several_damaged_files_at_once_are_all_kept(lab: Lab) -> None:
         f"trials/{SCHEMA}": empty,
     }
     damaged = {name: harm(lab.folder / name, damage) for name, damage in hit.items()}
-    _, told = quietly(lambda: keeper.settle(lab.store, sweep))
+    _, told = quietly(lambda: settle.settle(lab.store, sweep))
     assert len(told) == len(hit)
     assert_tidy(lab, trials[3:])
     assert contents(lab.folder / "corrupt") == damaged
@@ -222,7 +222,7 @@ def test_a_file_that_breaks_twice_is_kept_twice(lab: Lab) -> None:
         lab.prepare(sweep)
         lab.commit(sweep, trial)
         harm(lab.folder / f"trials/{trial.trial_id}.parquet", damage)
-        quietly(lambda: keeper.settle(lab.store, sweep))
+        quietly(lambda: settle.settle(lab.store, sweep))
     assert len(contents(lab.folder / "corrupt/trials")) == 2
 
 
@@ -248,7 +248,7 @@ def test_damage_in_a_footer_never_ends_a_reader(lab: Lab, name: str) -> None:
     first, second = expand(sweep)
     lab.prepare(sweep)
     lab.commit(sweep, first)
-    keeper.settle(lab.store, sweep)
+    settle.settle(lab.store, sweep)
     lab.commit(sweep, second)
     path = (
         lab.folder

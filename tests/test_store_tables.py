@@ -10,8 +10,8 @@ from storing import Lab, assert_shows, make_checkpoint, make_sweep, probes_of, r
 
 from orchestrator import open_store
 from orchestrator.errors import StoreError
-from orchestrator.plan import expand
-from orchestrator.store import keeper
+from orchestrator.spec.grid import expand
+from orchestrator.store import settle
 from orchestrator.store.schema import TABLES
 
 
@@ -27,7 +27,7 @@ def test_pandas_shows_every_table_with_ids_seed_and_params(lab: Lab, settled: bo
     layout = lab.prepare(sweep)
     lab.commit(sweep, *expand(sweep)[:20])
     if settled:
-        keeper.settle(lab.store, sweep)
+        settle.settle(lab.store, sweep)
     own = {
         "trials": [
             *("status", "error", "attempts", "score", "loss", "best_score", "epochs_run"),
@@ -87,7 +87,7 @@ def test_a_column_widens_when_an_edit_adds_a_value_of_another_type(
     lab.prepare(new)
     lab.commit(new, *expand(new)[len(before) :])
     if settled:
-        keeper.settle(lab.store, new)
+        settle.settle(lab.store, new)
     assert_shows(lab.store, expand(new))
     for table in TABLES:
         column = lab.plain(table)["odd"]
@@ -102,7 +102,7 @@ def test_equal_values_stand_in_equal_text_whichever_edit_wrote_them(lab: Lab) ->
         lab.prepare(sweep)
         done = lab.store.outcomes()
         lab.commit(sweep, *(t for t in expand(sweep) if t.trial_id not in done))
-    keeper.settle(lab.store, sweep)
+    settle.settle(lab.store, sweep)
     assert set(lab.plain("trials")["odd"]) == {"1", "0.5", '"auto"'}
 
 
@@ -131,10 +131,10 @@ def test_the_best_epoch_is_found_anew_when_the_selection_changes(lab: Lab) -> No
         ({"metric": "score", "mode": "max"}, 2),
         ({"metric": "score", "mode": "min"}, 1),
     ]:
-        keeper.settle(lab.store, make_sweep(select=select))
+        settle.settle(lab.store, make_sweep(select=select))
         trials = lab.plain("trials")
         assert list(trials["best_score"]) == [score(i, at) for i in trials["trial_id"]]
-    keeper.settle(lab.store, make_sweep(select={"metric": "loss", "mode": "min"}))
+    settle.settle(lab.store, make_sweep(select={"metric": "loss", "mode": "min"}))
     trials = lab.plain("trials")
     assert "best_score" not in trials.columns
     assert set(trials["best_loss"]) == {1 / 3}
@@ -149,12 +149,12 @@ def test_a_best_epoch_is_among_the_finite_ones(lab: Lab, mode: str, last: str, b
     rows = [{"epoch": e, "score": v, "loss": 0.0} for e, v in enumerate(values, 1)]
     ended = {**row_of(trial, sweep), "status": "diverged", "score": values[-1]}
     lab.store.commit(ended, pa.Table.from_pylist(rows), probes_of(trial.trial_id), layout)
-    keeper.settle(lab.store, sweep)
+    settle.settle(lab.store, sweep)
     assert list(lab.plain("trials")["best_score"]) == [best]
 
 
 def test_a_store_without_results_says_so(lab: Lab) -> None:
-    keeper.create(lab.store)
+    settle.create(lab.store)
     assert lab.store.outcomes() == {}
     with pytest.raises(StoreError, match="holds no results yet"):
         lab.store.trials()

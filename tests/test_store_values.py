@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from storing import Lab, assert_shows, make_sweep
 
-from orchestrator.plan import expand
-from orchestrator.store import keeper
+from orchestrator.spec.grid import expand
+from orchestrator.store import settle
 from orchestrator.store.checkpoint import Checkpoint
 from orchestrator.store.schema import PROBE, TABLES
 
@@ -69,7 +69,7 @@ def test_any_values_come_back_as_they_were_through_edits_and_merges(
             lab.commit(sweep, *new)
             committed.update({t.trial_id: t.config.factors["odd"] for t in new})
             assert_params_survive(lab, committed)
-            keeper.settle(lab.store, sweep)
+            settle.settle(lab.store, sweep)
             assert_params_survive(lab, committed)
         assert_shows(lab.store, expand(sweep))
 

@@ -12,9 +12,9 @@ from xml.etree import ElementTree
 import pytest
 from synthetic import make_sweep, make_trials
 
-from orchestrator.plan import PlannedTrial
-from orchestrator.selection import select
-from orchestrator.tables import Pivot, html, latex, pivot
+from orchestrator.results.selection import select
+from orchestrator.results.tables import Pivot, html, latex, pivot
+from orchestrator.spec.grid import PlannedTrial
 
 
 def accuracy(trial: PlannedTrial) -> float | None:

@@ -14,11 +14,11 @@ from rich.console import Console
 from synthetic import Outcome, make_probes, make_sweep, make_trials
 
 from orchestrator.errors import ShowError
-from orchestrator.plan import PlannedTrial
-from orchestrator.selection import select
-from orchestrator.spec_checks import check
-from orchestrator.sweep import Sweep
-from orchestrator.tables import Pivot, markdown, pivot, print_text, show, tidy
+from orchestrator.results.selection import select
+from orchestrator.results.tables import Pivot, markdown, pivot, print_text, show, tidy
+from orchestrator.spec.checks import check
+from orchestrator.spec.grid import PlannedTrial
+from orchestrator.spec.model import Sweep
 
 MEANS = {"convention": 0.5, "swap": 0.625}
 

@@ -9,9 +9,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from orchestrator import source
 from orchestrator.errors import ClusterError
-from orchestrator.source import Key
+from orchestrator.spec import source
+from orchestrator.spec.source import Key
 
 WORKING_COPY = "~/orch"
 ENVIRONMENT = "~/.orch/env"

@@ -27,8 +27,8 @@ from orchestrator.cluster.facts import MARK, Facts, Node
 from orchestrator.cluster.launcher import command_line
 from orchestrator.code import digests
 from orchestrator.errors import OrchError
-from orchestrator.job import DATA_DIR, STORE
-from orchestrator.runners.ray_cluster import alive, on
+from orchestrator.running.job import DATA_DIR, STORE
+from orchestrator.running.runners.ray_cluster import alive, on
 from orchestrator.store.files import Files
 
 PACKAGES = ("ray", "torch", "orch-sweeps")

@@ -8,8 +8,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from orchestrator.plan import carried
-from orchestrator.sweep import Sweep, Value, canonical
+from orchestrator.spec.grid import carried
+from orchestrator.spec.model import Sweep, Value, canonical
 
 TABLES = ("trials", "epochs", "probes")
 SCHEMA_FILE = "0-schema.parquet"

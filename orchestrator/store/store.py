@@ -13,11 +13,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from orchestrator.errors import CorruptFileError, StoreError
-from orchestrator.plan import FINISHED
+from orchestrator.spec.grid import FINISHED
 from orchestrator.store.checkpoint import Checkpoint, DamagedError, to_parquet
 from orchestrator.store.files import Files
 from orchestrator.store.index import MERGED, UNREADABLE, Index, corrupt_file
-from orchestrator.store.log import Logs
+from orchestrator.store.logs import Logs
 from orchestrator.store.schema import SCHEMA_FILE, TABLES, Layout, stored_layout, with_ids
 
 Answer = TypeVar("Answer")

@@ -20,9 +20,9 @@ from comparing import assert_same
 from conftest import TOY, Folder
 
 from orchestrator import open_store
-from orchestrator.cli import main
-from orchestrator.plan import expand
-from orchestrator.spec import load
+from orchestrator.cli.commands import main
+from orchestrator.spec.grid import expand
+from orchestrator.spec.loading import load
 
 FIXED = {"epochs": 3}
 TABLES = ("trials", "epochs", "probes")

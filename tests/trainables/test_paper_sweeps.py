@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from orchestrator.plan import expand
-from orchestrator.spec import load
+from orchestrator.spec.grid import expand
+from orchestrator.spec.loading import load
 from trainables import datasets, distributions, models, probes
 from trainables.params import validated
 from trainables.settings import Settings

@@ -1,0 +1,1 @@
+"""The command `orch`: commands of a few lines over the library."""

@@ -1,0 +1,1 @@
+"""Measures one trial per cell before a sweep is started."""

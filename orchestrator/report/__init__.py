@@ -1,6 +1,0 @@
-"""One self-contained page about a sweep, that opens from disk and asks nothing of a network."""
-
-from orchestrator.report._page import render
-from orchestrator.report._summary import Origin
-
-__all__ = ["Origin", "render"]

@@ -1,0 +1,29 @@
+"""Figures of the selected configs.
+
+`plot` computes what a figure of the sweep file shows, and `save` draws it with matplotlib.
+"""
+
+from orchestrator.results.figures._draw import draw, save
+from orchestrator.results.figures._plot import (
+    Frames,
+    Panel,
+    Plot,
+    Point,
+    Series,
+    default_figures,
+    plot,
+    positions,
+)
+
+__all__ = [
+    "Frames",
+    "Panel",
+    "Plot",
+    "Point",
+    "Series",
+    "default_figures",
+    "draw",
+    "plot",
+    "positions",
+    "save",
+]

@@ -1,0 +1,163 @@
+"""Drawing with matplotlib, readable in grey and by the colour-blind."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from orchestrator.results.figures._plot import Panel, Plot, Point, Series, positions
+
+if TYPE_CHECKING:
+    from matplotlib.typing import RcKeyType
+
+# Okabe and Ito's colours, in an order whose neighbours differ in lightness as well.
+COLOURS = ("#0072B2", "#E69F00", "#000000", "#CC79A7", "#009E73", "#56B4E9", "#D55E00")
+DASHES = ("-", "--", ":", "-.")
+MARKERS = "osD^vPX"
+HATCHES = ("", "//", "..", "xx", "\\\\", "oo", "++")
+
+STYLE: dict[RcKeyType, Any] = {
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#dddddd",
+    "legend.frameon": False,
+    "legend.fontsize": "small",
+    "svg.fonttype": "none",
+    "svg.hashsalt": "orch",
+}
+
+PANEL_INCHES = (4.2, 2.8)
+CHARACTER_INCHES, LINE_INCHES, HANDLE_INCHES = 0.075, 0.2, 0.7
+"""Of the legend."""
+
+
+def draw(plot: Plot) -> Figure:
+    """Draw a figure."""
+    rows, columns = len(plot.panels), max(map(len, plot.panels), default=0)
+    with mpl.rc_context(STYLE):
+        size = (PANEL_INCHES[0] * max(columns, 1), PANEL_INCHES[1] * max(rows, 1) + 0.6)
+        figure = Figure(figsize=size, layout="constrained")
+        FigureCanvasAgg(figure)
+        figure.suptitle(plot.title)
+        for axes, panel in zip(_axes(figure, rows, columns), _flat(plot), strict=True):
+            _panel(axes, panel, plot.kind)
+        _legend(figure, " ".join(plot.notes), 2 * max(columns, 1))
+    return figure
+
+
+def save(plot: Plot, folder: Path) -> list[Path]:
+    """Write a figure as SVG and PNG, named after it; the same numbers give the same bytes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    figure = draw(plot)
+    paths = [folder / f"{plot.name}.svg", folder / f"{plot.name}.png"]
+    with mpl.rc_context(STYLE):
+        figure.savefig(paths[0], metadata={"Date": None})
+        figure.savefig(paths[1], dpi=200)
+    return paths
+
+
+def _legend(figure: Figure, notes: str, columns: int) -> None:
+    """Name the series once for all panels, below them and the notes.
+
+    The figure grows with it, so that the panels do not shrink.
+    """
+    found = {}
+    for axes in figure.axes:
+        handles, labels = axes.get_legend_handles_labels()
+        found.update(dict(zip(labels, handles, strict=True)))
+    longest = CHARACTER_INCHES * max(map(len, found), default=0) + HANDLE_INCHES
+    columns = min(max(int(figure.get_figwidth() / longest), 1), columns)
+    more_lines = max(math.ceil(len(found) / columns) - 2, 0)
+    figure.set_figheight(figure.get_figheight() + LINE_INCHES * more_lines)
+    figure.legend(
+        found.values(),
+        found.keys(),
+        loc="outside lower center",
+        ncols=columns,
+        title=notes,
+        title_fontsize="x-small",
+    )
+
+
+def _axes(figure: Figure, rows: int, columns: int) -> list[Axes]:
+    if not rows * columns:
+        return []
+    grid = figure.subplots(rows, columns, squeeze=False, sharey="row")
+    return list(grid.flat)
+
+
+def _flat(plot: Plot) -> list[Panel]:
+    return [panel for row in plot.panels for panel in row]
+
+
+def _panel(axes: Axes, panel: Panel, kind: str) -> None:
+    axes.set_title(panel.title, fontsize="medium")
+    axes.set_xlabel(panel.x_label)
+    axes.set_ylabel(panel.y_label)
+    places = positions(panel)
+    for index, series in enumerate(panel.series):
+        x = np.array([places.get(str(p.x), p.x) for p in series.points], dtype=float)
+        if kind == "bars":
+            _bars(axes, x, series, index, len(panel.series))
+        else:
+            _line(axes, x, series, index, scattered=_is_scattered(kind, panel))
+    if places:
+        axes.set_xticks(range(len(places)), list(places))
+        if sum(map(len, places)) > 40:
+            axes.tick_params(axis="x", rotation=60)
+
+
+def _is_scattered(kind: str, panel: Panel) -> bool:
+    return kind == "relation" and not positions(panel)
+
+
+def _line(axes: Axes, x: np.ndarray, series: Series, index: int, *, scattered: bool) -> None:
+    colour = COLOURS[index % len(COLOURS)]
+    y, std = _columns(series.points)
+    few = len(x) <= 30
+    axes.plot(
+        x,
+        y,
+        color=colour,
+        linestyle="none" if scattered else DASHES[index // len(COLOURS) % len(DASHES)],
+        marker=_sign(MARKERS, index) if few or scattered else None,
+        markersize=4,
+        label=series.label or None,
+    )
+    axes.fill_between(x, y - std, y + std, color=colour, alpha=0.2, linewidth=0)
+
+
+def _bars(axes: Axes, x: np.ndarray, series: Series, index: int, count: int) -> None:
+    width = 0.8 / count
+    y, std = _columns(series.points)
+    axes.bar(
+        x + (index - (count - 1) / 2) * width,
+        y,
+        width,
+        yerr=np.nan_to_num(std),
+        color=COLOURS[index % len(COLOURS)],
+        hatch=_sign(HATCHES, index),
+        edgecolor="white",
+        capsize=3,
+        label=series.label or None,
+    )
+
+
+def _sign(signs: Sequence[str], index: int) -> str:
+    """Pick a series' marker or hatch: shifted with each round of colours, to tell them apart."""
+    return signs[(index + index // len(COLOURS)) % len(signs)]
+
+
+def _columns(points: Sequence[Point]) -> tuple[np.ndarray, np.ndarray]:
+    return np.array([p.y for p in points]), np.array([p.std for p in points])

@@ -1,0 +1,104 @@
+"""What single trials measured: a metric, or a probe as one number."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import pandas as pd
+
+from orchestrator.errors import ShowError
+from orchestrator.results.selection import CellSelection, listed, metric_columns, selection_column
+from orchestrator.spec.grid import FINISHED
+from orchestrator.spec.model import Claim, Sweep
+
+PROBE = "probe:"
+"""What the name of a value that is a probe begins with."""
+
+
+def measured_name(claim: Claim) -> str:
+    """Name what a claim is about, as tables do."""
+    return claim.metric if claim.metric is not None else f"{PROBE}{claim.probe}"
+
+
+def measure(
+    name: str, sweep: Sweep, trials: pd.DataFrame, probes: pd.DataFrame | None
+) -> Mapping[str, float]:
+    """Look up one value per trial.
+
+    Args:
+        name: a metric, taken at the last epoch (or, if it is the selection metric, at
+            the epoch that selection goes by); or ``probe:NAME``, the mean over layers at
+            the last epoch at which the trial took the probe.
+        sweep: the sweep that the trials belong to.
+        trials: the store's ``trials``.
+        probes: the store's ``probes``, if it is at hand.
+
+    Returns:
+        The value by trial id, in the unit that the trainable yields. Empty while no trial
+        has any.
+
+    Raises:
+        ShowError: the trials have no such metric or probe.
+    """
+    trials = trials[trials["status"] != "failed"]
+    if not trials["status"].isin(FINISHED).any():
+        return {}
+    if name.startswith(PROBE):
+        return _probe_means(name.removeprefix(PROBE), probes)
+    known = metric_columns(sweep, trials)
+    column = selection_column(sweep.select) if name == sweep.select.metric else name
+    if column not in known:
+        raise ShowError(f"the store has no metric `{column}`; it has {listed(known)}")
+    return dict(zip(trials["trial_id"], trials[column].astype(float), strict=True))
+
+
+def values_by_seed(measured: Mapping[str, float], selection: CellSelection) -> dict[int, float]:
+    """Pick the selected config's value for each seed; NaN where a trial did not measure it."""
+    ids = selection.best.trial_ids if selection.best else ()
+    values = (measured.get(trial_id, math.nan) for trial_id in ids)
+    return dict(zip(selection.seeds, values, strict=True))
+
+
+def selected_values(measured: Mapping[str, float], selection: CellSelection) -> tuple[float, ...]:
+    """Pick those values to show them, shape (seeds of the selection,); none if no trial has one."""
+    ids = selection.best.trial_ids if selection.best else ()
+    if measured.keys().isdisjoint(ids):
+        return ()
+    return tuple(values_by_seed(measured, selection).values())
+
+
+def last_probes(probe: str, probes: pd.DataFrame | None) -> pd.DataFrame:
+    """Pick a probe's rows, per trial those of the last epoch at which it was taken.
+
+    Raises:
+        ShowError: there are none.
+    """
+    known = [] if probes is None else sorted(probes["probe"].unique())
+    if probes is None or probe not in known:
+        raise ShowError(f"the store has no probe `{probe}`; it has {listed(known)}")
+    rows = probes[probes["probe"] == probe]
+    last = rows.groupby("trial_id", observed=True)["epoch"].transform("max")
+    return rows[rows["epoch"] == last]
+
+
+def layer_means(rows: pd.DataFrame) -> pd.Series[float]:
+    """Average a probe's rows within each layer, which may have several units.
+
+    Args:
+        rows: of one probe, as `last_probes` gives them.
+
+    Returns:
+        One value per trial id and layer, in the order of the layers; NaN for a layer that
+        has one.
+    """
+    keys = ["trial_id", "layer_index", "layer"]
+    values = rows.groupby(keys, observed=True)["value"]
+    # pandas leaves NaN out of a mean; a layer that has one is not what it claims to be.
+    return values.mean().mask(values.count() < values.size()).droplevel("layer_index")
+
+
+def _probe_means(probe: str, probes: pd.DataFrame | None) -> Mapping[str, float]:
+    layers = layer_means(last_probes(probe, probes)).groupby("trial_id", observed=True)
+    result = layers.mean().mask(layers.count() < layers.size())
+    return {str(trial_id): float(value) for trial_id, value in result.items()}

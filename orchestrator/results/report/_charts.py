@@ -1,0 +1,107 @@
+"""Figures as Vega-Lite, which a browser makes interactive."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from orchestrator.results.figures import Panel, Plot, Point, positions
+
+Spec = dict[str, Any]
+
+
+def chart(plot: Plot, panel: Panel) -> Spec | None:
+    """Specify one panel; None if it has no points.
+
+    The signal ``shown`` lists the labels of the series that are drawn. Colours are those
+    of the page's theme, in the order of the series.
+    """
+    labels = [series.label for series in panel.series]
+    rows = [_row(series.label, point) for series in panel.series for point in series.points]
+    if not rows:
+        return None
+    tooltip = [
+        {"field": "series", "title": "series"},
+        {"field": "x", "title": panel.x_label},
+        {"field": "y", "title": panel.y_label, "format": ".5~g"},
+        {"field": "std", "title": "deviation", "format": ".3~g"},
+        {"field": "n", "title": "seeds"},
+    ]
+    return {
+        "description": f"{plot.title}: {panel.y_label} by {panel.x_label}",
+        "width": "container",
+        "height": 240,
+        "data": {"values": rows},
+        "params": [{"name": "shown", "value": labels}],
+        "transform": [{"filter": "indexof(shown, datum.series) >= 0"}],
+        "encoding": {"x": _x(plot, panel), "color": _by_series(labels), "tooltip": tooltip},
+        "layer": _bars(panel, labels) if plot.kind == "bars" else _lines(plot, panel, labels),
+    }
+
+
+def _row(label: str, point: Point) -> Spec:
+    y = None if math.isnan(point.y) else point.y
+    row = {"series": label, "x": point.x, "y": y, "n": point.n}
+    if y is None or math.isnan(point.std):
+        return row
+    return row | {"std": point.std, "low": y - point.std, "high": y + point.std}
+
+
+def _x(plot: Plot, panel: Panel) -> Spec:
+    names = list(positions(panel))
+    if names:
+        angle = -30 if sum(map(len, names)) > 40 else 0
+        return {
+            "field": "x",
+            "type": "nominal",
+            "sort": names,
+            "title": panel.x_label,
+            "axis": {"labelAngle": angle},
+        }
+    return {
+        "field": "x",
+        "type": "quantitative",
+        "scale": {"zero": False},
+        "title": panel.x_label,
+        "axis": {"tickMinStep": 1} if plot.kind == "curves" else {},
+    }
+
+
+def _by_series(labels: list[str]) -> Spec:
+    """Encode the series without a legend, for the page has checkboxes."""
+    return {"field": "series", "type": "nominal", "scale": {"domain": labels}, "legend": None}
+
+
+def _y(panel: Panel, field: str, *, from_zero: bool) -> Spec:
+    scale = {"zero": from_zero}
+    return {"field": field, "type": "quantitative", "title": panel.y_label, "scale": scale}
+
+
+def _lines(plot: Plot, panel: Panel, labels: list[str]) -> list[Spec]:
+    band = {
+        "mark": {"type": "area", "opacity": 0.2},
+        "encoding": {"y": _y(panel, "low", from_zero=False), "y2": {"field": "high"}},
+    }
+    points = {
+        "mark": {"type": "point", "filled": True, "size": 40},
+        "encoding": {"y": _y(panel, "y", from_zero=False), "shape": _by_series(labels)},
+    }
+    if plot.kind == "relation" and not positions(panel):
+        return [points]
+    line = {
+        "mark": {"type": "line"},
+        "encoding": {"y": _y(panel, "y", from_zero=False), "strokeDash": _by_series(labels)},
+    }
+    return [band, line, points] if _has_deviations(panel) else [line, points]
+
+
+def _bars(panel: Panel, labels: list[str]) -> list[Spec]:
+    side = {"xOffset": {"field": "series", "sort": labels}}
+    bar = {"mark": "bar", "encoding": {"y": _y(panel, "y", from_zero=True)} | side}
+    reach = {"y": _y(panel, "low", from_zero=True), "y2": {"field": "high"}}
+    rule = {"mark": {"type": "rule", "color": "gray"}, "encoding": reach | side}
+    return [bar, rule] if _has_deviations(panel) else [bar]
+
+
+def _has_deviations(panel: Panel) -> bool:
+    return not all(math.isnan(p.std) for series in panel.series for p in series.points)

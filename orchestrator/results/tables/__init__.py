@@ -1,0 +1,35 @@
+"""Tables of the selected configs, in the formats that people and programs read.
+
+`show` prints every table of a sweep. Below it, `tidy` gives one row per cell and value,
+for `to_csv` and `to_json`, and `pivot` lays the same numbers out in rows and columns, for
+`print_text`, `markdown`, `latex` and `html`.
+"""
+
+from orchestrator.results.tables._html import html, html_listing
+from orchestrator.results.tables._latex import latex
+from orchestrator.results.tables._listing import Labels, Listing
+from orchestrator.results.tables._markdown import markdown, markdown_listing
+from orchestrator.results.tables._pivot import Pivot, pivot
+from orchestrator.results.tables._show import Format, pivots, show
+from orchestrator.results.tables._text import print_listing, print_text
+from orchestrator.results.tables._tidy import tidy, to_csv, to_json
+
+__all__ = [
+    "Format",
+    "Labels",
+    "Listing",
+    "Pivot",
+    "html",
+    "html_listing",
+    "latex",
+    "markdown",
+    "markdown_listing",
+    "pivot",
+    "pivots",
+    "print_listing",
+    "print_text",
+    "show",
+    "tidy",
+    "to_csv",
+    "to_json",
+]

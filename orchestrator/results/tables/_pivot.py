@@ -1,0 +1,210 @@
+"""The table as people read it: cells in rows and columns, and what belongs beside."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import pandas as pd
+
+from orchestrator.labels import Unit, label, named_label, unit
+from orchestrator.results.measures import measure, selected_values
+from orchestrator.results.selection import TIE, CellSelection, statistics
+from orchestrator.results.tables._listing import INCOMPLETE, NOTHING, Labels, Listing
+from orchestrator.results.tables._notes import listings, notes
+from orchestrator.spec.model import Sweep, Table, Value, canonical
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One value of one cell, ready to print.
+
+    Attributes:
+        mean: with the decimals to print; a dash where there is none.
+        std: likewise; empty where there is none.
+        seeds: the value of each seed, likewise.
+        complete: whether every trial of the cell has a result.
+        bold: whether it is the best of its row.
+        value: the mean as stored; NaN where there is none.
+    """
+
+    mean: str
+    std: str
+    seeds: Labels
+    complete: bool
+    bold: bool
+    value: float
+
+    @property
+    def tail(self) -> str:
+        """The number of seeds and the mark of an incomplete cell."""
+        count = f" ({len(self.seeds)})" if self.seeds else ""
+        return count + ("" if self.complete else INCOMPLETE)
+
+    def __str__(self) -> str:
+        return self.mean + (f" ± {self.std}" if self.std else "") + self.tail
+
+
+@dataclass(frozen=True)
+class Pivot:
+    """A table with what belongs beside it.
+
+    Attributes:
+        name: the table's name.
+        title: its name and values.
+        corner: the factors whose values label the rows.
+        rows: labels per row, shape (rows, factors in ``corner``).
+        columns: labels per column, shape (columns, levels).
+        entries: shape (rows, columns); None where the sweep has no such cell.
+        notes: sentences.
+        listings: further tables, of what was selected and of what others published.
+    """
+
+    name: str
+    title: str
+    corner: Labels
+    rows: tuple[Labels, ...]
+    columns: tuple[Labels, ...]
+    entries: tuple[tuple[Entry | None, ...], ...]
+    notes: Labels
+    listings: tuple[Listing, ...]
+
+    def spans(self) -> list[list[tuple[str, int]]]:
+        """List per level of the column labels each label and over how many columns it goes."""
+        levels = range(1, len(self.columns[0]) + 1) if self.columns else range(0)
+        return [
+            [(head[-1], len(list(run))) for head, run in groupby(c[:level] for c in self.columns)]
+            for level in levels
+        ]
+
+
+Place = tuple[int, ...]
+"""Positions of factor values on their axes, so that places sort in file order."""
+
+Key = tuple[Place, str, Place]
+"""The row, the value and the column of an entry."""
+
+
+def pivot(
+    sweep: Sweep,
+    table: Table,
+    selections: Sequence[CellSelection],
+    trials: pd.DataFrame,
+    probes: pd.DataFrame | None,
+) -> Pivot:
+    """Lay a table out as the sweep file says.
+
+    Factors that the table does not name label the rows too, after those that it does,
+    if their value varies among the cells; else a note gives their value. With several
+    values, or no factor in the columns, the columns are labelled with the value as well.
+
+    Args:
+        sweep: the sweep.
+        table: which factors and values go where.
+        selections: of `orchestrator.results.selection.select`.
+        trials: the store's ``trials``.
+        probes: the store's ``probes``; None if the table has no ``probe:`` values.
+
+    Raises:
+        ShowError: the store has no such metric or probe.
+    """
+    names = table.values or (sweep.select.metric,)
+    measured = {name: measure(name, sweep, trials, probes) for name in names}
+    units = {name: unit(name, table.percent, table.precision) for name in names}
+    layout = _Layout(sweep, table, selections)
+    found = {
+        layout.key(name, selection): (
+            selected_values(measured[name], selection),
+            selection.complete,
+        )
+        for selection in selections
+        for name in names
+    }
+    best = _best(table, found)
+    entries = {key: _entry(units[key[1]], *value, bold=key in best) for key, value in found.items()}
+    rows = sorted({row for row, _, _ in entries})
+    places = sorted({place for _, _, place in entries})
+    columns = [(name, place) for name in names for place in places]
+    headings = {name: units[name].heading(name) for name in names}
+    named = len(names) > 1 or not layout.columns
+    return Pivot(
+        name=table.name,
+        title=f"{table.name}: {', '.join(headings.values())}",
+        corner=layout.rows,
+        rows=tuple(layout.labels(row, layout.rows) for row in rows),
+        columns=tuple(
+            ((headings[name],) if named else ()) + layout.headings(place) for name, place in columns
+        ),
+        entries=tuple(tuple(entries.get((row, *column)) for column in columns) for row in rows),
+        notes=(*layout.notes(), *notes(sweep, table, selections, measured)),
+        listings=listings(sweep, table, selections, measured, layout.rows + layout.columns),
+    )
+
+
+class _Layout:
+    """Which factors label rows and columns."""
+
+    def __init__(self, sweep: Sweep, table: Table, selections: Sequence[CellSelection]) -> None:
+        self.axes = sweep.factors
+        self.positions = {
+            name: {canonical(value): index for index, value in enumerate(values)}
+            for name, values in self.axes.items()
+        }
+        rest = [name for name in self.axes if name not in table.rows + table.columns]
+        self.found = {name: {self._place(s, (name,)) for s in selections} for name in rest}
+        self.columns = table.columns
+        self.rows = table.rows + tuple(name for name in rest if len(self.found[name]) > 1)
+
+    def key(self, name: str, selection: CellSelection) -> Key:
+        return self._place(selection, self.rows), name, self._place(selection, self.columns)
+
+    def _place(self, selection: CellSelection, factors: Iterable[str]) -> Place:
+        values = selection.cell.factors
+        return tuple(self.positions[name][canonical(values[name])] for name in factors)
+
+    def labels(self, place: Place, factors: Iterable[str]) -> Labels:
+        pairs = zip(factors, place, strict=True)
+        return tuple(label(self.axes[name][index]) for name, index in pairs)
+
+    def headings(self, place: Place) -> Labels:
+        """Label a column."""
+        pairs = zip(self.columns, place, strict=True)
+        return tuple(named_label(name, self.axes[name][index]) for name, index in pairs)
+
+    def notes(self) -> Labels:
+        """Name the value of each factor that does not vary and labels nothing."""
+        fixed = [
+            f"{name} {self.labels(place, (name,))[0]}"
+            for name, places in self.found.items()
+            for place in places
+            if len(places) == 1
+        ]
+        return (f"All cells: {', '.join(fixed)}.",) if fixed else ()
+
+
+def _entry(unit: Unit, values: Sequence[float], complete: bool, *, bold: bool) -> Entry:
+    found = statistics(values)
+    mean = unit.text(found.mean) if values else NOTHING
+    std = "" if math.isnan(found.std) else unit.text(found.std)
+    return Entry(mean, std, tuple(map(unit.text, values)), complete, bold, found.mean)
+
+
+def _best(table: Table, found: Mapping[Key, tuple[Sequence[float], bool]]) -> set[Key]:
+    """Find the best of each row, or of each column of a table without columns."""
+    if table.best is None:
+        return set()
+    groups: dict[tuple[Value, ...], dict[Key, float]] = {}
+    for key, (values, _) in found.items():
+        mean = statistics(values).mean
+        if not math.isnan(mean):
+            row, name, _ = key
+            groups.setdefault((name, row if table.columns else ()), {})[key] = mean
+    choose = max if table.best == "max" else min
+    return {
+        key
+        for means in groups.values()
+        for key, mean in means.items()
+        if len(means) > 1 and math.isclose(mean, choose(means.values()), rel_tol=TIE)
+    }

@@ -1,0 +1,66 @@
+"""Our figures beside those that a paper prints."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+
+from orchestrator.labels import Unit, label, unit
+from orchestrator.results.measures import selected_values
+from orchestrator.results.selection import CellSelection, statistics
+from orchestrator.results.tables._listing import NOTHING, Labels, Listing
+from orchestrator.spec.model import Published, Table, Value, canonical
+
+
+def published(
+    table: Table,
+    figures: Published,
+    selections: Sequence[CellSelection],
+    measured: Mapping[str, Mapping[str, float]],
+    factors: Labels,
+) -> Iterator[Listing]:
+    """List ours, theirs and the difference for each cell of each value that they print.
+
+    Args:
+        table: the table.
+        figures: theirs.
+        selections: one per cell.
+        measured: ours, by the value's name and trial id.
+        factors: those that tell the cells apart.
+    """
+    rows = [dict(zip(figures.columns, row, strict=True)) for row in figures.rows]
+    for name in (name for name in figures.columns if name in measured):
+        shown = unit(name, table.percent, table.precision)
+        pairs = [
+            (selection, row[name])
+            for row in rows
+            for selection in selections
+            if row[name] is not None and _agree(selection.cell.factors, row)
+        ]
+        lines = tuple(
+            (
+                *cell_labels(selection, factors),
+                *_compared(
+                    shown, statistics(selected_values(measured[name], selection)).mean, value
+                ),
+            )
+            for selection, value in pairs
+        )
+        title = f"{shown.heading(name)} beside {figures.source}"
+        yield Listing(title, (*factors, "ours", "published", "difference"), lines)
+
+
+def cell_labels(selection: CellSelection, factors: Labels) -> Labels:
+    """Write a cell's factor values."""
+    return tuple(label(selection.cell.factors[name]) for name in factors)
+
+
+def _agree(cell: Mapping[str, Value], row: Mapping[str, Value]) -> bool:
+    return all(canonical(row[name]) == canonical(cell[name]) for name in cell.keys() & row.keys())
+
+
+def _compared(unit: Unit, ours: float, theirs: float) -> Labels:
+    if math.isnan(ours):
+        return NOTHING, label(theirs), NOTHING
+    difference = ours - theirs / unit.factor
+    return unit.text(ours), label(theirs), unit.signed(difference)

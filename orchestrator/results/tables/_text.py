@@ -1,0 +1,79 @@
+"""A table on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rich import box
+from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+from orchestrator.results.tables._listing import Labels, Listing
+from orchestrator.results.tables._pivot import Entry, Pivot
+
+
+def print_text(pivot: Pivot, console: Console) -> None:
+    """Print a table, its notes and its listings.
+
+    Columns that do not fit the console's width follow in further blocks below, each
+    with the row labels again.
+    """
+    console.print(Text(pivot.title, style="bold"))
+    for block in _blocks(pivot, console):
+        console.print(block)
+    for note in pivot.notes:
+        console.print(Text(note))
+    for listing in pivot.listings:
+        console.print()
+        print_listing(listing, console)
+
+
+def print_listing(listing: Listing, console: Console) -> None:
+    """Print a listing; columns that do not fit the console's width are folded."""
+    console.print(Text(listing.title, style="bold"))
+    header = [(name,) for name in listing.header]
+    table = _table(header, len(header))
+    for row in listing.rows:
+        table.add_row(*map(Text, row))
+    console.print(table)
+
+
+def _blocks(pivot: Pivot, console: Console) -> Iterator[Table]:
+    """Cut the columns into as few blocks as the width allows, each of one column at least."""
+    unbounded = console.options.update(max_width=1_000_000)
+    start, end = 0, len(pivot.columns)
+    while start < end:
+        stop = start + 1
+        while stop < end:
+            wider = _block(pivot, start, stop + 1)
+            if Measurement.get(console, unbounded, wider).maximum > console.width:
+                break
+            stop += 1
+        yield _block(pivot, start, stop)
+        start = stop
+
+
+def _block(pivot: Pivot, start: int, stop: int) -> Table:
+    corner = [(name,) for name in pivot.corner]
+    block = _table([*corner, *pivot.columns[start:stop]], len(corner))
+    for labels, entries in zip(pivot.rows, pivot.entries, strict=True):
+        block.add_row(*map(Text, labels), *map(_text, entries[start:stop]))
+    return block
+
+
+def _text(entry: Entry | None) -> Text:
+    if entry is None:
+        return Text()
+    return Text(str(entry), style="bold" if entry.bold else "")
+
+
+def _table(headers: Sequence[Labels], left: int) -> Table:
+    """Make a table without rows, whose first ``left`` columns are labels."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for labels in headers[:left]:
+        table.add_column(Text("\n".join(labels)), justify="left", overflow="fold")
+    for labels in headers[left:]:
+        table.add_column(Text("\n".join(labels)), justify="right", overflow="fold")
+    return table

@@ -1,0 +1,1 @@
+"""Makes a store match a sweep file: what is missing runs."""

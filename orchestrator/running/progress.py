@@ -1,0 +1,123 @@
+"""What a running sweep has come to: the watcher that runners tell, and displays show."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from orchestrator.running.execution import Epoch
+from orchestrator.running.inventory import Durations, State
+from orchestrator.spec.grid import PlannedTrial
+from orchestrator.spec.model import Sweep
+from orchestrator.store import Store
+
+
+@dataclass
+class Running:
+    """A trial under way."""
+
+    trial: PlannedTrial
+    started: float = field(default_factory=time.monotonic)
+    epoch: int = 0
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class FailedTrial:
+    """An attempt that failed."""
+
+    trial: PlannedTrial
+    text: str
+    log: str
+    again: bool
+
+
+class Progress:
+    """Counts what happens, for whoever displays it.
+
+    Runners call it from the driver's main thread; displays read it from others, under
+    ``lock``.
+    """
+
+    def __init__(
+        self,
+        sweep: Sweep,
+        found: State,
+        store: Store,
+        learn: Callable[[Sequence[str]], object] | None,
+        give_up: Callable[[str, str, int], object],
+    ) -> None:
+        self.sweep = sweep
+        self.total = len(found.trials)
+        self.done = found.done
+        self.reused = found.reused
+        self.running: dict[str, Running] = {}
+        self.failures: list[FailedTrial] = []
+        self.given_up = 0
+        self.begun = False
+        self.lock = threading.RLock()
+        self._store = store
+        self._learn = learn
+        self._give_up = give_up
+        self._waiting = {trial.trial_id: trial for trial in found.missing}
+        self._trials = dict(self._waiting)
+        self._durations = Durations.of(found)
+        self._slots = 1
+
+    def started(self, trial_id: str) -> None:
+        """As `runners.Watcher`."""
+        with self.lock:
+            self.begun = True
+            self._waiting.pop(trial_id, None)
+            self.running[trial_id] = Running(self._trials[trial_id])
+            self._slots = max(self._slots, len(self.running))
+
+    def epoch(self, trial_id: str, epoch: Epoch) -> None:
+        """As `runners.Watcher`; the first epoch of all tells the store its metrics."""
+        if self._learn is not None:
+            self._learn(tuple(epoch.metrics))
+            self._learn = None
+        with self.lock:
+            running = self.running[trial_id]
+            running.epoch, running.metrics = epoch.number, epoch.metrics
+
+    def finished(self, trial_id: str, seconds: float) -> None:
+        """As `runners.Watcher`."""
+        with self.lock:
+            running = self.running.pop(trial_id)
+            self._durations.add(running.trial, seconds)
+            self.done += 1
+
+    def failed(self, trial_id: str, text: str, attempts: int, *, again: bool) -> None:
+        """As `runners.Watcher`; a trial that is given up is written down at once."""
+        if not again:
+            self._give_up(trial_id, text, attempts)
+        with self.lock:
+            self.running.pop(trial_id, None)
+            trial = self._trials[trial_id]
+            log = self._store.log_name(trial_id)
+            self.failures.append(FailedTrial(trial, text, log, again))
+            if again:
+                self._waiting[trial_id] = trial
+            else:
+                self.given_up += 1
+
+    def running_epochs(self) -> dict[str, int]:
+        """The last finished epoch of each running trial."""
+        with self.lock:
+            return {trial_id: running.epoch for trial_id, running in self.running.items()}
+
+    def seconds_left(self) -> float | None:
+        """Expect when all is done, from measured durations; None without any, or when it is."""
+        with self.lock:
+            if not self._waiting and not self.running:
+                return None
+            now = time.monotonic()
+            waiting = self._durations.total(list(self._waiting.values()))
+            under_way = self._durations.total([r.trial for r in self.running.values()])
+            if waiting is None or under_way is None:
+                return None
+            spent = sum(now - running.started for running in self.running.values())
+            return (waiting + max(under_way - spent, 0.0)) / self._slots

@@ -1,0 +1,56 @@
+"""Copies finished trials from sibling stores, which ran them for another sweep."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from orchestrator.running.job import Task
+from orchestrator.store import Store
+from orchestrator.store.merge import copy_rows
+from orchestrator.store.schema import TABLES, Layout, encode
+
+
+def copy(store: Store, source: Store, tasks: Mapping[str, Task], layout: Layout) -> None:
+    """Copy some trials' rows, with this sweep's columns for their ids and params.
+
+    Args:
+        store: where the rows go.
+        source: a sibling store that has all of them finished, with the same metrics.
+        tasks: the trials to copy, by id.
+        layout: the columns of ``store``.
+    """
+    index = source.index()
+    name = source.files.location.rstrip("/").rpartition("/")[2]
+
+    def own(rows: pa.Table) -> pa.Table:
+        return _with_own_columns(rows, tasks, name)
+
+    for table in reversed(TABLES):
+        copy_rows(store, index, table, layout, list(index.assigned(table, tasks)), change=own)
+
+
+def _with_own_columns(rows: pa.Table, tasks: Mapping[str, Task], source: str) -> pa.Table:
+    position = pc.index_in(rows["trial_id"].cast(pa.string()), pa.array(list(tasks)))
+    values: dict[str, list[Any]] = {
+        name: [task.row[name] for task in tasks.values()]
+        for name in next(iter(tasks.values())).row
+        if name != "trial_id"
+    }
+    if "params" in rows.column_names:
+        values["params"] = [json.dumps(task.fixed) for task in tasks.values()]
+    for name, column in values.items():
+        place = rows.schema.get_field_index(name)
+        field = rows.schema.field(place)
+        own = pa.array([encode(value, field.type) for value in column], field.type)
+        rows = rows.set_column(place, field, own.take(position))
+    if "reused_from" in rows.column_names:
+        place = rows.schema.get_field_index("reused_from")
+        field = rows.schema.field(place)
+        first = pc.coalesce(rows["reused_from"].cast(pa.string()), pa.scalar(source))
+        rows = rows.set_column(place, field, first.cast(field.type))
+    return rows

@@ -1,0 +1,222 @@
+"""What a sweep file must obey beyond the type of each key: names that exist, sizes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+
+from orchestrator.spec.grid import MAX_TRIALS, count_trials, is_empty
+from orchestrator.spec.model import (
+    SMOKE_SUFFIX,
+    Claim,
+    Figure,
+    Published,
+    ResourceChange,
+    Sweep,
+    Table,
+    Value,
+    canonical,
+)
+from orchestrator.spec.problems import Problem, unknown
+from orchestrator.spec.source import Key
+
+
+def check(sweep: Sweep) -> list[Problem]:
+    """Find every name of a factor, value or param that does not fit, and a grid too large."""
+    return list(_names(sweep)) or list(_size(sweep))
+
+
+def _names(sweep: Sweep) -> Iterator[Problem]:
+    yield from _placed_once(sweep)
+    yield from _variants(sweep)
+    yield from _excludes(sweep)
+    yield from _mode(sweep)
+    yield from _resources(sweep)
+    if sweep.name.endswith(SMOKE_SUFFIX):
+        yield Problem(("name",), f"`{SMOKE_SUFFIX}` ends the names of smoke runs' stores")
+    yield from _once("name", "tables", [table.name for table in sweep.tables])
+    yield from _once("name", "claims", [claim.name for claim in sweep.claims])
+    for index, table in enumerate(sweep.tables):
+        yield from _table(sweep, table, ("tables", index))
+    for index, claim in enumerate(sweep.claims):
+        yield from _claim(sweep, claim, ("claims", index))
+    yield from _once("name", "figures", [figure.name for figure in sweep.figures])
+    for index, figure in enumerate(sweep.figures):
+        yield from _figure(sweep, figure, ("figures", index))
+
+
+def _placed_once(sweep: Sweep) -> Iterator[Problem]:
+    sections = {"factors": sweep.factors, "search": sweep.search, "fixed": sweep.fixed}
+    seen: dict[str, str] = {}
+    for section, params in sections.items():
+        for name in params:
+            if name in seen:
+                yield Problem(
+                    (section, name), f"stands under `{seen[name]}` too; keep it in one place"
+                )
+            seen.setdefault(name, section)
+
+
+def _variants(sweep: Sweep) -> Iterator[Problem]:
+    for index, variant in enumerate(sweep.variants):
+        key: Key = ("variants", index)
+        yield from _matcher(variant.when, sweep.factors, "factor", (*key, "when"))
+        for section, known in (("search", sweep.search), ("fixed", sweep.fixed)):
+            for name in getattr(variant, section):
+                if name not in known:
+                    what = f"param of the top-level `{section}`"
+                    yield Problem((*key, section, name), unknown(what, name, known))
+
+
+def _excludes(sweep: Sweep) -> Iterator[Problem]:
+    searched = {name for variant in sweep.variants for name in variant.search}
+    if not searched <= set(sweep.search):
+        return  # told already, and the axes cannot be put together
+    for index, entry in enumerate(sweep.exclude):
+        if not entry:
+            yield Problem(("exclude", index), "an empty entry would exclude every cell")
+        yield from _matcher(entry, sweep.axes, "factor or search param", ("exclude", index))
+
+
+def _matcher(
+    entry: Mapping[str, Value], axes: Mapping[str, tuple[Value, ...]], what: str, key: Key
+) -> Iterator[Problem]:
+    for name, wanted in entry.items():
+        if name not in axes:
+            yield Problem((*key, name), unknown(what, name, axes))
+        else:
+            yield from _values(wanted, axes[name], (*key, name))
+
+
+def _values(wanted: Value, axis: tuple[Value, ...], key: Key) -> Iterator[Problem]:
+    known = {canonical(value) for value in axis}
+    if canonical(wanted) in known:
+        return
+    for value in wanted if isinstance(wanted, tuple) else (wanted,):
+        if canonical(value) not in known:
+            yield Problem(key, unknown("value", _bare(value), map(_bare, axis)))
+
+
+def _bare(value: Value) -> str:
+    return value if isinstance(value, str) else canonical(value)
+
+
+def _mode(sweep: Sweep) -> Iterator[Problem]:
+    metric = sweep.select.metric
+    if metric.endswith(("loss", "error")) and "mode" not in sweep.select.model_fields_set:
+        yield Problem(("select",), f"say `mode: min` or `mode: max` for the metric `{metric}`")
+
+
+def _resources(sweep: Sweep) -> Iterator[Problem]:
+    changes: dict[Key, ResourceChange] = {(): ResourceChange()}
+    changes |= {("variants", i): v.resources for i, v in enumerate(sweep.variants)}
+    for key, change in changes.items():
+        cpu = sweep.resources.cpu if change.cpu is None else change.cpu
+        gpu = sweep.resources.gpu if change.gpu is None else change.gpu
+        if cpu == gpu == 0:
+            yield Problem((*key, "resources"), "a trial needs some CPU or GPU")
+
+
+def _once(key: str, section: str, names: Iterable[str]) -> Iterator[Problem]:
+    seen: set[str] = set()
+    for index, name in enumerate(names):
+        if name in seen:
+            yield Problem((section, index, key), f"another of the {section} is named `{name}`")
+        seen.add(name)
+
+
+def _table(sweep: Sweep, table: Table, key: Key) -> Iterator[Problem]:
+    seen: set[str] = set()
+    for side in ("rows", "columns"):
+        for index, name in enumerate(getattr(table, side)):
+            if name not in sweep.factors:
+                yield Problem((*key, side, index), unknown("factor", name, sweep.factors))
+            elif name in seen:
+                yield Problem((*key, side, index), f"the factor `{name}` stands twice")
+            seen.add(name)
+    for index, value in enumerate(table.values):
+        if value.removeprefix("probe:") in {"", *sweep.axes, *sweep.fixed}:
+            yield Problem((*key, "values", index), "expected a metric or `probe:NAME`")
+    if table.published:
+        yield from _published(sweep, table, table.published, (*key, "published"))
+
+
+def _published(sweep: Sweep, table: Table, published: Published, key: Key) -> Iterator[Problem]:
+    values = table.values or (sweep.select.metric,)
+    for index, name in enumerate(published.columns):
+        if name not in (*sweep.factors, *values):
+            what = "factor or value of the table"
+            yield Problem((*key, "columns", index), unknown(what, name, [*sweep.factors, *values]))
+    for index, row in enumerate(published.rows):
+        if len(row) != len(published.columns):
+            text = f"expected {len(published.columns)} values, one per column"
+            yield Problem((*key, "rows", index), text)
+            continue
+        for name, value in zip(published.columns, row, strict=True):
+            if name in sweep.factors:
+                yield from _values(value, sweep.factors[name], (*key, "rows", index))
+            elif name in values and not isinstance(value, int | float | None):
+                yield Problem((*key, "rows", index), f"`{name}`: expected a number or null")
+
+
+def _figure(sweep: Sweep, figure: Figure, key: Key) -> Iterator[Problem]:
+    probes = [value.startswith("probe:") for value in figure.values]
+    if figure.kind in {"layers", "histogram"} and not all(probes):
+        yield Problem((*key, "values"), f"`kind: {figure.kind}` shows probes: `probe:NAME`")
+    if figure.kind == "curves" and any(probes):
+        yield Problem((*key, "values"), "`kind: curves` shows metrics")
+    if (figure.kind in {"relation", "bars"}) != (figure.x is not None):
+        yield Problem(
+            (*key, "x"), "`x` goes with `kind: relation` and `kind: bars`, and only there"
+        )
+    if figure.kind == "bars" and figure.x not in (None, *sweep.factors):
+        yield Problem((*key, "x"), unknown("factor", figure.x, sweep.factors))
+    if figure.kind != "histogram" and (figure.layers or figure.units):
+        yield Problem(key, "`layers` and `units` go with `kind: histogram`")
+    if figure.panels is not None and figure.panels not in sweep.factors:
+        yield Problem((*key, "panels"), unknown("factor", figure.panels, sweep.factors))
+    yield from _matcher(figure.where, sweep.factors, "factor", (*key, "where"))
+    shown = [_bare(value) for axis in sweep.factors.values() for value in axis]
+    known = [*figure.values, *filter(None, [figure.x]), *shown]
+    for name in figure.labels:
+        if name not in known:
+            yield Problem(
+                (*key, "labels", name), unknown("value, `x` or factor value", name, known)
+            )
+
+
+def _claim(sweep: Sweep, claim: Claim, key: Key) -> Iterator[Problem]:
+    (factor, values), *_ = claim.compare.items()
+    if factor not in sweep.factors:
+        yield Problem((*key, "compare", factor), unknown("factor", factor, sweep.factors))
+    else:
+        yield from _values(values, sweep.factors[factor], (*key, "compare", factor))
+        if len({canonical(value) for value in values}) < len(values):
+            yield Problem((*key, "compare", factor), "a value stands twice")
+    pair = claim.expect in {"greater", "less", "close"}
+    if pair and len(values) != 2:
+        yield Problem((*key, "compare"), f"`expect: {claim.expect}` compares two values")
+    if not pair and len(values) < 2:
+        yield Problem((*key, "compare"), f"`expect: {claim.expect}` needs two values or more")
+    others = {name: axis for name, axis in sweep.factors.items() if name != factor}
+    yield from _matcher(claim.where, others, "factor beside the compared one", (*key, "where"))
+    if (claim.metric is None) == (claim.probe is None):
+        yield Problem(key, "expected one of `metric` and `probe`")
+    if (claim.expect == "close") != (claim.margin is not None):
+        yield Problem(key, "`margin` goes with `expect: close`, and only with it")
+
+
+def _size(sweep: Sweep) -> Iterator[Problem]:
+    """Count the grid before anything expands it."""
+    cells = math.prod(len(values) for values in sweep.factors.values())
+    trials = count_trials(sweep) if cells <= MAX_TRIALS else _grid(sweep)
+    if trials > MAX_TRIALS:
+        text = f"the grid has {trials:,} trials; the limit is {MAX_TRIALS:,}"
+        yield Problem(("factors",), text)
+    elif is_empty(sweep):
+        yield Problem(("exclude",), "excludes every trial; nothing is left to run")
+
+
+def _grid(sweep: Sweep) -> int:
+    axes = [*sweep.factors.values(), *sweep.search.values(), sweep.seeds]
+    return math.prod(len(values) for values in axes)

@@ -1,0 +1,85 @@
+"""From a YAML file to a checked `Sweep`, with line numbers in every error."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from orchestrator.errors import InputError, SpecError
+from orchestrator.spec.checks import check
+from orchestrator.spec.extends import resolve
+from orchestrator.spec.grid import MAX_TRIALS
+from orchestrator.spec.model import Sweep, Table, check_seeds
+from orchestrator.spec.problems import check_quotes, explain, raise_all
+from orchestrator.spec.source import Source, read_text
+
+
+def load(path: str | Path) -> Sweep:
+    """Read and check a sweep file.
+
+    Raises:
+        SpecError: with file, line, key and what was expected, one line per mistake.
+    """
+    return parse(resolve(Path(path)))
+
+
+def load_text(text: str, name: str) -> Sweep:
+    """Read and check the text of a sweep file that is called ``name`` in errors.
+
+    Raises:
+        SpecError: as `load`.
+    """
+    return parse(read_text(text, name))
+
+
+def parse(source: Source) -> Sweep:
+    """Turn a file's data into a sweep whose every name is known to exist.
+
+    Raises:
+        SpecError: as `load`.
+    """
+    check_quotes(source)
+    try:
+        sweep = Sweep.model_validate(source.data)
+    except ValidationError as error:
+        raise SpecError(explain(error, source, Sweep)) from None
+    raise_all(check(sweep), source)
+    if not sweep.tables:
+        table = Table(name="results", rows=tuple(sweep.factors), values=(sweep.select.metric,))
+        sweep = sweep.model_copy(update={"tables": (table,)})
+    return sweep
+
+
+def with_seeds(sweep: Sweep, seeds: tuple[int, ...]) -> Sweep:
+    """Replace the top-level seeds, as ``--seeds`` does.
+
+    Raises:
+        InputError: the grid grows too large.
+    """
+    changed = sweep.with_seeds(seeds)
+    for problem in check(changed):
+        raise InputError(f"--seeds: {problem.text}")
+    return changed
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """Read seeds as given on the command line, such as ``0-4`` or ``0,2,5-7``.
+
+    Raises:
+        InputError: the text is no list of seeds and ranges.
+    """
+    seeds: list[int] = []
+    for part in text.split(","):
+        match = re.fullmatch(r"\s*(\d{1,18})(?:-(\d{1,18}))?\s*", part)
+        if not match:
+            raise InputError(f"--seeds {text}: expected seeds such as 0-4 or 0,2,5")
+        first, last = int(match[1]), int(match[2] or match[1])
+        if not 0 <= last - first < MAX_TRIALS:
+            raise InputError(f"--seeds {text}: {part.strip()} is no range from small to large")
+        seeds.extend(range(first, last + 1))
+    try:
+        return check_seeds(tuple(seeds))
+    except ValueError as error:
+        raise InputError(f"--seeds {text}: {error}") from None

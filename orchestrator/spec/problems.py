@@ -1,0 +1,153 @@
+"""Mistakes in a sweep file, told with file, line, key and what was expected."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from orchestrator.errors import OrchError, SpecError
+from orchestrator.spec.source import Key, Source
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One mistake and where it stands."""
+
+    key: Key
+    text: str
+
+
+def unknown(what: str, name: object, known: Iterable[str]) -> str:
+    """Say that a name does not exist, with the nearest that does and the list of all."""
+    names = list(known)
+    near = get_close_matches(str(name), names, n=1, cutoff=0.5)
+    shown = name if str(name).isprintable() else repr(name)[1:-1]
+    hint = f"; did you mean `{near[0]}`?" if near else ""
+    listed = ", ".join(names) if names else "none"
+    return f"unknown {what} `{shown}`{hint} (known: {listed})"
+
+
+def raise_all(problems: Iterable[Problem], source: Source) -> None:
+    """Raise one error with a line per problem, in file order; nothing if there are none."""
+    text = _listed(problems, source)
+    if text:
+        raise SpecError(text)
+
+
+def _listed(problems: Iterable[Problem], source: Source) -> str:
+    lines = sorted((source.place(p.key).line, _line(p, source)) for p in problems)
+    return "\n".join(dict.fromkeys(text for _, text in lines))
+
+
+def _line(problem: Problem, source: Source) -> str:
+    key = dotted(problem.key)
+    return f"{source.place(problem.key)}: {f'`{key}`: ' if key else ''}{problem.text}"
+
+
+def dotted(key: Key) -> str:
+    """Write a key as people do: ``variants[0].search.lr``."""
+    text = ""
+    for part in key:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text
+
+
+def placed(error: OrchError, source: Source, *key: str) -> OrchError:
+    """Say where in the sweep file the key stands that an error is about."""
+    return type(error)(f"{source.place(key)}: `{dotted(key)}`: {error}")
+
+
+def check_quotes(source: Source) -> None:
+    """Refuse numbers in quotes among the params: they would be other values than meant."""
+    raise_all(
+        (
+            Problem(key, "a number in quotes would be a string; remove the quotes")
+            for key in source.quoted_numbers
+            if key[0] in _PARAMS or (key[0] in _SHOWN and not _MATCHERS.isdisjoint(key))
+        ),
+        source,
+    )
+
+
+_PARAMS = {"factors", "search", "fixed", "variants", "exclude"}
+_SHOWN = {"tables", "claims", "figures"}
+_MATCHERS = {"rows", "compare", "where"}
+"""Keys below which values of params stand."""
+
+
+def explain(error: ValidationError, source: Source, model: type[BaseModel]) -> str:
+    """Write pydantic's findings as lines of words."""
+    problems = []
+    for detail in error.errors():
+        key = _key(detail, source)
+        problems.append(Problem(key, _words(detail, key, model)))
+    return _listed(problems, source)
+
+
+def _key(detail: ErrorDetails, source: Source) -> Key:
+    """Drop pydantic's own steps, such as ``[key]``, from where an error stands."""
+    key: Key = ()
+    for part in detail["loc"]:
+        if detail["type"] == "missing" or (*key, part) in source.places:
+            key = (*key, part)
+    return key
+
+
+def _words(detail: ErrorDetails, key: Key, model: type[BaseModel]) -> str:
+    context = detail.get("ctx", {})
+    match detail["type"]:
+        case "extra_forbidden":
+            return unknown("key", key[-1], _fields(model, key[:-1]))
+        case "value_error":
+            return str(context["error"])
+        case "literal_error":
+            return f"expected {context['expected']}"
+        case "string_pattern_mismatch":
+            return f"expected {_PATTERNS.get(str(key[-1]), context['pattern'])}"
+        case kind:
+            expected = "expected a number" if "than" in kind else "expected"
+            plain = detail["msg"].replace("Input should be", expected, 1)
+            return _PLAIN.get(kind, plain)
+
+
+_PLAIN = {
+    "missing": "this key is required",
+    "tuple_type": "expected a list",
+    "dict_type": "expected a mapping of keys to values",
+    "model_type": "expected a mapping of keys to values",
+    "too_short": "expected at least one entry",
+    "too_long": "expected exactly one entry",
+    "int_type": "expected an integer",
+    "int_from_float": "expected an integer",
+    "string_type": "expected a string",
+    "float_type": "expected a number",
+}
+_PATTERNS = {
+    "name": "a name of a-z, 0-9, - and _ (at most 64, the first a letter or digit)",
+    "trainable": "module:generator, such as trainables.classify:train",
+}
+
+
+def _fields(model: type[BaseModel], key: Key) -> list[str]:
+    """List the keys that may stand below ``key``."""
+    for part in key:
+        if isinstance(part, str) and part in model.model_fields:
+            nested = _nested_model(model.model_fields[part].annotation)
+            if nested is None:
+                return []
+            model = nested
+    return list(model.model_fields)
+
+
+def _nested_model(annotation: object) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for argument in typing.get_args(annotation):
+        if nested := _nested_model(argument):
+            return nested
+    return None
