@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import buckets
 import pytest
-from storing import Lab
-from toys import Toy
+from support import buckets
+from support.storing import Lab
+from support.toys import Toy
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from toys import SWEEP, TRAINABLE, Toy
+from support.toys import SWEEP, TRAINABLE, Toy
 
 from orchestrator.cli.commands import main
 

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from buckets import ACCESS, SECRET, Bucket, ask, s3_bucket
 from pyarrow import fs
-from storing import Lab, assert_shows, assert_tidy, make_checkpoint, make_sweep, score
-from unreliable import FAULTS, Flaky, flaky
+from support.buckets import ACCESS, SECRET, Bucket, ask, s3_bucket
+from support.storing import Lab, assert_shows, assert_tidy, make_checkpoint, make_sweep, score
+from support.unreliable import FAULTS, Flaky, flaky
 
 from orchestrator.errors import StoreError
 from orchestrator.spec.grid import expand

@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
-from synthetic import Outcome, make_probes, make_sweep, make_trials
+from support.synthetic import Outcome, make_probes, make_sweep, make_trials
 
 from orchestrator.errors import ShowError
 from orchestrator.results.claims import Finding, judge

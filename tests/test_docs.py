@@ -30,7 +30,7 @@ import click
 import pytest
 import torch
 from ruamel.yaml import YAML
-from scripts import imported
+from support.scripts import imported
 
 from orchestrator.cli.commands import main
 from orchestrator.spec import loading as spec

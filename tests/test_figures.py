@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.colors import to_rgb
-from synthetic import make_probes, make_sweep, make_trials
+from support.synthetic import make_probes, make_sweep, make_trials
 
 from orchestrator.errors import ShowError, SpecError
 from orchestrator.results.figures import Frames, Plot, default_figures, plot, save

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from toys import Toy
+from support.toys import Toy
 
 ROOT = Path(__file__).parent.parent
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from toys import Toy
+from support.toys import Toy
 
 from orchestrator.pilot.meter import Reading
 from orchestrator.pilot.pilot import CUDA_BYTES, Estimate, Pilot

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from click.testing import CliRunner
-from scripts import imported
+from support.scripts import imported
 
 from orchestrator.cli.commands import main
 

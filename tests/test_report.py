@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from synthetic import make_probes, make_sweep, make_trials
+from support.synthetic import make_probes, make_sweep, make_trials
 
 from orchestrator.cli import show as cli_show
 from orchestrator.errors import InputError

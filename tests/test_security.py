@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from toys import SWEEP, Toy
+from support.toys import SWEEP, Toy
 
 from orchestrator import open_store
 from orchestrator.code import digests

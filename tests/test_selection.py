@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
-from synthetic import make_sweep, make_trials
+from support.synthetic import make_sweep, make_trials
 
 from orchestrator.errors import ShowError
 from orchestrator.results.selection import CellSelection, lead, optimism, select, statistics

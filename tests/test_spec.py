@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from toys import SWEEP
+from support.toys import SWEEP
 
 from orchestrator.errors import InputError, SpecError
 from orchestrator.spec.loading import load, load_text, parse, parse_seeds, with_seeds

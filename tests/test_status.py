@@ -6,7 +6,7 @@ import io
 from pathlib import Path
 
 from rich.console import Console
-from storing import make_sweep
+from support.storing import make_sweep
 
 from orchestrator.running import heartbeat
 from orchestrator.running.status import print_status

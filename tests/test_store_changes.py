@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from storing import (
+from support.storing import (
     SCHEMA,
     CrashError,
     Lab,

@@ -10,7 +10,15 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from storing import SCHEMA, Lab, assert_shows, assert_tidy, contents, make_checkpoint, make_sweep
+from support.storing import (
+    SCHEMA,
+    Lab,
+    assert_shows,
+    assert_tidy,
+    contents,
+    make_checkpoint,
+    make_sweep,
+)
 
 from orchestrator.spec.grid import expand
 from orchestrator.store import settle

@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from storing import Lab, assert_shows, make_checkpoint, make_sweep, probes_of, row_of, score
+from support.storing import Lab, assert_shows, make_checkpoint, make_sweep, probes_of, row_of, score
 
 from orchestrator import open_store
 from orchestrator.errors import StoreError

@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from storing import Lab, assert_shows, make_sweep
+from support.storing import Lab, assert_shows, make_sweep
 
 from orchestrator.spec.grid import expand
 from orchestrator.store import settle

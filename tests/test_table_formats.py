@@ -10,7 +10,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from synthetic import make_sweep, make_trials
+from support.synthetic import make_sweep, make_trials
 
 from orchestrator.results.selection import select
 from orchestrator.results.tables import Pivot, html, latex, pivot

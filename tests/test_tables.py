@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from rich.console import Console
-from synthetic import Outcome, make_probes, make_sweep, make_trials
+from support.synthetic import Outcome, make_probes, make_sweep, make_trials
 
 from orchestrator.errors import ShowError
 from orchestrator.results.selection import select

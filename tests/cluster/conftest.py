@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import re
 import shutil
 import subprocess
 import tempfile
-import threading
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from lab import LAPTOP_ORCH, Host, Lab, missing
+from support.cluster_runs import CHECKPOINT_EVERY, EPOCHS, REPOSITORY
+from support.lab import Lab, missing
 
-REPOSITORY = Path(__file__).parents[2]
-SWEEP = """\
+SWEEP = f"""\
 name: faults
 description: Enough to be hit in the middle, with a checkpoint every fourth epoch.
 trainable: trainables.classify:train
@@ -25,11 +20,10 @@ seeds: [0, 1, 2]
 factors:
   activation: [tanh, relu]
   order: [convention, swap]
-fixed: {dataset: digits, model: vgg16_8, width: 0.125, lr: 0.1, epochs: 48, batch_size: 64}
-select: {metric: test_accuracy}
-checkpoint_every: 4
+fixed: {{dataset: digits, model: vgg16_8, width: 0.125, lr: 0.1, epochs: {EPOCHS}, batch_size: 64}}
+select: {{metric: test_accuracy}}
+checkpoint_every: {CHECKPOINT_EVERY}
 """
-TRIALS, EPOCHS, CHECKPOINT_EVERY = 12, 48, 4
 
 
 @pytest.fixture(scope="session")
@@ -94,118 +88,3 @@ def cluster(lab: Lab, transcript: list[str]) -> Lab:
     output = lab.orch("cluster", "up", "lab.yaml")
     transcript.append(f"$ orch cluster up lab.yaml\n{output}")
     return lab
-
-
-@dataclass
-class Line:
-    """What a command printed, and when."""
-
-    time: float
-    text: str
-
-
-@dataclass
-class Run:
-    """One `orch sweep --cluster`, followed from the laptop."""
-
-    lab: Lab
-    root: Path
-    process: subprocess.Popen[str]
-    lines: list[Line] = field(default_factory=list)
-
-    @classmethod
-    def start(cls, lab: Lab, root: Path) -> Run:
-        """Start the sweep."""
-        command = [*LAPTOP_ORCH, "sweep", "sweeps/faults.yaml", "--cluster", "lab.yaml"]
-        return cls(lab, root, lab.start(*command, "--store", root))
-
-    def __post_init__(self) -> None:
-        self.reader = threading.Thread(target=self._read, daemon=True)
-        self.reader.start()
-
-    def _read(self) -> None:
-        assert self.process.stdout is not None
-        for text in self.process.stdout:
-            self.lines.append(Line(time.monotonic(), text.rstrip()))
-
-    @property
-    def store(self) -> Path:
-        """Where its rows come to lie."""
-        return self.root / "faults"
-
-    @property
-    def output(self) -> str:
-        """All that it printed so far."""
-        return "\n".join(line.text for line in self.lines)
-
-    def running(self) -> dict[str, int]:
-        """The last finished epoch of each running trial, as the driver told last."""
-        try:
-            found = json.loads((self.store / ".driver.json").read_text())["running"]
-        except (FileNotFoundError, ValueError):
-            return {}
-        return {str(trial): int(epoch) for trial, epoch in found.items()}
-
-    def running_on(self, host: Host) -> dict[str, int]:
-        """Those of them that run on one host."""
-        return {
-            trial: epoch
-            for trial, epoch in self.running().items()
-            if any(last.host == host.name for last in self.attempts(trial)[-1:])
-        }
-
-    def trials(self) -> list[str]:
-        """All that were ever started."""
-        return sorted(path.stem for path in (self.store / "logs").glob("*.log"))
-
-    def attempts(self, trial: str) -> list[Attempt]:
-        """Read in a trial's log when, where and from which epoch it was started."""
-        log = self.store / f"logs/{trial}.log"
-        return [Attempt.of(m) for m in _ATTEMPT.finditer(log.read_text() if log.exists() else "")]
-
-    def until(self, condition: Callable[[], object], what: str, seconds: float = 120) -> None:
-        """Wait for something that the sweep brings about."""
-        deadline = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < deadline, f"waited for {what}\n{self.output}"
-            assert self.process.poll() is None, f"ended before {what}\n{self.output}"
-            time.sleep(0.05)
-
-    def told(self, pattern: str, since: float, seconds: float = 120) -> float:
-        """Wait until it prints a line; tell how long after a moment that was."""
-        deadline = time.monotonic() + seconds
-        while True:
-            for line in list(self.lines):
-                if line.time >= since and re.search(pattern, line.text):
-                    return line.time - since
-            assert time.monotonic() < deadline, f"waited for {pattern!r}\n{self.output}"
-            time.sleep(0.05)
-
-    def end(self, seconds: float = 300) -> int:
-        """Wait for its end; return its exit code."""
-        code = self.process.wait(seconds)
-        self.reader.join()
-        assert self.process.stdout is not None
-        self.process.stdout.close()
-        return code
-
-
-_ATTEMPT = re.compile(
-    r"attempt (\d+), process (\d+) on (\S+), from (?:epoch (\d+)|the start)", re.MULTILINE
-)
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """One start of a trial."""
-
-    number: int
-    process: int
-    host: str
-    epoch: int
-
-    @classmethod
-    def of(cls, match: re.Match[str]) -> Attempt:
-        """Take it from a line of the log."""
-        number, process, host, epoch = match.groups()
-        return cls(int(number), int(process), host, int(epoch or 1))

@@ -19,9 +19,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from comparing import assert_same, numbers
-from conftest import CHECKPOINT_EVERY, EPOCHS, REPOSITORY, TRIALS, Run
-from lab import LAPTOP_ORCH, Host, Lab, until
+from support.cluster_runs import CHECKPOINT_EVERY, EPOCHS, REPOSITORY, TRIALS, Run
+from support.comparing import assert_same, numbers
+from support.lab import LAPTOP_ORCH, Host, Lab, until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 

@@ -16,8 +16,8 @@ from typing import Any
 import click.testing
 import pandas as pd
 import pytest
-from comparing import assert_same
-from conftest import TOY, Folder
+from support.comparing import assert_same
+from support.folder import TOY, Folder
 
 from orchestrator import open_store
 from orchestrator.cli.commands import main

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from comparing import assert_same
-from conftest import Folder, until
+from support.comparing import assert_same
+from support.folder import Folder, until
 
 from orchestrator import open_store
 from orchestrator.store import Store

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from comparing import assert_same
-from conftest import Folder
+from support.comparing import assert_same
+from support.folder import Folder
 
 pytestmark = pytest.mark.slow
 

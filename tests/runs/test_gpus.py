@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from conftest import Folder
+from support.folder import Folder
 
 GPU_TOY = '''
 """Notes which GPUs it was given, meets others, and fills a GPU of which it has too little."""

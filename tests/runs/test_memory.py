@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 
 import pytest
-from conftest import Folder
+from support.folder import Folder
 
 pytestmark = pytest.mark.slow
 

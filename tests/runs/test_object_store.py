@@ -15,11 +15,11 @@ from typing import Any
 
 import psutil
 import pytest
-from buckets import ACCESS, SECRET, Bucket, ask
-from comparing import VOLATILE, assert_same, in_order
-from conftest import Folder, until
 from pyarrow import fs
-from unreliable import Flaky, flaky
+from support.buckets import ACCESS, SECRET, Bucket, ask
+from support.comparing import VOLATILE, assert_same, in_order
+from support.folder import Folder, until
+from support.unreliable import Flaky, flaky
 
 from orchestrator import open_store
 from orchestrator.store import Store

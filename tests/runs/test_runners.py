@@ -6,8 +6,8 @@ import json
 
 import pandas as pd
 import pytest
-from comparing import assert_same
-from conftest import Folder
+from support.comparing import assert_same
+from support.folder import Folder
 
 from orchestrator import open_store
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import Folder
+from support.folder import Folder
 
 SECRET = "a-secret-of-the-environment"  # noqa: S105
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from conftest import Folder
+from support.folder import Folder
 
 MEETING = '''
 """Trials that go on only when four of them run at once."""

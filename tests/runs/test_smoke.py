@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from conftest import Folder
+from support.folder import Folder
 
 from orchestrator import open_store
 
