@@ -2,7 +2,7 @@
 
 import gc
 
-from orchestrator.cli.commands import main
+from orchestrator.cli.main import main
 
 
 def run() -> None:

@@ -12,8 +12,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
-from orchestrator.errors import TrainableError
-from orchestrator.spec.problems import unknown
+from orchestrator.errors import TrainableError, unknown
 
 Trainable = Callable[..., Iterator[Mapping[str, float]]]
 

@@ -23,6 +23,9 @@ without a traceback and exits with the class's ``exit_code``::
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 
 class OrchError(Exception):
     """Base of every error that a user may see; ``str(error)`` is the whole message."""
@@ -101,3 +104,13 @@ class GpuMemoryError(RunError):
 
 class TrialError(RunError):
     """A trial broke the contract between a trainable and its runner."""
+
+
+def unknown(what: str, name: object, known: Iterable[str]) -> str:
+    """Say that a name does not exist, with the nearest that does and the list of all."""
+    names = list(known)
+    near = get_close_matches(str(name), names, n=1, cutoff=0.5)
+    shown = name if str(name).isprintable() else repr(name)[1:-1]
+    hint = f"; did you mean `{near[0]}`?" if near else ""
+    listed = ", ".join(names) if names else "none"
+    return f"unknown {what} `{shown}`{hint} (known: {listed})"

@@ -1,16 +1,66 @@
-"""How values of params and measurements are written for people."""
+"""How values, measurements, counts, times and sizes are written for people, in every output."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from orchestrator.results.measures import PROBE
-from orchestrator.spec.model import Value, canonical
+PROBE = "probe:"
+"""Begins the name of a value that is a probe, as in ``probe:skewness``."""
+
+
+def label(value: Any) -> str:
+    """Write a param's value as a sweep file does."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(label, value))}]"
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return json.dumps(value)
+
+
+def named_label(name: str, value: Any) -> str:
+    """Write a param's value where no heading names the param: a number alone says nothing."""
+    return value if isinstance(value, str) else f"{name} {label(value)}"
+
+
+def assignments(params: Mapping[str, Any]) -> str:
+    """Write params with their names, as in ``order=swap, lr=0.1``."""
+    return ", ".join(f"{name}={label(value)}" for name, value in params.items())
+
+
+def quoted(names: Iterable[str]) -> str:
+    """List names in a message."""
+    return ", ".join(f"`{name}`" for name in names) or "none"
+
+
+def counted(number: int, noun: str, plural: str | None = None) -> str:
+    """Write a number of things, as in ``1 trial`` and ``2,000 trials``."""
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
+
+
+def duration(seconds: float) -> str:
+    """Write seconds as people say them: ``45 s``, ``3 min``, ``2 h 05 min``, ``2.5 days``."""
+    if seconds < 60:
+        return f"{max(seconds, 0):.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours < 48 else f"{hours / 24:.1f} days"
+
+
+def memory(count: int) -> str:
+    """Write a number of bytes: ``512 MiB``, ``2.0 GiB``."""
+    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.0f} MiB"
 
 
 @dataclass(frozen=True)
 class Unit:
-    """How to print a measurement that is stored as the trainable yields it."""
+    """How to print a measurement, which is stored as the trainable yields it."""
 
     percent: bool
     decimals: int
@@ -50,13 +100,3 @@ def unit(name: str, percent: bool | None = None, decimals: int | None = None) ->
     if decimals is None:
         decimals = 2 if percent else 4
     return Unit(percent, decimals)
-
-
-def named_label(name: str, value: Value) -> str:
-    """Write a param's value where its name stands nowhere near: a number alone tells nothing."""
-    return value if isinstance(value, str) else f"{name} {label(value)}"
-
-
-def label(value: Value) -> str:
-    """Write a param's value as the sweep file does."""
-    return value if isinstance(value, str) else canonical(value)

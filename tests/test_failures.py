@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from orchestrator.errors import GpuMemoryError, MetricsChangedError
-from orchestrator.running.retries import Retries, fraction, larger_fraction, of_gpu_memory
+from orchestrator.running.failures import Retries, of_gpu_memory
+from orchestrator.running.gpus import fraction_for, larger_fraction
 
 FULL = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nSee the docs.")
 
@@ -57,8 +58,8 @@ def test_a_trial_that_had_a_whole_gpu_is_to_shrink() -> None:
 
 @pytest.mark.parametrize("trials", range(1, 33))
 def test_as_many_trials_fit_a_gpu_as_its_fraction_says(trials: int) -> None:
-    assert trials * fraction(trials) <= 1
-    assert (trials + 1) * fraction(trials) > 1
+    assert trials * fraction_for(trials) <= 1
+    assert (trials + 1) * fraction_for(trials) > 1
 
 
 def test_a_full_gpu_is_tried_once_more_whatever_failed_before() -> None:

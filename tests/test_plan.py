@@ -12,17 +12,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.running.durations import longest_first
 from orchestrator.spec.grid import (
     PlannedTrial,
     cells,
     count_trials,
     expand,
-    identity,
     is_empty,
-    longest_first,
     matches,
 )
-from orchestrator.spec.model import Sweep, canonical
+from orchestrator.spec.identity import identity
+from orchestrator.spec.model import Sweep
+from orchestrator.spec.values import canonical
 
 
 def make(**changes: Any) -> Sweep:

@@ -19,7 +19,8 @@ from scipy import stats
 from support.synthetic import make_sweep, make_trials
 
 from orchestrator.errors import ShowError
-from orchestrator.results.selection import CellSelection, lead, optimism, select, statistics
+from orchestrator.results.selection import CellSelection, lead, optimism, select
+from orchestrator.results.statistics import statistics
 from orchestrator.spec.grid import PlannedTrial, cells, expand
 from orchestrator.spec.model import Sweep
 

@@ -13,8 +13,9 @@ from support.toys import SWEEP
 
 from orchestrator.errors import InputError, SpecError
 from orchestrator.spec.loading import load, load_text, parse, parse_seeds, with_seeds
-from orchestrator.spec.model import Claim, Figure, Resources, Select, Table, canonical
+from orchestrator.spec.model import Claim, Figure, Resources, Select, Table
 from orchestrator.spec.source import read_text
+from orchestrator.spec.values import canonical
 
 CLAIM = "claims: [{name: c, metric: accuracy, "
 TABLE = "tables: [{name: t, "

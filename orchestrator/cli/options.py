@@ -10,24 +10,24 @@ from typing import Any, TypeVar
 import click
 
 from orchestrator.errors import InputError
+from orchestrator.results import Results
 from orchestrator.running.display import Display
 from orchestrator.running.job import DATA_DIR, STORE
-from orchestrator.spec import loading as spec
-from orchestrator.spec.model import Sweep
-from orchestrator.store import Store
-from orchestrator.store import stored_sweep as editing
-from orchestrator.store.files import Files
+from orchestrator.spec import Sweep, load, parse_seeds, with_seeds
+from orchestrator.store import Stores
+from orchestrator.store.stored_sweep import require_same
 
-Command = TypeVar("Command", bound=Callable[..., Any])
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+Seeds = tuple[int, ...] | None
 
 
-def file_argument(command: Command) -> Command:
+def file_argument(command: Decorated) -> Decorated:
     """Add the argument that names the sweep file."""
     return click.argument("file", type=click.Path(path_type=Path, dir_okay=True))(command)
 
 
 def _seeds(_context: click.Context, _param: click.Parameter, text: str | None) -> Any:
-    return None if text is None else spec.parse_seeds(text)
+    return None if text is None else parse_seeds(text)
 
 
 seeds_option = click.option(
@@ -47,13 +47,30 @@ cluster_option = click.option(
 )
 
 
+def format_option(*formats: str, help_text: str) -> Callable[[Decorated], Decorated]:
+    """Add the option that chooses how results are printed."""
+    return click.option(
+        "--format",
+        "format_",
+        type=click.Choice(formats),
+        default="text",
+        show_default=True,
+        help=help_text,
+    )
+
+
+def output_option(help_text: str, **type_and_default: Any) -> Callable[[Decorated], Decorated]:
+    """Add the option that says where a command writes."""
+    return click.option("-o", "--output", help=help_text, **type_and_default)
+
+
 def _set_data_dir(_context: click.Context, _param: click.Parameter, folder: Path | None) -> None:
-    """Tell trainables as the user could: by the environment, which workers take over."""
+    """Pass the folder on as a user could: by the environment, which workers inherit."""
     if folder is not None:
         os.environ[DATA_DIR] = str(folder.absolute())
 
 
-def places(command: Command) -> Command:
+def places(command: Decorated) -> Decorated:
     """Add the options that say where the store and the data lie."""
     store = click.option(
         "--store",
@@ -74,26 +91,24 @@ def places(command: Command) -> Command:
     return store(data(command))
 
 
-def load(file: Path, seeds: tuple[int, ...] | None) -> Sweep:
+def sweep_of(file: Path, seeds: Seeds = None) -> Sweep:
     """Read a sweep file, with other seeds if they are given."""
-    loaded = spec.load(file)
-    return loaded if seeds is None else spec.with_seeds(loaded, seeds)
+    sweep = load(file)
+    return sweep if seeds is None else with_seeds(sweep, seeds)
 
 
-def stored(file: Path, seeds: tuple[int, ...] | None, root: str) -> tuple[Store, Sweep]:
-    """Open a sweep's store; the seeds are those of its last run unless they are given.
+def results_of(file: Path, root: str, seeds: Seeds = None) -> Results:
+    """Open the results of a sweep; the seeds are those of its last run unless they are given.
 
     Raises:
         InputError: the sweep was never run under this root.
         SweepChangedError: the store holds a sweep that differs in what may not change.
     """
-    asked = load(file, seeds)
-    store = Store(f"{Files(root).location}/{asked.name}", Display().warn)
+    sweep = sweep_of(file, seeds)
+    store = Stores(root, Display().warn).store_of(sweep.name)
     if not store.exists:
         raise InputError(
-            f"there is no store of `{asked.name}` in {root} yet; run `orch sweep {file}` first"
+            f"there is no store of `{sweep.name}` in {root} yet; run `orch sweep {file}` first"
         )
-    before = editing.require_same(asked, store)
-    if seeds is None:
-        asked = asked.with_seeds(before.seeds)
-    return store, asked
+    last_run = require_same(sweep, store)
+    return Results(sweep if seeds is not None else sweep.with_seeds(last_run.seeds), store)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.errors import TrialError
-from orchestrator.running import retries as failures
+from orchestrator.running import failures
 from orchestrator.running.job import Job, Task
 
 SECONDS = 30.0
@@ -62,7 +62,7 @@ def measure(job: Job, trial_id: str) -> Reading:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             meter.run(job)
     except Exception as failed:  # noqa: BLE001  (whatever a user's trainable raises)
-        error = failures.words(failures.of_gpu_memory(failed, meter.gpus) or failed)
+        error = failures.reason(failures.of_gpu_memory(failed, meter.gpus) or failed)
     return Reading(
         epochs=tuple(meter.epochs),
         ended=meter.ended,

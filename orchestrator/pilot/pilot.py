@@ -12,8 +12,8 @@ from orchestrator.code import code_of
 from orchestrator.pilot.meter import Reading
 from orchestrator.running import preflight
 from orchestrator.running.display import Display
+from orchestrator.running.gpus import fraction_for, trials_sharing
 from orchestrator.running.job import make_job
-from orchestrator.running.retries import fraction
 from orchestrator.running.runners import Node, ray_settings
 from orchestrator.spec.grid import PlannedTrial
 from orchestrator.spec.model import Resources, Sweep
@@ -75,7 +75,7 @@ class Estimate:
             "seconds_per_epoch": self.seconds_per_epoch,
             "seconds": self.seconds,
             "trials_per_gpu": per_gpu,
-            "resources_gpu": None if per_gpu is None else fraction(per_gpu),
+            "resources_gpu": None if per_gpu is None else fraction_for(per_gpu),
             "error": reading.error,
         }
 
@@ -125,7 +125,7 @@ def _slots_on(node: Node, resources: Resources, in_turns: bool) -> int:
     by_cpu = math.floor(node.cpus / max(resources.cpu, 0.01))
     if not resources.gpu:
         return by_cpu
-    sharing = 1 if in_turns else math.floor(1 / min(resources.gpu, 1))
+    sharing = 1 if in_turns else trials_sharing(resources.gpu)
     return min(by_cpu, math.floor(node.gpus / max(resources.gpu, 1)) * sharing)
 
 

@@ -10,10 +10,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import pandas as pd
 
 from orchestrator.results.contrasts import (
     ALPHA,
@@ -26,15 +25,21 @@ from orchestrator.results.contrasts import (
     seeds_to_equate,
     slopes,
 )
-from orchestrator.results.measures import measure, measured_name, values_by_seed
+from orchestrator.results.findings import html_findings, show_findings
+from orchestrator.results.measures import measured_name, values_by_seed
 from orchestrator.results.selection import CellSelection
+from orchestrator.results.tables import as_text
 from orchestrator.spec.grid import matches
-from orchestrator.spec.model import Claim, Sweep, canonical
+from orchestrator.spec.model import Claim, Sweep
+from orchestrator.spec.values import canonical
+
+if TYPE_CHECKING:
+    from orchestrator.results.results import Results
 
 Verdict = Literal["supported", "refuted", "undecided"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Finding:
     """What the store says about one claim.
 
@@ -62,14 +67,25 @@ class Finding:
     seeds_to_decide: int | None
     notes: tuple[str, ...]
 
+    def __repr__(self) -> str:
+        return repr(Findings([self]))
 
-def judge(
-    sweep: Sweep,
-    selections: Sequence[CellSelection],
-    trials: pd.DataFrame,
-    probes: pd.DataFrame | None,
-) -> list[Finding]:
-    """Judge every claim of a sweep.
+    def _repr_html_(self) -> str:
+        return Findings([self])._repr_html_()
+
+
+class Findings(list[Finding]):
+    """What the store says about several claims, shown as a table with remarks."""
+
+    def __repr__(self) -> str:
+        return as_text(lambda console: show_findings(self, console))
+
+    def _repr_html_(self) -> str:
+        return html_findings(self)
+
+
+def judge(results: Results, claims: Sequence[Claim]) -> Findings:
+    """Judge claims, as one family that shares the error.
 
     Cells are matched on the factors that a claim does not compare; those count that
     exist for every value that it does. A trend is the slope over the place in the
@@ -78,27 +94,25 @@ def judge(
     (the smallest counts, times their number).
 
     Args:
-        sweep: the sweep with its claims.
-        selections: of `orchestrator.results.selection.select`.
-        trials: the store's ``trials``.
-        probes: the store's ``probes``; None if no claim is about a probe.
+        results: what the claims are about.
+        claims: statements about the factors of its sweep.
 
     Returns:
-        One finding per claim, in file order.
+        One finding per claim.
 
     Raises:
         ShowError: the store has no such metric or probe.
     """
     tested = []
-    for claim in sweep.claims:
-        measured = measure(measured_name(claim), sweep, trials, probes)
-        tested.append(_test(claim, _sides(claim, selections, measured), _sign(claim, sweep)))
+    for claim in claims:
+        sides = _sides(claim, results.selections, results.measure(measured_name(claim)))
+        tested.append(_test(claim, sides, _sign(claim, results.sweep)))
     corrected = holm([test.p for test in tested])
     strictest = ALPHA / max(1, sum(test.p is not None for test in tested))
-    return [
+    return Findings(
         _finding(claim, test, p_holm, strictest)
-        for claim, test, p_holm in zip(sweep.claims, tested, corrected, strict=True)
-    ]
+        for claim, test, p_holm in zip(claims, tested, corrected, strict=True)
+    )
 
 
 @dataclass(frozen=True)

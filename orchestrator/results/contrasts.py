@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from orchestrator.results.selection import statistics
+from orchestrator.results.statistics import statistics
 
 Array = npt.NDArray[np.float64]
 

@@ -7,11 +7,12 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+from markupsafe import escape
 from rich.console import Console
 
 from orchestrator.labels import label, unit
 from orchestrator.results.measures import measured_name
-from orchestrator.results.tables import Listing, markdown_listing, print_listing
+from orchestrator.results.tables import Listing, html_listing, markdown_listing, print_listing
 
 if TYPE_CHECKING:  # importing it would cost every command scipy.stats, a second
     from orchestrator.results.claims import Finding
@@ -35,6 +36,12 @@ def show_findings(findings: Sequence[Finding], console: Console, format_: Format
         console.print(f"• {note}", markup=False, highlight=False)
 
 
+def html_findings(findings: Sequence[Finding]) -> str:
+    """Write findings as a table and a list of remarks."""
+    items = "".join(f"<li>{escape(remark)}</li>" for remark in remarks(findings))
+    return f"{html_listing(listed(findings))}\n<ul>{items}</ul>\n"
+
+
 def listed(findings: Sequence[Finding]) -> Listing:
     """Put findings under headings, one row each."""
     header = ("claim", "verdict", "effect", "95 % interval", "n", "p (Holm)")
@@ -43,14 +50,13 @@ def listed(findings: Sequence[Finding]) -> Listing:
 
 def remarks(findings: Sequence[Finding]) -> list[str]:
     """Say what the numbers alone do not."""
-    lines = ["Effects are paired by seed; p (Holm) is p corrected over all claims."]
-    for finding in findings:
-        said = "; ".join(_said(finding))
-        lines.append(f"{finding.claim.name}: {said}.")
-    return lines
+    return [
+        "Effects are paired by seed; p (Holm) is p corrected over all claims.",
+        *(f"{finding.claim.name}: {'; '.join(_parts(finding))}." for finding in findings),
+    ]
 
 
-def _said(finding: Finding) -> Iterator[str]:
+def _parts(finding: Finding) -> Iterator[str]:
     yield _statement(finding)
     if finding.p is not None:
         yield f"{finding.test}, p = {_p(finding.p)}"

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from orchestrator.columns import FINISHED, Status
 from orchestrator.errors import ShowError
-from orchestrator.results.selection import CellSelection, listed, metric_columns, selection_column
-from orchestrator.spec.grid import FINISHED
-from orchestrator.spec.model import Claim, Sweep
+from orchestrator.labels import PROBE, quoted
+from orchestrator.results.selection import CellSelection, metric_columns, selection_column
+from orchestrator.spec.model import Claim
 
-PROBE = "probe:"
-"""What the name of a value that is a probe begins with."""
+if TYPE_CHECKING:
+    from orchestrator.results.results import Results
 
 
 def measured_name(claim: Claim) -> str:
@@ -21,35 +23,22 @@ def measured_name(claim: Claim) -> str:
     return claim.metric if claim.metric is not None else f"{PROBE}{claim.probe}"
 
 
-def measure(
-    name: str, sweep: Sweep, trials: pd.DataFrame, probes: pd.DataFrame | None
-) -> Mapping[str, float]:
-    """Look up one value per trial.
-
-    Args:
-        name: a metric, taken at the last epoch (or, if it is the selection metric, at
-            the epoch that selection goes by); or ``probe:NAME``, the mean over layers at
-            the last epoch at which the trial took the probe.
-        sweep: the sweep that the trials belong to.
-        trials: the store's ``trials``.
-        probes: the store's ``probes``, if it is at hand.
-
-    Returns:
-        The value by trial id, in the unit that the trainable yields. Empty while no trial
-        has any.
+def measure(results: Results, name: str) -> Mapping[str, float]:
+    """Look up one value per trial, as `Results.measure`, which keeps them.
 
     Raises:
         ShowError: the trials have no such metric or probe.
     """
-    trials = trials[trials["status"] != "failed"]
+    trials = results.trials[results.trials["status"] != Status.FAILED]
     if not trials["status"].isin(FINISHED).any():
         return {}
     if name.startswith(PROBE):
-        return _probe_means(name.removeprefix(PROBE), probes)
+        return _probe_means(results.probes(name.removeprefix(PROBE)))
+    sweep = results.sweep
     known = metric_columns(sweep, trials)
     column = selection_column(sweep.select) if name == sweep.select.metric else name
     if column not in known:
-        raise ShowError(f"the store has no metric `{column}`; it has {listed(known)}")
+        raise ShowError(f"the store has no metric `{column}`; it has {quoted(known)}")
     return dict(zip(trials["trial_id"], trials[column].astype(float), strict=True))
 
 
@@ -68,25 +57,17 @@ def selected_values(measured: Mapping[str, float], selection: CellSelection) -> 
     return tuple(values_by_seed(measured, selection).values())
 
 
-def last_probes(probe: str, probes: pd.DataFrame | None) -> pd.DataFrame:
-    """Pick a probe's rows, per trial those of the last epoch at which it was taken.
-
-    Raises:
-        ShowError: there are none.
-    """
-    known = [] if probes is None else sorted(probes["probe"].unique())
-    if probes is None or probe not in known:
-        raise ShowError(f"the store has no probe `{probe}`; it has {listed(known)}")
-    rows = probes[probes["probe"] == probe]
-    last = rows.groupby("trial_id", observed=True)["epoch"].transform("max")
-    return rows[rows["epoch"] == last]
+def last_rows(probe_rows: pd.DataFrame) -> pd.DataFrame:
+    """Pick a probe's rows, per trial those of the last epoch at which it was taken."""
+    last = probe_rows.groupby("trial_id", observed=True)["epoch"].transform("max")
+    return probe_rows[probe_rows["epoch"] == last]
 
 
 def layer_means(rows: pd.DataFrame) -> pd.Series[float]:
     """Average a probe's rows within each layer, which may have several units.
 
     Args:
-        rows: of one probe, as `last_probes` gives them.
+        rows: of one probe, as `last_rows` gives them.
 
     Returns:
         One value per trial id and layer, in the order of the layers; NaN for a layer that
@@ -98,7 +79,7 @@ def layer_means(rows: pd.DataFrame) -> pd.Series[float]:
     return values.mean().mask(values.count() < values.size()).droplevel("layer_index")
 
 
-def _probe_means(probe: str, probes: pd.DataFrame | None) -> Mapping[str, float]:
-    layers = layer_means(last_probes(probe, probes)).groupby("trial_id", observed=True)
-    result = layers.mean().mask(layers.count() < layers.size())
-    return {str(trial_id): float(value) for trial_id, value in result.items()}
+def _probe_means(probe_rows: pd.DataFrame) -> Mapping[str, float]:
+    layers = layer_means(last_rows(probe_rows)).groupby("trial_id", observed=True)
+    means = layers.mean().mask(layers.count() < layers.size())
+    return {str(trial_id): float(value) for trial_id, value in means.items()}

@@ -1,4 +1,4 @@
-"""Per cell, the config with the best mean over seeds; statistics across seeds.
+"""Per cell, the config with the best mean over seeds.
 
 Pure functions of a sweep and of the rows of its trials: no disk and no Ray.
 """
@@ -6,61 +6,23 @@ Pure functions of a sweep and of the rows of its trials: no disk and no Ray.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from statistics import fmean, stdev
+from statistics import fmean
 
 import pandas as pd
 
+from orchestrator.columns import BEST, FINISHED, STORE_COLUMNS, Status
 from orchestrator.errors import ShowError
-from orchestrator.spec.grid import FINISHED, Cell, Config, cells, trial_id
-from orchestrator.spec.model import STORE_COLUMNS, Select, Sweep
-
-LEVEL = 0.95
-"""Coverage of every confidence interval."""
+from orchestrator.labels import quoted
+from orchestrator.results.statistics import Statistics, statistics
+from orchestrator.spec.grid import Cell, Config, cells
+from orchestrator.spec.model import Select, Sweep
 
 TIE = 1e-12
 """Means this close, relative to their size, are equal: accuracies are multiples of
 1 / images, which floating point only approximates."""
-
-
-@dataclass(frozen=True)
-class Statistics:
-    """A quantity over seeds, in the quantity's own unit.
-
-    Attributes:
-        mean: NaN if there is no value, or one that is not finite.
-        std: sample standard deviation (ddof = 1); NaN for fewer than two values.
-        n: number of values.
-        ci_low: lower end of the 95 % t interval of the mean; NaN where ``std`` is.
-        ci_high: its upper end.
-    """
-
-    mean: float
-    std: float
-    n: int
-    ci_low: float
-    ci_high: float
-
-
-def statistics(values: Sequence[float]) -> Statistics:
-    """Describe one value per seed, shape (n,), whatever their order.
-
-    One value that is not finite makes every statistic NaN, for leaving it out
-    would describe other seeds than ``n`` says.
-    """
-    n = len(values)
-    if n == 0 or not all(math.isfinite(value) for value in values):
-        return Statistics(math.nan, math.nan, n, math.nan, math.nan)
-    mean = fmean(values)
-    if n == 1:
-        return Statistics(mean, math.nan, n, math.nan, math.nan)
-    from scipy.special import stdtrit  # half the time of importing pandas: not for every command
-
-    std = stdev(values)
-    half = float(stdtrit(n - 1, (1 + LEVEL) / 2)) * std / math.sqrt(n)
-    return Statistics(mean, std, n, mean - half, mean + half)
 
 
 @dataclass(frozen=True)
@@ -192,7 +154,7 @@ def optimism(selection: CellSelection, mode: str) -> float | None:
 
 def selection_column(select: Select) -> str:
     """Name the column of ``trials`` that holds what is selected on."""
-    return f"best_{select.metric}" if select.at == "best" else select.metric
+    return f"{BEST}{select.metric}" if select.at == "best" else select.metric
 
 
 def metric_columns(sweep: Sweep, trials: pd.DataFrame) -> list[str]:
@@ -201,20 +163,15 @@ def metric_columns(sweep: Sweep, trials: pd.DataFrame) -> list[str]:
     return [str(column) for column in trials.columns if column not in others]
 
 
-def listed(names: Iterable[str]) -> str:
-    """Write names for a message."""
-    return ", ".join(f"`{name}`" for name in names) or "none"
-
-
 def _outcomes(sweep: Sweep, trials: pd.DataFrame) -> dict[str, float | None]:
     """Map each trial that ended to its selection value, or to None if it failed."""
-    failed = trials["trial_id"][trials["status"] == "failed"]
+    failed = trials["trial_id"][trials["status"] == Status.FAILED]
     done = trials[trials["status"].isin(FINISHED)]
     if done.empty:
         return dict.fromkeys(failed)
     column, known = selection_column(sweep.select), metric_columns(sweep, trials)
     if column not in known:
-        raise ShowError(f"the store has no metric `{column}` to select on; it has {listed(known)}")
+        raise ShowError(f"the store has no metric `{column}` to select on; it has {quoted(known)}")
     values = done[column].astype(float)
     return dict.fromkeys(failed) | dict(zip(done["trial_id"], values, strict=True))
 
@@ -223,7 +180,7 @@ def _select_in(cell: Cell, outcomes: Mapping[str, float | None], mode: str) -> C
     missing = failed = 0
     remaining: list[tuple[Config, dict[int, float]]] = []
     for config in cell.configs:
-        ids = {seed: trial_id(config, seed) for seed in cell.seeds}
+        ids = {seed: config.trial_id(seed) for seed in cell.seeds}
         ended = {seed: outcomes[id_] for seed, id_ in ids.items() if id_ in outcomes}
         values = {seed: v for seed, v in ended.items() if v is not None and math.isfinite(v)}
         missing += len(ids) - len(ended)
@@ -236,7 +193,7 @@ def _select_in(cell: Cell, outcomes: Mapping[str, float | None], mode: str) -> C
     contenders = tuple(
         Contender(
             config,
-            tuple(trial_id(config, seed) for seed in seeds),
+            tuple(config.trial_id(seed) for seed in seeds),
             tuple(values[seed] for seed in seeds),
         )
         for config, values in remaining

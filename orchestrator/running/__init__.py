@@ -1,1 +1,1 @@
-"""Makes a store match a sweep file: what is missing runs."""
+"""Makes a store match a sweep: what is missing runs, nothing runs twice."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from importlib.util import find_spec
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -15,20 +16,28 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.errors import CorruptFileError
+from orchestrator.labels import assignments, counted, duration, label
 from orchestrator.running.progress import FailedTrial, Progress, Running
+from orchestrator.store.store import warn_of_corrupt_file
 
 _SHOWN_TRIALS = 12
 _SECONDS_BETWEEN_LINES = 5
 
 
 class Display:
-    """Shows a sweep on standard error, so that standard output is the table's alone."""
+    """Shows a sweep on standard error, so that standard output has only the tables.
 
-    def __init__(self) -> None:
-        self.console = Console(stderr=True, highlight=False)
+    Args:
+        quiet: show nothing; unreadable files are Python warnings then.
+    """
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self.console = Console(stderr=True, highlight=False, quiet=quiet)
 
     def warn(self, error: CorruptFileError) -> None:
-        """Tell of an unreadable file of the store."""
+        """Warn of an unreadable file of the store."""
+        if self.console.quiet:
+            warn_of_corrupt_file(error)
         self.say(f"warning: {error}; its trials count as missing")
 
     def say(self, text: str) -> None:
@@ -37,12 +46,12 @@ class Display:
 
     def checking(self, trials: int) -> AbstractContextManager[object]:
         """Show, on a terminal, that the configs are being checked."""
-        return self.console.status(f"checking what {trials:,} trials will run")
+        return self.console.status(f"checking the configs of {counted(trials, 'trial')}")
 
     @contextmanager
     def following(self, progress: Progress) -> Iterator[None]:
         """Show a sweep while the block runs."""
-        if self.console.is_terminal:
+        if self.console.is_terminal or _in_notebook_with_widgets(self.console):
             with Live(
                 get_renderable=lambda: _live(progress), console=self.console, refresh_per_second=4
             ):
@@ -58,11 +67,11 @@ class Display:
         end = threading.Event()
 
         def report() -> None:
-            told, seconds = 0, 0
+            reported, seconds = 0, 0
             while not end.wait(1):
                 seconds += 1
-                for failure in progress.failures[told:]:
-                    told += 1
+                for failure in progress.failures[reported:]:
+                    reported += 1
                     if failure.again:  # the others are listed at the end
                         self.say(_failure_line(failure))
                 if seconds % _SECONDS_BETWEEN_LINES == 0:
@@ -79,19 +88,13 @@ class Display:
             self.say(_line(progress))
 
 
-def duration(seconds: float) -> str:
-    """Write seconds as people say them: ``45 s``, ``3 min``, ``2 h 05 min``."""
-    if seconds < 60:
-        return f"{max(seconds, 0):.0f} s"
-    minutes = round(seconds / 60)
-    if minutes < 60:
-        return f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02} min" if hours < 48 else f"{hours / 24:.1f} days"
+def _in_notebook_with_widgets(console: Console) -> bool:
+    """Say whether rich can redraw its output, which it does by ipywidgets in a notebook."""
+    return console.is_jupyter and find_spec("ipywidgets") is not None
 
 
 def _counts(progress: Progress) -> str:
-    parts = [f"{progress.done:,} of {progress.total:,} trials done"]
+    parts = [f"{progress.done:,} of {counted(progress.total, 'trial')} done"]
     if not progress.begun:
         parts.append("starting")
     if progress.reused:
@@ -148,8 +151,7 @@ def _number(value: float | None) -> str:
 
 
 def _described(item: Running) -> str:
-    config = item.trial.config
-    return " ".join(str(value) for value in {**config.factors, **config.search}.values())
+    return " ".join(map(label, item.trial.config.selectors.values()))
 
 
 def _last_failures(progress: Progress) -> list[FailedTrial]:
@@ -157,9 +159,7 @@ def _last_failures(progress: Progress) -> list[FailedTrial]:
 
 
 def _failure_line(failure: FailedTrial) -> str:
-    config = failure.trial.config
-    params = {**config.factors, **config.search, "seed": failure.trial.seed}
-    named = ", ".join(f"{name}={value}" for name, value in params.items())
-    verdict = "failed, is tried again" if failure.again else "failed"
+    named = assignments({**failure.trial.config.selectors, "seed": failure.trial.seed})
+    verdict = "failed and will be retried" if failure.again else "failed"
     reason = failure.text.splitlines()[0] if failure.text else "no message"
     return f"trial {failure.trial.trial_id} ({named}) {verdict}: {reason}; see {failure.log}"

@@ -19,14 +19,15 @@ from typing import Any
 import pyarrow as pa
 
 from orchestrator.code import Trainable
+from orchestrator.columns import BEST, Status
 from orchestrator.errors import MetricsChangedError, TrialError
-from orchestrator.running import retries as failures
+from orchestrator.running import failures
 from orchestrator.running.job import Job, Task
-from orchestrator.store import Store
+from orchestrator.store import Writer
 from orchestrator.store.checkpoint import Checkpoint
-from orchestrator.store.schema import PROBE
+from orchestrator.store.schema import PROBE_SCHEMA
 
-_NO_PROBES = pa.schema(list(PROBE.items())).empty_table()
+_NO_PROBES = PROBE_SCHEMA.empty_table()
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class _LiveTrial:
     task: Task
     smoke: bool
     checkpoint_every: int
-    store: Store
+    writer: Writer
     state: bytes | None
     epoch: int
     """The epoch under way."""
@@ -93,31 +94,31 @@ class _LiveTrial:
         self.facts.update({name: str(fact) for name, fact in facts.items()})
 
     def log(self, text: str) -> None:
-        self.store.log(self.task.trial_id, f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} {text}")
+        self.writer.log(self.task.trial_id, f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} {text}")
 
 
 class Execution:
     """Runs one trial, an epoch at a time, from its last checkpoint on."""
 
     def __init__(
-        self, job: Job, task: Task, store: Store, trainable: Trainable, attempt: int
+        self, job: Job, task: Task, writer: Writer, trainable: Trainable, attempt: int
     ) -> None:
         self._clock = time.perf_counter()
-        self._job, self._task, self._store, self._attempt = job, task, store, attempt
+        self._job, self._task, self._writer, self._attempt = job, task, writer, attempt
         self._expected = job.layout.metrics
         self._epochs: list[dict[str, float]] = []
         self._probes: list[pa.Table] = [_NO_PROBES]
         self._seconds = 0.0
         self._started_at = datetime.now(UTC)
-        self._status: str | None = None
+        self._status: Status | None = None
         found = self._resume()
         self._resumed = found is not None
-        """Whether the driver is still to be told of the epoch that the trial goes on from."""
+        """Whether the driver has yet to learn of the epoch that the trial continues from."""
         self._trial = _LiveTrial(
             task=task,
             smoke=job.smoke,
             checkpoint_every=job.checkpoint_every,
-            store=store,
+            writer=writer,
             state=found.state if found else None,
             epoch=len(self._epochs) + 1,
             facts=dict(found.facts) if found else {},
@@ -131,7 +132,7 @@ class Execution:
 
     def _resume(self) -> Checkpoint | None:
         """Take over what an earlier attempt saved, unless other code made it."""
-        found = self._store.checkpoint(self._task.trial_id)
+        found = self._writer.store.checkpoint(self._task.trial_id)
         if found is None or found.code_digest != self._job.code_digest:
             return None
         self._epochs = found.epochs.to_pylist()
@@ -156,7 +157,7 @@ class Execution:
             try:
                 yielded = next(self._generator)
             except StopIteration:
-                self._status = "completed"
+                self._status = Status.COMPLETED
             except Exception as error:
                 if full := failures.of_gpu_memory(error, self._task.gpu):
                     raise full from error
@@ -194,7 +195,7 @@ class Execution:
             return
         own = tuple(self._metrics(self._epochs[0]))
         if not self._expected:
-            layout = self._store.layout()
+            layout = self._writer.store.layout()
             self._expected = (layout.metrics if layout else ()) or own
         self._require_same(own, self._expected, "of other trials")
 
@@ -215,12 +216,12 @@ class Execution:
         self._clock = now
         if trial.probes:
             columns = zip(*trial.probes, strict=True)
-            arrays = [pa.array(c, t) for c, t in zip(columns, PROBE.values(), strict=True)]
-            self._probes.append(pa.table(arrays, names=list(PROBE)))
+            arrays = [pa.array(c, t) for c, t in zip(columns, PROBE_SCHEMA.types, strict=True)]
+            self._probes.append(pa.table(arrays, schema=PROBE_SCHEMA))
         trial.probes = []
         trial.epoch = number + 1
         if not all(map(math.isfinite, metrics.values())):
-            self._status = "diverged"
+            self._status = Status.DIVERGED
             self.close()
         elif trial.saved is not None:
             self._save(trial.saved)
@@ -240,7 +241,7 @@ class Execution:
             device=self._device(),
             facts=self._trial.facts,
         )
-        self._store.save_checkpoint(self._task.trial_id, checkpoint)
+        self._writer.save_checkpoint(self._task.trial_id, checkpoint)
 
     def _all_probes(self) -> pa.Table:
         self._probes = [pa.concat_tables(self._probes).unify_dictionaries()]
@@ -251,12 +252,12 @@ class Execution:
         if not self._epochs:
             raise TrialError("the trainable ended without a single yield")
         task, job = self._task, self._job
-        if not self._store.is_finished(task.trial_id, job.code_digest):
+        if not self._writer.is_finished(task.trial_id, job.code_digest):
             layout = job.layout.with_metrics(self._expected)
             epochs = pa.Table.from_pylist(self._epochs)
-            self._store.commit(self._row(layout.select_metric), epochs, self._all_probes(), layout)
-        self._store.drop_checkpoint(task.trial_id)
-        self._store.flush_log()
+            self._writer.commit(self._row(layout.select_metric), epochs, self._all_probes(), layout)
+        self._writer.drop_checkpoint(task.trial_id)
+        self._writer.flush_log()
 
     def _row(self, select_metric: str) -> dict[str, Any]:
         values = [epoch[select_metric] for epoch in self._epochs]
@@ -266,7 +267,7 @@ class Execution:
         return {
             **self._task.row,
             **self._metrics(self._epochs[-1]),
-            f"best_{select_metric}": best(finite, default=None),
+            f"{BEST}{select_metric}": best(finite, default=None),
             "status": self._status,
             "error": None,
             "attempts": self._attempt,
@@ -285,6 +286,27 @@ class Execution:
 
     def _device(self) -> str:
         return self._trial.facts.get("device", "gpu" if self._task.gpu else "cpu")
+
+
+def failed_row(job: Job, task: Task, error: str, attempts: int) -> dict[str, Any]:
+    """Make the row in ``trials`` of a trial that failed for good."""
+    return {
+        **task.row,
+        "status": Status.FAILED,
+        "error": error,
+        "attempts": attempts,
+        "epochs_run": 0,
+        "seconds": None,
+        "threads": task.threads,
+        "started_at": None,
+        "ended_at": datetime.now(UTC),
+        "host": None,
+        "device": None,
+        "code_digest": job.code_digest,
+        "versions": None,
+        "params": None,
+        "reused_from": None,
+    }
 
 
 @cache

@@ -8,12 +8,12 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 
 from orchestrator.errors import StoreError
 from orchestrator.store import Store
-from orchestrator.store.lock import locked
+from orchestrator.store.lock import holding
 
 FILE = ".driver.json"
 INTERVAL = 2.0
@@ -68,7 +68,7 @@ def beating(
     def beat() -> None:
         while True:
             text = json.dumps(asdict(Heartbeat(running(), seconds_left())))
-            with suppress(StoreError):  # a full disk is for the trials to tell
+            with suppress(StoreError):  # a full disk fails the trials, which say so
                 store.files.write(FILE, text.encode())
             if end.wait(INTERVAL):
                 return
@@ -84,21 +84,19 @@ def beating(
             store.files.delete(FILE)
 
 
-def holding(store: Store) -> AbstractContextManager[None]:
+def driver_of(store: Store) -> Heartbeat | None:
+    """Find the driver that runs in a store, if there is one."""
+    data = store.files.read(FILE)
+    if data is None:
+        return None
+    heartbeat = Heartbeat(**json.loads(data))
+    return heartbeat if heartbeat.alive else None
+
+
+def exclusively(store: Store) -> AbstractContextManager[None]:
     """Hold a store for this process alone, where a lock can do that.
 
     Raises:
         StoreError: another process holds it, or it cannot be written.
     """
-    if store.files.local is None:
-        return nullcontext()
-    return locked(store.files.local, lambda: str(look(store) or "another process"))
-
-
-def look(store: Store) -> Heartbeat | None:
-    """Find the driver that runs in a store, if there is one."""
-    data = store.files.read(FILE)
-    if data is None:
-        return None
-    found = Heartbeat(**json.loads(data))
-    return found if found.alive else None
+    return holding(store, lambda: str(driver_of(store) or "another process"))

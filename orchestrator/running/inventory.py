@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean
 
-from orchestrator.errors import CorruptFileError
-from orchestrator.spec.grid import FINISHED, PlannedTrial, longest_first
-from orchestrator.spec.model import SMOKE_SUFFIX
-from orchestrator.store import Store
-from orchestrator.store.files import Files
-from orchestrator.store.store import Outcome, warn_of_corrupt_file
+from orchestrator.columns import FINISHED
+from orchestrator.running.durations import Durations, longest_first
+from orchestrator.spec import PlannedTrial
+from orchestrator.store import Outcome, Store
 
 
 @dataclass(frozen=True)
-class State:
+class Inventory:
     """Every trial of a sweep, sorted into what is done and what is not."""
 
     trials: Sequence[PlannedTrial]
     outcomes: Mapping[str, Outcome]
-    """How trials ended in this store, by trial id; trials beside the sweep's are among them."""
+    """How trials ended in this store, by trial id; also trials that the sweep does not ask for."""
     elsewhere: Mapping[str, Store]
     """The sibling store that holds a trial which this one lacks, by trial id."""
     stale: frozenset[str]
@@ -32,11 +29,10 @@ class State:
         """How many trials need not run."""
         return len(self.trials) - len(self.missing)
 
-    def queue(self) -> list[PlannedTrial]:
-        """List the missing trials in the order in which they are to run."""
-        missing = {trial.trial_id for trial in self.missing}
-        ordered = longest_first(self.trials, Durations.of(self).by_config())
-        return [trial for trial in ordered if trial.trial_id in missing]
+    @property
+    def durations(self) -> Durations:
+        """How long trials took that ended in this store."""
+        return Durations.of(self.trials, self.outcomes)
 
     @property
     def reused(self) -> int:
@@ -45,15 +41,21 @@ class State:
         ends = (self.outcomes.get(trial_id) for trial_id in kept)
         return len(self.elsewhere) + sum(bool(end and end.reused_from) for end in ends)
 
+    def queue(self) -> list[PlannedTrial]:
+        """List the missing trials in the order in which they run."""
+        missing = {trial.trial_id for trial in self.missing}
+        ordered = longest_first(self.trials, self.durations.by_config())
+        return [trial for trial in ordered if trial.trial_id in missing]
 
-def look(
+
+def take_inventory(
     trials: Sequence[PlannedTrial],
     store: Store,
     siblings: Sequence[Store],
     digest: str,
     *,
     rerun_stale: bool = False,
-) -> State:
+) -> Inventory:
     """Compare a sweep with its store and those beside it.
 
     Args:
@@ -72,25 +74,12 @@ def look(
     )
     done = finished.keys() - (stale if rerun_stale else frozenset())
     lacking = {trial.trial_id for trial in trials} - done
-    elsewhere = dict(_found_elsewhere(lacking, siblings, digest))
+    elsewhere = dict(_finished_elsewhere(lacking, siblings, digest))
     missing = [trial for trial in trials if trial.trial_id in lacking - elsewhere.keys()]
-    return State(trials, outcomes, elsewhere, stale - lacking, missing)
+    return Inventory(trials, outcomes, elsewhere, stale - lacking, missing)
 
 
-def siblings_of(
-    root: Files,
-    name: str,
-    on_corrupt: Callable[[CorruptFileError], None] = warn_of_corrupt_file,
-) -> list[Store]:
-    """Open the stores beside a sweep's own; those of smoke runs are no sources."""
-    if name.endswith(SMOKE_SUFFIX):
-        return []
-    beside = (n for n in root.folders() if n != name and not n.endswith(SMOKE_SUFFIX))
-    stores = (Store(f"{root.location}/{other}", on_corrupt) for other in beside)
-    return [store for store in stores if store.exists]
-
-
-def _found_elsewhere(
+def _finished_elsewhere(
     lacking: set[str], siblings: Sequence[Store], digest: str
 ) -> Iterator[tuple[str, Store]]:
     for sibling in siblings:
@@ -100,49 +89,3 @@ def _found_elsewhere(
             if trial_id in lacking and end.status in FINISHED and end.code_digest == digest:
                 lacking = lacking - {trial_id}
                 yield trial_id, sibling
-
-
-class Durations:
-    """How long trials take, from those that ended."""
-
-    def __init__(self) -> None:
-        self._seconds: dict[str, list[float]] = {}
-        self._means: dict[str, float] = {}  # thousands of waiting trials ask for the same few
-
-    @classmethod
-    def of(cls, state: State) -> Durations:
-        """Learn from what the store has."""
-        known = cls()
-        for trial in state.trials:
-            end = state.outcomes.get(trial.trial_id)
-            if end is not None and end.status == "completed":
-                known.add(trial, end.seconds)
-        return known
-
-    def add(self, trial: PlannedTrial, seconds: float) -> None:
-        """Learn from one more trial."""
-        for key in (trial.config.config_id, trial.config.cell_id, ""):
-            self._seconds.setdefault(key, []).append(seconds)
-            self._means.pop(key, None)
-
-    def by_config(self) -> dict[str, float]:
-        """Mean seconds of each config that has some, by config or cell id."""
-        return {key: self._mean(key) for key in self._seconds}
-
-    def expected(self, trial: PlannedTrial) -> float | None:
-        """Expect what trials of its config took, else of its cell, else of the sweep."""
-        for key in (trial.config.config_id, trial.config.cell_id, ""):
-            if key in self._seconds:
-                return self._mean(key)
-        return None
-
-    def _mean(self, key: str) -> float:
-        if key not in self._means:
-            self._means[key] = fmean(self._seconds[key])
-        return self._means[key]
-
-    def total(self, trials: Sequence[PlannedTrial]) -> float | None:
-        """Expect the seconds of several trials one after another; None if nothing is known."""
-        expected = [self.expected(trial) for trial in trials]
-        known = [seconds for seconds in expected if seconds is not None]
-        return sum(known) if len(known) == len(expected) else None

@@ -1,4 +1,4 @@
-"""What a running sweep has come to: the watcher that runners tell, and displays show."""
+"""The progress of a running sweep: runners report to it, displays read it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from orchestrator.running.execution import Epoch
-from orchestrator.running.inventory import Durations, State
+from orchestrator.running.inventory import Inventory
 from orchestrator.spec.grid import PlannedTrial
 from orchestrator.spec.model import Sweep
 from orchestrator.store import Store
@@ -35,7 +35,7 @@ class FailedTrial:
 
 
 class Progress:
-    """Counts what happens, for whoever displays it.
+    """Counts events, for whoever displays them.
 
     Runners call it from the driver's main thread; displays read it from others, under
     ``lock``.
@@ -44,15 +44,15 @@ class Progress:
     def __init__(
         self,
         sweep: Sweep,
-        found: State,
+        inventory: Inventory,
         store: Store,
         learn: Callable[[Sequence[str]], object] | None,
         give_up: Callable[[str, str, int], object],
     ) -> None:
         self.sweep = sweep
-        self.total = len(found.trials)
-        self.done = found.done
-        self.reused = found.reused
+        self.total = len(inventory.trials)
+        self.done = inventory.done
+        self.reused = inventory.reused
         self.running: dict[str, Running] = {}
         self.failures: list[FailedTrial] = []
         self.given_up = 0
@@ -61,9 +61,9 @@ class Progress:
         self._store = store
         self._learn = learn
         self._give_up = give_up
-        self._waiting = {trial.trial_id: trial for trial in found.missing}
+        self._waiting = {trial.trial_id: trial for trial in inventory.missing}
         self._trials = dict(self._waiting)
-        self._durations = Durations.of(found)
+        self._durations = inventory.durations
         self._slots = 1
 
     def started(self, trial_id: str) -> None:
@@ -75,7 +75,7 @@ class Progress:
             self._slots = max(self._slots, len(self.running))
 
     def epoch(self, trial_id: str, epoch: Epoch) -> None:
-        """As `runners.Watcher`; the first epoch of all tells the store its metrics."""
+        """As `runners.Watcher`; the first epoch of all gives the store its metrics."""
         if self._learn is not None:
             self._learn(tuple(epoch.metrics))
             self._learn = None
@@ -91,7 +91,7 @@ class Progress:
             self.done += 1
 
     def failed(self, trial_id: str, text: str, attempts: int, *, again: bool) -> None:
-        """As `runners.Watcher`; a trial that is given up is written down at once."""
+        """As `runners.Watcher`; a trial that failed for good is committed at once."""
         if not again:
             self._give_up(trial_id, text, attempts)
         with self.lock:

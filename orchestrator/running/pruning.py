@@ -10,7 +10,7 @@ from orchestrator.store import stored_sweep as editing
 
 
 def prune(sweep: Sweep, store: Store) -> list[str]:
-    """Move trials that are not asked for, finished or not, to ``retired/``.
+    """Move trials that the sweep does not ask for, finished or not, to ``retired/``.
 
     Returns:
         Their ids.
@@ -20,5 +20,5 @@ def prune(sweep: Sweep, store: Store) -> list[str]:
     """
     editing.require_same(sweep, store)
     wanted = {trial.trial_id for trial in expand(sweep)}
-    with heartbeat.holding(store):
+    with heartbeat.exclusively(store):
         return settle.retire(store, sweep, wanted)

@@ -9,10 +9,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from orchestrator.columns import TABLES
 from orchestrator.running.job import Task
 from orchestrator.store import Store
 from orchestrator.store.merge import copy_rows
-from orchestrator.store.schema import TABLES, Layout, encode
+from orchestrator.store.schema import Layout, encode
 
 
 def copy(store: Store, source: Store, tasks: Mapping[str, Task], layout: Layout) -> None:

@@ -1,17 +1,19 @@
-"""What `orch status` says, from the store alone: also while another process runs the sweep."""
+"""What `orch status` prints, from the store alone: also while another process runs the sweep."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from orchestrator.labels import label
+from orchestrator.columns import FINISHED, Status
+from orchestrator.labels import duration, label
 from orchestrator.running import heartbeat
-from orchestrator.running.display import duration
-from orchestrator.spec.grid import FINISHED, Cell, cells, trial_id, varied
-from orchestrator.spec.model import Sweep
-from orchestrator.store import Store
+from orchestrator.spec import Cell, Sweep, cells
+from orchestrator.spec.grid import varied
+from orchestrator.store import Outcome, Store
 
 
 def print_status(sweep: Sweep, store: Store, console: Console) -> None:
@@ -20,32 +22,40 @@ def print_status(sweep: Sweep, store: Store, console: Console) -> None:
     all_cells = cells(sweep)
     asked = {i for cell in all_cells for ids in _ids(cell).values() for i in ids}
     done = {i for i in asked if i in outcomes and outcomes[i].status in FINISHED}
-    failed = {i for i in asked if i in outcomes and outcomes[i].status == "failed"}
-    driver = heartbeat.look(store)
+    failed = {i for i in asked if i in outcomes and outcomes[i].status == Status.FAILED}
+    driver = heartbeat.driver_of(store)
     running = {i: epoch for i, epoch in (driver.running if driver else {}).items() if i in asked}
+    waiting = asked.intersection(store.checkpoint_ids()) - done - failed - running.keys()
     left = driver.seconds_left if driver else None
-    begun = asked.intersection(store.checkpoint_ids()) - done - failed - running.keys()
 
-    console.print(
-        f"[bold]{sweep.name}[/bold]  {len(done):,} of {len(asked):,} trials done, "
-        f"{len(running):,} running, {len(failed):,} failed"
-        + (f", {len(begun):,} begun and waiting" if begun else "")
-        + (f", about {duration(left)} left" if left is not None else "")
-    )
+    counts = [
+        f"{len(done):,} of {len(asked):,} trials done",
+        f"{len(running):,} running",
+        f"{len(failed):,} failed",
+        *([f"{len(waiting):,} interrupted"] if waiting else []),
+        *([f"about {duration(left)} left"] if left is not None else []),
+    ]
+    console.print(f"[bold]{sweep.name}[/bold]  {', '.join(counts)}")
     console.print(f"driven by {driver}" if driver else "no driver is running")
     console.print(_cells_table(all_cells, done))
-    for id_, epoch in running.items():
-        line = f"running {id_}, epoch {epoch} done, log {escape(store.log_name(id_))}"
-        console.print(line, soft_wrap=True)
-    for id_ in sorted(failed):
-        error = (outcomes[id_].error or "no message").splitlines()[0]
-        line = f"failed {id_}: {escape(error)}; see {escape(store.log_name(id_))}"
-        console.print(line, soft_wrap=True)
+    for trial_id, epoch in running.items():
+        log = escape(store.log_name(trial_id))
+        console.print(f"running {trial_id}, epoch {epoch} done, log {log}", soft_wrap=True)
+    _print_failures(failed, outcomes, store, console)
+
+
+def _print_failures(
+    failed: set[str], outcomes: Mapping[str, Outcome], store: Store, console: Console
+) -> None:
+    for trial_id in sorted(failed):
+        error = (outcomes[trial_id].error or "no message").splitlines()[0]
+        log = escape(store.log_name(trial_id))
+        console.print(f"failed {trial_id}: {escape(error)}; see {log}", soft_wrap=True)
 
 
 def _ids(cell: Cell) -> dict[int, list[str]]:
     """List a cell's trials by seed."""
-    return {seed: [trial_id(config, seed) for config in cell.configs] for seed in cell.seeds}
+    return {seed: [config.trial_id(seed) for config in cell.configs] for seed in cell.seeds}
 
 
 def _cells_table(all_cells: list[Cell], done: set[str]) -> Table:
@@ -58,12 +68,12 @@ def _cells_table(all_cells: list[Cell], done: set[str]) -> Table:
     table.add_column("trials", justify="right", no_wrap=True)
     for cell in all_cells:
         by_seed = _ids(cell)
-        whole = sum(done.issuperset(ids) for ids in by_seed.values())
-        ended = sum(len(done.intersection(ids)) for ids in by_seed.values())
+        whole_seeds = sum(done.issuperset(ids) for ids in by_seed.values())
+        done_trials = sum(len(done.intersection(ids)) for ids in by_seed.values())
         total = len(by_seed) * len(cell.configs)
         table.add_row(
             *(escape(label(cell.factors[name])) for name in names),
-            f"{whole} of {len(by_seed)}",
-            f"{ended:,} of {total:,}",
+            f"{whole_seeds} of {len(by_seed)}",
+            f"{done_trials:,} of {total:,}",
         )
     return table

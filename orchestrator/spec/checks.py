@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping
 
+from orchestrator.errors import unknown
+from orchestrator.labels import PROBE, label
 from orchestrator.spec.grid import MAX_TRIALS, count_trials, is_empty
 from orchestrator.spec.model import (
     SMOKE_SUFFIX,
@@ -14,11 +16,10 @@ from orchestrator.spec.model import (
     ResourceChange,
     Sweep,
     Table,
-    Value,
-    canonical,
 )
-from orchestrator.spec.problems import Problem, unknown
+from orchestrator.spec.problems import Problem
 from orchestrator.spec.source import Key
+from orchestrator.spec.values import Value, canonical
 
 
 def check(sweep: Sweep) -> list[Problem]:
@@ -94,11 +95,7 @@ def _values(wanted: Value, axis: tuple[Value, ...], key: Key) -> Iterator[Proble
         return
     for value in wanted if isinstance(wanted, tuple) else (wanted,):
         if canonical(value) not in known:
-            yield Problem(key, unknown("value", _bare(value), map(_bare, axis)))
-
-
-def _bare(value: Value) -> str:
-    return value if isinstance(value, str) else canonical(value)
+            yield Problem(key, unknown("value", label(value), map(label, axis)))
 
 
 def _mode(sweep: Sweep) -> Iterator[Problem]:
@@ -135,7 +132,7 @@ def _table(sweep: Sweep, table: Table, key: Key) -> Iterator[Problem]:
                 yield Problem((*key, side, index), f"the factor `{name}` stands twice")
             seen.add(name)
     for index, value in enumerate(table.values):
-        if value.removeprefix("probe:") in {"", *sweep.axes, *sweep.fixed}:
+        if value.removeprefix(PROBE) in {"", *sweep.axes, *sweep.fixed}:
             yield Problem((*key, "values", index), "expected a metric or `probe:NAME`")
     if table.published:
         yield from _published(sweep, table, table.published, (*key, "published"))
@@ -160,7 +157,7 @@ def _published(sweep: Sweep, table: Table, published: Published, key: Key) -> It
 
 
 def _figure(sweep: Sweep, figure: Figure, key: Key) -> Iterator[Problem]:
-    probes = [value.startswith("probe:") for value in figure.values]
+    probes = [value.startswith(PROBE) for value in figure.values]
     if figure.kind in {"layers", "histogram"} and not all(probes):
         yield Problem((*key, "values"), f"`kind: {figure.kind}` shows probes: `probe:NAME`")
     if figure.kind == "curves" and any(probes):
@@ -176,7 +173,7 @@ def _figure(sweep: Sweep, figure: Figure, key: Key) -> Iterator[Problem]:
     if figure.panels is not None and figure.panels not in sweep.factors:
         yield Problem((*key, "panels"), unknown("factor", figure.panels, sweep.factors))
     yield from _matcher(figure.where, sweep.factors, "factor", (*key, "where"))
-    shown = [_bare(value) for axis in sweep.factors.values() for value in axis]
+    shown = [label(value) for axis in sweep.factors.values() for value in axis]
     known = [*figure.values, *filter(None, [figure.x]), *shown]
     for name in figure.labels:
         if name not in known:

@@ -30,7 +30,17 @@ def resolve(path: Path) -> Source:
 
 
 def _resolve(path: Path, below: tuple[Path, ...]) -> Source:
-    own = read(path)
+    return extended(read(path), path.parent, (*below, path.resolve()))
+
+
+def extended(own: Source, folder: Path, below: tuple[Path, ...] = ()) -> Source:
+    """Join a sweep file with those that it extends.
+
+    Args:
+        own: the file.
+        folder: where it lies.
+        below: the files that extend it, and itself.
+    """
     if KEY not in own.data:
         return own
     place = f"{own.place((KEY,))}: `{KEY}`"
@@ -39,13 +49,12 @@ def _resolve(path: Path, below: tuple[Path, ...]) -> Source:
         raise SpecError(f"{place}: expected the path of another sweep file, relative to this one")
     if "name" not in own.data:
         raise SpecError(f"{place}: a file that extends another needs a `name` of its own")
-    target = path.parent / name
+    target = folder / name
     if not target.is_file():
         raise SpecError(f"{place}: there is no file {target}")
-    chain = (*below, path.resolve())
-    if target.resolve() in chain:
+    if target.resolve() in below:
         raise SpecError(f"{place}: {target} extends this file in turn")
-    return _merged(_resolve(target, chain), own)
+    return _merged(_resolve(target, below), own)
 
 
 def _merged(base: Source, own: Source) -> Source:

@@ -1,8 +1,7 @@
-"""From a sweep to its cells, configs and trials: their identity and their order."""
+"""From a sweep to its cells, configs and trials."""
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import json
 import math
@@ -10,12 +9,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.spec.model import Resources, Sweep, Value, canonical
+from orchestrator.spec.identity import identity
+from orchestrator.spec.model import Resources, Sweep
+from orchestrator.spec.values import Value, canonical
 
 MAX_TRIALS = 1_000_000
-
-FINISHED = ("completed", "diverged")
-"""The states in which a trial does not run again, and counts in a table."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +32,20 @@ class Config:
     @property
     def params(self) -> dict[str, Any]:
         """What the trainable is given, but for the seed; lists are lists again."""
-        params = {**self.factors, **self.search, **self.fixed}
-        return {name: _unfrozen(value) for name, value in params.items()}
+        return {name: _unfrozen(value) for name, value in self._values.items()}
+
+    @property
+    def _values(self) -> dict[str, Value]:
+        return {**self.factors, **self.search, **self.fixed}
+
+    @property
+    def selectors(self) -> dict[str, Value]:
+        """Factors and search params: what tells it from the sweep's other configs."""
+        return {**self.factors, **self.search}
+
+    def trial_id(self, seed: int) -> str:
+        """Hash the config with one seed."""
+        return identity(self.trainable, {**self._values, "seed": seed}, smoke=self.smoke)
 
 
 @dataclass(frozen=True)
@@ -60,12 +70,6 @@ class PlannedTrial:
     def params(self) -> dict[str, Any]:
         """What the trainable is given."""
         return {**self.config.params, "seed": self.seed}
-
-
-def identity(trainable: str, params: Mapping[str, Value], *, smoke: bool = False) -> str:
-    """Hash what defines a cell, config or trial to 16 hexadecimal digits."""
-    text = canonical([trainable, dict(params), *(["smoke"] if smoke else [])])
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def carried(sweep: Sweep) -> list[str]:
@@ -94,18 +98,12 @@ def expand(sweep: Sweep) -> list[PlannedTrial]:
     found = cells(sweep)
     rounds = max((len(cell.seeds) for cell in found), default=0)
     return [
-        PlannedTrial(trial_id(config, cell.seeds[turn]), config, cell.seeds[turn])
+        PlannedTrial(config.trial_id(cell.seeds[turn]), config, cell.seeds[turn])
         for turn in range(rounds)
         for cell in found
         if turn < len(cell.seeds)
         for config in cell.configs
     ]
-
-
-def trial_id(config: Config, seed: int) -> str:
-    """Hash a config with one seed."""
-    params = {**config.factors, **config.search, **config.fixed, "seed": seed}
-    return identity(config.trainable, params, smoke=config.smoke)
 
 
 def count_trials(sweep: Sweep) -> int:
@@ -122,23 +120,6 @@ def is_empty(sweep: Sweep) -> bool:
     """Tell whether everything is excluded."""
     found = (_searched(sweep, _grid(sweep, f), f) for f in _combine(sweep.factors))
     return next(itertools.chain.from_iterable(found), None) is None
-
-
-def longest_first(
-    trials: Sequence[PlannedTrial], seconds: Mapping[str, float]
-) -> list[PlannedTrial]:
-    """Order trials by turn of their seed, within it by duration, unknown ones before all.
-
-    Args:
-        trials: as `expand` lists them.
-        seconds: known mean durations by config id.
-    """
-    turns: dict[str, int] = {}
-    order: dict[str, tuple[int, float]] = {}
-    for trial in trials:
-        turn = turns[trial.config.config_id] = turns.get(trial.config.config_id, -1) + 1
-        order[trial.trial_id] = (turn, -seconds.get(trial.config.config_id, math.inf))
-    return sorted(trials, key=lambda trial: order[trial.trial_id])
 
 
 def matches(entry: Mapping[str, Value], params: Mapping[str, Value]) -> bool:

@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
 from orchestrator.errors import InputError, SpecError
 from orchestrator.spec.checks import check
-from orchestrator.spec.extends import resolve
+from orchestrator.spec.extends import extended, resolve
 from orchestrator.spec.grid import MAX_TRIALS
-from orchestrator.spec.model import Sweep, Table, check_seeds
+from orchestrator.spec.model import Sweep, Table
 from orchestrator.spec.problems import check_quotes, explain, raise_all
-from orchestrator.spec.source import Source, read_text
+from orchestrator.spec.source import Source, of_mapping, read_text
+from orchestrator.spec.values import check_seeds
 
 
-def load(path: str | Path) -> Sweep:
+def load(file: str | Path | Mapping[str, Any]) -> Sweep:
     """Read and check a sweep file.
 
+    Args:
+        file: its path, or a mapping that holds what the file would.
+
     Raises:
-        SpecError: with file, line, key and what was expected, one line per mistake.
+        SpecError: with file, line, key and what was expected, one line per mistake; for a
+            mapping, with the key.
     """
-    return parse(resolve(Path(path)))
+    if isinstance(file, Mapping):
+        return parse(extended(of_mapping(file), Path.cwd()))
+    return parse(resolve(Path(file)))
 
 
 def load_text(text: str, name: str) -> Sweep:
@@ -42,7 +51,7 @@ def parse(source: Source) -> Sweep:
     """
     check_quotes(source)
     try:
-        sweep = Sweep.model_validate(source.data)
+        sweep = Sweep.model_validate(source.data).with_source(source)
     except ValidationError as error:
         raise SpecError(explain(error, source, Sweep)) from None
     raise_all(check(sweep), source)
@@ -61,7 +70,9 @@ def with_seeds(sweep: Sweep, seeds: tuple[int, ...]) -> Sweep:
     changed = sweep.with_seeds(seeds)
     for problem in check(changed):
         raise InputError(f"--seeds: {problem.text}")
-    return changed
+    if sweep.source is None:
+        return changed
+    return changed.with_source(sweep.source.with_integers("seeds", seeds))
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:

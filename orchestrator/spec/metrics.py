@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from orchestrator.errors import MetricError
+from orchestrator import columns
+from orchestrator.errors import MetricError, unknown
+from orchestrator.labels import PROBE
 from orchestrator.spec.grid import carried
-from orchestrator.spec.model import STORE_COLUMNS, Sweep
-from orchestrator.spec.problems import dotted, unknown
-from orchestrator.spec.source import Key, Source
+from orchestrator.spec.model import Sweep
+from orchestrator.spec.problems import placed
+from orchestrator.spec.source import Key
 
 
-def require_metrics(source: Source, sweep: Sweep, metrics: Sequence[str]) -> None:
+def require_metrics(sweep: Sweep, metrics: Sequence[str]) -> None:
     """Compare the first metrics that come with those that the sweep file names.
 
     Raises:
@@ -19,27 +21,32 @@ def require_metrics(source: Source, sweep: Sweep, metrics: Sequence[str]) -> Non
             that cannot be a column of the store.
     """
     problems = [
-        f"{source.place(key)}: `{dotted(key)}`: "
-        f"{unknown('metric', name, metrics)}; these are what {sweep.trainable} yields"
+        str(placed(MetricError(_missing(name, sweep, metrics)), sweep.source, *key))
         for key, name in _asked(sweep)
-        if key in source.places and name not in metrics
+        if name not in metrics
     ]
-    taken = STORE_COLUMNS | set(carried(sweep)) | sweep.fixed.keys()
+    taken = columns.STORE_COLUMNS | set(carried(sweep)) | sweep.fixed.keys()
     problems += [
         f"{sweep.trainable} yields a metric `{name}`, "
         "which is the name of a param or of a column of the store; yield it under another name"
         for name in metrics
-        if name in taken or name.startswith("best_")
+        if name in taken or name.startswith(columns.BEST)
     ]
     if problems:
         raise MetricError("\n".join(problems))
 
 
+def _missing(name: str, sweep: Sweep, metrics: Sequence[str]) -> str:
+    return f"{unknown('metric', name, metrics)}; these are what {sweep.trainable} yields"
+
+
 def _asked(sweep: Sweep) -> Iterator[tuple[Key, str]]:
+    """List the metrics that the file names; a default table is in no file."""
     yield ("select", "metric"), sweep.select.metric
-    for index, table in enumerate(sweep.tables):
+    in_file = sweep.source is None or ("tables",) in sweep.source.places
+    for index, table in enumerate(sweep.tables if in_file else ()):
         for position, value in enumerate(table.values):
-            if not value.startswith("probe:"):
+            if not value.startswith(PROBE):
                 yield ("tables", index, "values", position), value
     for index, claim in enumerate(sweep.claims):
         if claim.metric is not None:

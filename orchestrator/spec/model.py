@@ -1,146 +1,26 @@
-"""What a sweep file may hold: its keys, their types and their defaults."""
+"""The keys of a sweep file, their types and their defaults."""
 
 from __future__ import annotations
 
-import json
-import math
-import re
-from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+from typing import Annotated, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    PlainValidator,
-)
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
-Value: TypeAlias = Any
-"""A param's value: an integer, number, boolean, string, null, or a tuple of these."""
-
-STORE_COLUMNS = frozenset(
-    {
-        "trial_id",
-        "config_id",
-        "cell_id",
-        "seed",
-        "status",
-        "error",
-        "attempts",
-        "epochs_run",
-        "seconds",
-        "threads",
-        "started_at",
-        "ended_at",
-        "host",
-        "device",
-        "code_digest",
-        "versions",
-        "params",
-        "reused_from",
-        "epoch",
-        "probe",
-        "layer",
-        "layer_index",
-        "unit",
-        "at",
-        "value",
-    }
+from orchestrator.spec.source import Source
+from orchestrator.spec.values import (
+    Amount,
+    Axis,
+    Gpus,
+    Name,
+    ParamName,
+    ParamValue,
+    Seeds,
+    Value,
+    canonical,
 )
-TABLE_COLUMNS = frozenset(
-    {"metric", "mean", "std", "n", "ci_low", "ci_high", "complete", "selected_on"}
-)
-"""Columns of the tidy tables, in which the factors and search params stand as well."""
 
 SMOKE_SUFFIX = "--smoke"
 """Ends the name of a smoke run's store, and of no sweep."""
-
-RESERVED = STORE_COLUMNS | TABLE_COLUMNS
-
-_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
-
-
-def canonical(value: Value) -> str:
-    """Write a value so that equal values give equal text, and 1 and 1.0 are equal."""
-    return _CANONICAL.encode(_plain_number(value))
-
-
-def _plain_number(value: Value) -> Value:
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    if isinstance(value, dict):
-        return {name: _plain_number(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain_number(item) for item in value]
-    return value
-
-
-def _param_value(value: Value) -> Value:
-    if isinstance(value, dict):
-        raise ValueError("expected a number, string, boolean, null or a list of these")
-    if isinstance(value, tuple):
-        return tuple(_param_value(item) for item in value)
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError("expected a finite number")
-    if isinstance(value, int) and not -(2**63) <= value < 2**63:
-        raise ValueError("expected an integer of at most 64 bits")
-    return value
-
-
-def _param_name(name: str) -> str:
-    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
-        raise ValueError("expected a param's name: letters, digits and _")
-    if name in RESERVED or name.startswith("best_"):
-        hint = "; replicates go under the top-level `seeds`" if name == "seed" else ""
-        raise ValueError(f"`{name}` is reserved for a column of the store or of its tables{hint}")
-    return name
-
-
-def _axis(value: Value) -> tuple[Value, ...]:
-    if not isinstance(value, tuple):
-        raise ValueError(f"expected a list of values, such as [{_shown(value)}]")
-    if not value:
-        raise ValueError("an empty axis; expected at least one value")
-    for item in value:
-        _param_value(item)
-    return _distinct(value)
-
-
-def _distinct(values: tuple[Value, ...]) -> tuple[Value, ...]:
-    seen: set[str] = set()
-    for value in values:
-        if canonical(value) in seen:
-            raise ValueError(f"the value {_shown(value)} stands twice")
-        seen.add(canonical(value))
-    return values
-
-
-def _shown(value: Value) -> str:
-    return json.dumps(value)
-
-
-def check_seeds(seeds: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the seeds if they are distinct and fit 64 bits; raise ValueError otherwise."""
-    if not seeds:
-        raise ValueError("expected at least one seed")
-    if any(not 0 <= seed < 2**63 for seed in seeds):
-        raise ValueError("expected seeds from 0 to 2^63 - 1")
-    return _distinct(seeds)
-
-
-def _gpu(gpus: float) -> float:
-    if gpus > 1 and not gpus.is_integer():
-        raise ValueError("expected a fraction below 1 or a whole number of GPUs")
-    return gpus
-
-
-ParamName = Annotated[str, AfterValidator(_param_name)]
-ParamValue = Annotated[Value, PlainValidator(_param_value)]
-Axis = Annotated[tuple[Value, ...], PlainValidator(_axis)]
-Seeds = Annotated[tuple[int, ...], AfterValidator(check_seeds)]
-Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Gpus = Annotated[Amount, AfterValidator(_gpu)]
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 
 
 class _Part(BaseModel):
@@ -273,8 +153,8 @@ class Figure(_Part):
 class Sweep(_Part):
     """Everything that is to be run and reported."""
 
-    smoke: ClassVar[bool] = False
-    """Whether one short trial of each cell stands for all of them."""
+    _smoke: bool = PrivateAttr(default=False)
+    _source: Source | None = PrivateAttr(default=None)
 
     name: Name
     """Names the store's folder: small letters, digits, ``_`` and ``-``, 64 at most."""
@@ -319,22 +199,37 @@ class Sweep(_Part):
                 axes[name] += tuple(value for value in values if canonical(value) not in known)
         return axes
 
+    def values_of(self, table: Table) -> tuple[str, ...]:
+        """Name what a table shows: its values, or else the selection metric."""
+        return table.values or (self.select.metric,)
+
     @property
     def module(self) -> str:
         """The module that holds the trainable."""
         return self.trainable.partition(":")[0]
 
+    @property
+    def source(self) -> Source | None:
+        """The file that it was read from; None for a sweep that was made in Python."""
+        return self._source
+
+    def with_source(self, source: Source) -> Sweep:
+        """Say where it was read from."""
+        read = self.model_copy()
+        read._source = source
+        return read
+
     def with_seeds(self, seeds: tuple[int, ...]) -> Sweep:
         """Replace the top-level seeds."""
         return self.model_copy(update={"seeds": seeds})
 
+    @property
+    def smoke(self) -> bool:
+        """Whether one short trial of each cell stands for all of them."""
+        return self._smoke
+
     def as_smoke(self) -> Sweep:
         """Make the sweep that tries one config and seed of every cell for two batches."""
-        changed = {"name": f"{self.name}{SMOKE_SUFFIX}", "retries": 0}
-        return SmokeSweep.model_construct(**{**dict(self), **changed})
-
-
-class SmokeSweep(Sweep):
-    """A sweep of which every cell is only tried."""
-
-    smoke: ClassVar[bool] = True
+        tried = self.model_copy(update={"name": f"{self.name}{SMOKE_SUFFIX}", "retries": 0})
+        tried._smoke = True
+        return tried

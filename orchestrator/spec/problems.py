@@ -5,13 +5,12 @@ from __future__ import annotations
 import typing
 from collections.abc import Iterable
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from orchestrator.errors import OrchError, SpecError
-from orchestrator.spec.source import Key, Source
+from orchestrator.errors import OrchError, SpecError, unknown
+from orchestrator.spec.source import Key, Source, dotted
 
 
 @dataclass(frozen=True)
@@ -20,16 +19,6 @@ class Problem:
 
     key: Key
     text: str
-
-
-def unknown(what: str, name: object, known: Iterable[str]) -> str:
-    """Say that a name does not exist, with the nearest that does and the list of all."""
-    names = list(known)
-    near = get_close_matches(str(name), names, n=1, cutoff=0.5)
-    shown = name if str(name).isprintable() else repr(name)[1:-1]
-    hint = f"; did you mean `{near[0]}`?" if near else ""
-    listed = ", ".join(names) if names else "none"
-    return f"unknown {what} `{shown}`{hint} (known: {listed})"
 
 
 def raise_all(problems: Iterable[Problem], source: Source) -> None:
@@ -49,17 +38,10 @@ def _line(problem: Problem, source: Source) -> str:
     return f"{source.place(problem.key)}: {f'`{key}`: ' if key else ''}{problem.text}"
 
 
-def dotted(key: Key) -> str:
-    """Write a key as people do: ``variants[0].search.lr``."""
-    text = ""
-    for part in key:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
-    return text
-
-
-def placed(error: OrchError, source: Source, *key: str) -> OrchError:
-    """Say where in the sweep file the key stands that an error is about."""
-    return type(error)(f"{source.place(key)}: `{dotted(key)}`: {error}")
+def placed(error: OrchError, source: Source | None, *key: str | int) -> OrchError:
+    """Say at which line of the sweep file the key is that an error is about."""
+    place = f"{source.place(key)}: " if source else ""
+    return type(error)(f"{place}`{dotted(key)}`: {error}")
 
 
 def check_quotes(source: Source) -> None:

@@ -31,6 +31,9 @@ from orchestrator.errors import SpecError
 Key = tuple[str | int, ...]
 """Where a value stands: ``("search", "lr", 0)`` is the first value of ``search.lr``."""
 
+MAPPING = "the sweep's mapping"
+"""Takes the place of a file's name in errors about a mapping from Python."""
+
 MAX_BYTES = 1_000_000
 """More text than any sweep file needs; a file of results or weights is not read whole."""
 MAX_NODES = 100_000
@@ -50,13 +53,13 @@ _CLOSING = (BlockEndToken, FlowMappingEndToken, FlowSequenceEndToken)
 
 @dataclass(frozen=True)
 class Place:
-    """A line of a file."""
+    """A line of a file, or of the text that a mapping from Python is written as."""
 
     file: str
     line: int
 
     def __str__(self) -> str:
-        return f"{self.file}: line {self.line}"
+        return self.file if self.file == MAPPING else f"{self.file}: line {self.line}"
 
 
 @dataclass(frozen=True)
@@ -136,6 +139,48 @@ def read_text(text: str, path: str) -> Source:
     builder = _Builder(path)
     data = builder.value(root, ())
     return Source(text, data, builder.places, frozenset(builder.quoted_numbers))
+
+
+def of_mapping(data: Mapping[str, Any]) -> Source:
+    """Take a mapping from Python for a file, numpy's scalars for numbers, tuples for lists.
+
+    Raises:
+        SpecError: it holds what no YAML file can.
+    """
+    buffer = io.StringIO()
+    YAML(pure=True).dump(_plain(data, ()), buffer)
+    return read_text(buffer.getvalue(), MAPPING)
+
+
+def _plain(value: Any, key: Key) -> Any:
+    if len(key) > MAX_DEPTH:
+        raise SpecError(f"{MAPPING}: {_TOO_DEEP}")
+    if isinstance(value, Mapping):
+        return {_plain_key(name, key): _plain(item, (*key, name)) for name, item in value.items()}
+    if isinstance(value, list | tuple | range):
+        return [_plain(item, (*key, index)) for index, item in enumerate(value)]
+    if hasattr(value, "item") and getattr(value, "shape", None) == ():
+        value = value.item()
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise SpecError(
+        f"{MAPPING}: `{dotted(key)}`: expected a number, string, boolean, null, list or mapping; "
+        f"got {type(value).__name__}"
+    )
+
+
+def _plain_key(name: object, key: Key) -> str:
+    if isinstance(name, str):
+        return str(name)
+    raise SpecError(f"{MAPPING}: the key {name!r} in `{dotted(key)}` is not a string")
+
+
+def dotted(key: Key) -> str:
+    """Write a key as people do: ``variants[0].search.lr``."""
+    text = ""
+    for part in key:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text
 
 
 def _text(path: Path) -> str:

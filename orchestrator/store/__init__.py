@@ -1,5 +1,7 @@
-"""Parquet files that hold what a sweep produced."""
+"""Parquet files that hold what a sweep produced: read by everyone, written by its workers."""
 
-from orchestrator.store.store import Store
+from orchestrator.store.store import Outcome, Store
+from orchestrator.store.stores import Stores
+from orchestrator.store.writer import Writer
 
-__all__ = ["Store"]
+__all__ = ["Outcome", "Store", "Stores", "Writer"]

@@ -13,11 +13,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from orchestrator.store.schema import with_ids
-
-UNFINISHED = "unfinished"
-"""The state that readers see of a trial that has a checkpoint only."""
-
+from orchestrator.columns import Status
+from orchestrator.store.schema import to_parquet, with_ids
 
 _DAMAGE = (
     zipfile.BadZipFile,
@@ -48,7 +45,7 @@ class Checkpoint:
     epochs: pa.Table
     """One row per epoch so far: ``epoch``, the metrics, ``seconds``."""
     probes: pa.Table
-    """The probe rows so far, with the columns of `schema.PROBE`."""
+    """The probe rows so far, with the columns of `schema.PROBE_SCHEMA`."""
     seconds: float
     """Spent on the trial so far, set-up included."""
     attempts: int
@@ -85,7 +82,7 @@ class Checkpoint:
         if table != "trials":
             return with_ids(self.row, getattr(self, table), schema)
         last = self.epochs.slice(len(self.epochs) - 1).to_pylist()[0]
-        row = {**self.row, **last, "status": UNFINISHED, "epochs_run": last["epoch"]}
+        row = {**self.row, **last, "status": Status.UNFINISHED, "epochs_run": last["epoch"]}
         names = ("attempts", "seconds", "started_at", "code_digest", "device")
         return with_ids({**row, **{name: getattr(self, name) for name in names}}, None, schema)
 
@@ -108,10 +105,3 @@ class Checkpoint:
                 )
         except _DAMAGE as error:
             raise DamagedError(str(error)) from None
-
-
-def to_parquet(table: pa.Table) -> pa.Buffer:
-    """Write a table as one Parquet file in memory, with checksums on its pages."""
-    sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd", write_page_checksum=True)
-    return sink.getvalue()

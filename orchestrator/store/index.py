@@ -10,10 +10,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from orchestrator.columns import TABLES
 from orchestrator.errors import CorruptFileError, StoreError
 from orchestrator.store import bucket
 from orchestrator.store.files import Files
-from orchestrator.store.schema import SCHEMA_FILE, TABLES, conform
+from orchestrator.store.schema import SCHEMA_FILE, conform
 
 UNREADABLE = (pa.ArrowException, OSError, LookupError, ValueError)
 """What reading a damaged Parquet file raises."""
@@ -55,7 +56,7 @@ class Index:
     def __init__(self, files: Files, on_corrupt: Callable[[CorruptFileError], None]) -> None:
         self._files = files
         self._on_corrupt = on_corrupt
-        self.parts = {table: self._parts(table) for table in TABLES}
+        self.parts: dict[str, list[Part]] = {table: self._parts(table) for table in TABLES}
         held = [
             frozenset[str]().union(*(part.trial_ids for part in self.parts[table]))
             for table in TABLES

@@ -1,24 +1,34 @@
-"""The columns of the three tables, and how rows of another shape are made to fit."""
+"""The three tables as Arrow schemas, and how rows of another shape are made to fit."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
+from orchestrator.columns import BEST, Role, columns_of
+from orchestrator.labels import quoted
 from orchestrator.spec.grid import carried
-from orchestrator.spec.model import Sweep, Value, canonical
+from orchestrator.spec.model import Sweep
+from orchestrator.spec.values import Value, canonical
 
-TABLES = ("trials", "epochs", "probes")
 SCHEMA_FILE = "0-schema.parquet"
 """First by name in its folder, so that pandas takes the columns from it."""
 
 TEXT = pa.dictionary(pa.int32(), pa.string())
 JSON = pa.large_string()
 """Text of params that are lists or of mixed types; no other column has this type."""
-_TIME = pa.timestamp("us", tz="UTC")
+_TYPES = {
+    "string": pa.string(),
+    "category": TEXT,
+    "int32": pa.int32(),
+    "int64": pa.int64(),
+    "double": pa.float64(),
+    "timestamp": pa.timestamp("us", tz="UTC"),
+}
 _ROLE = b"role"
 _MODE = b"mode"
 
@@ -59,51 +69,42 @@ class Layout:
 
     def schema(self, table: str) -> pa.Schema:
         """List a table's columns, params and metrics marked as such."""
-        ids = [("trial_id", TEXT if table == "probes" else pa.string())]
-        ids += [("config_id", TEXT), ("cell_id", TEXT)]
-        fields = [pa.field(name, kind) for name, kind in [*ids, ("seed", pa.int64())]]
-        fields += [pa.field(n, kind, metadata={_ROLE: b"param"}) for n, kind in self.params.items()]
-        metrics = [pa.field(n, pa.float64(), metadata={_ROLE: b"metric"}) for n in self.metrics]
-        match table:
-            case "trials":
-                role = {_ROLE: b"best", _MODE: self.mode.encode()}
-                best = pa.field(f"best_{self.select_metric}", pa.float64(), metadata=role)
-                fields += [*_fields(_STATUS), *metrics, best, *_fields(_RUN)]
-            case "epochs":
-                fields += [pa.field("epoch", pa.int32()), *metrics]
-                fields += [pa.field("seconds", pa.float64())]
-            case "probes":
-                fields += _fields(PROBE)
-        return pa.schema(fields)
+        measured = [] if table == "probes" else self._metric_fields(best=table == "trials")
+        return pa.schema(
+            [
+                *_fields(table, "id"),
+                *(pa.field(n, k, metadata={_ROLE: b"param"}) for n, k in self.params.items()),
+                *_fields(table, "result"),
+                *measured,
+                *_fields(table, "detail"),
+            ]
+        )
+
+    def _metric_fields(self, *, best: bool) -> list[pa.Field]:
+        fields = [pa.field(n, pa.float64(), metadata={_ROLE: b"metric"}) for n in self.metrics]
+        if best:
+            role = {_ROLE: b"best", _MODE: self.mode.encode()}
+            fields.append(pa.field(f"{BEST}{self.select_metric}", pa.float64(), metadata=role))
+        return fields
 
 
-_STATUS = {"status": TEXT, "error": pa.string(), "attempts": pa.int32()}
-_RUN = {
-    "epochs_run": pa.int32(),
-    "seconds": pa.float64(),
-    "threads": pa.int32(),
-    "started_at": _TIME,
-    "ended_at": _TIME,
-    "host": TEXT,
-    "device": TEXT,
-    "code_digest": TEXT,
-    "versions": TEXT,
-    "params": pa.string(),
-    "reused_from": TEXT,
-}
-PROBE = {
-    "epoch": pa.int32(),
-    "probe": TEXT,
-    "layer": TEXT,
-    "layer_index": pa.int32(),
-    "unit": pa.int32(),
-    "at": pa.float64(),
-    "value": pa.float64(),
-}
+def _fields(table: str, role: Role) -> list[pa.Field]:
+    return [pa.field(c.name, _TYPES[c.type]) for c in columns_of(table, role)]
 
 
-def _fields(columns: Mapping[str, pa.DataType]) -> list[pa.Field]:
-    return [pa.field(name, kind) for name, kind in columns.items()]
+PROBE_SCHEMA = pa.schema(_fields("probes", "result"))
+"""What a trial's own rows of `probes` have; ids and params are added when it commits."""
+
+
+def require_complete(table: str, names: Collection[str]) -> None:
+    """Refuse rows that lack a declared column, which would read as null for ever.
+
+    Raises:
+        ValueError: it names the columns.
+    """
+    lacking = [c.name for c in columns_of(table) if c.name not in names]
+    if lacking:
+        raise ValueError(f"rows of `{table}` lack the columns {quoted(lacking)}")
 
 
 def stored_layout(trials: pa.Schema) -> Layout:
@@ -115,7 +116,7 @@ def stored_layout(trials: pa.Schema) -> Layout:
     return Layout(
         params={field.name: field.type for field in roles[b"param"]},
         metrics=tuple(field.name for field in roles[b"metric"]),
-        select_metric=best.name.removeprefix("best_"),
+        select_metric=best.name.removeprefix(BEST),
         mode=best.metadata[_MODE].decode(),
     )
 
@@ -204,3 +205,10 @@ def with_ids(row: Mapping[str, Any], own: pa.Table | None, schema: pa.Schema) ->
     if own is not None:
         columns.update(zip(own.column_names, own.columns, strict=True))
     return conform(pa.table(columns), schema)
+
+
+def to_parquet(table: pa.Table) -> pa.Buffer:
+    """Write a table as one Parquet file in memory, with checksums on its pages."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd", write_page_checksum=True)
+    return sink.getvalue()

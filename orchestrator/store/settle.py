@@ -9,14 +9,13 @@ from dataclasses import replace
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from orchestrator.columns import FINISHED, TABLES
 from orchestrator.errors import CorruptFileError
-from orchestrator.spec.grid import FINISHED
 from orchestrator.spec.model import Sweep
-from orchestrator.store.checkpoint import to_parquet
 from orchestrator.store.index import UNREADABLE, Index, Part
 from orchestrator.store.intact import Known
 from orchestrator.store.merge import copy_rows
-from orchestrator.store.schema import SCHEMA_FILE, TABLES, Layout, fits
+from orchestrator.store.schema import SCHEMA_FILE, Layout, fits, to_parquet
 from orchestrator.store.store import Store
 
 FOLDERS = (*TABLES, "checkpoints", "logs", "code")
@@ -52,11 +51,10 @@ def settle(store: Store, sweep: Sweep, drop: Collection[str] = ()) -> Layout:
         store.files.clean(table)
     store.files.clean("checkpoints")
     _set_aside_checkpoints(store)
-    strict = Store(store.files.location, _refuse)
     damaged = False
     while True:
         try:
-            return _settle(strict, sweep, frozenset(drop), damaged=damaged)
+            return _settle(store, sweep, frozenset(drop), damaged=damaged)
         except CorruptFileError as error:
             store.on_corrupt(error)
             _set_aside(store, error.name)
@@ -78,14 +76,14 @@ def _settle(store: Store, sweep: Sweep, drop: frozenset[str], *, damaged: bool) 
     Raises:
         CorruptFileError: a file cannot be read; without it, settle again.
     """
-    outcomes, index, stored = store.outcomes(), store.index(), store.layout()
+    outcomes, index, stored = store.outcomes(_refuse), store.index(_refuse), store.layout(_refuse)
     done = frozenset(i for i, end in outcomes.items() if end.status in FINISHED) - drop
     failed = frozenset(outcomes) - done - drop
     layout = Layout.of(sweep).widened(stored) if stored else Layout.of(sweep)
     if not done:
         layout = replace(layout, metrics=())
     for trial_id in done.intersection(store.checkpoint_ids()):
-        store.drop_checkpoint(trial_id)  # its worker was killed between the two
+        store.files.delete(f"checkpoints/{trial_id}")  # its worker was killed between the two
     write_schema(store, layout)
     known = Known(store.files)
     current = _merge_all(store, index, done, layout, known)

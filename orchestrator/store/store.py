@@ -1,11 +1,11 @@
-"""The store of one sweep: what workers write and everyone reads."""
+"""The store of one sweep, read: its trials, their rows and their checkpoints."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import pandas as pd
 import pyarrow as pa
@@ -13,16 +13,18 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from orchestrator.errors import CorruptFileError, StoreError
-from orchestrator.spec.grid import FINISHED
-from orchestrator.store.checkpoint import Checkpoint, DamagedError, to_parquet
+from orchestrator.store.checkpoint import Checkpoint, DamagedError
 from orchestrator.store.files import Files
 from orchestrator.store.index import MERGED, UNREADABLE, Index, corrupt_file
-from orchestrator.store.logs import Logs
-from orchestrator.store.schema import SCHEMA_FILE, TABLES, Layout, stored_layout, with_ids
+from orchestrator.store.schema import SCHEMA_FILE, Layout, stored_layout
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 _ATTEMPTS = 10
+
+
+OnCorrupt = Callable[[CorruptFileError], None]
+"""What a reader does about a file that cannot be read, before it goes on without it."""
 
 
 class CorruptFileWarning(UserWarning):
@@ -30,7 +32,7 @@ class CorruptFileWarning(UserWarning):
 
 
 def warn_of_corrupt_file(error: CorruptFileError) -> None:
-    """Warn in words: the default of everything that reads a store."""
+    """Warn: the default of everything that reads a store."""
     warnings.warn(f"{error}; its trials count as missing", CorruptFileWarning, stacklevel=2)
 
 
@@ -53,34 +55,31 @@ class Store:
     doing at the time.
     """
 
-    def __init__(
-        self,
-        location: str,
-        on_corrupt: Callable[[CorruptFileError], None] = warn_of_corrupt_file,
-    ) -> None:
+    def __init__(self, location: str, on_corrupt: OnCorrupt = warn_of_corrupt_file) -> None:
         self.files = Files(location)
         self.on_corrupt = on_corrupt
-        self._logs = Logs(self.files)
 
     @property
     def exists(self) -> bool:
         """Whether a sweep was ever run into it."""
         return self.files.exists("sweep.yaml")
 
-    def index(self) -> Index:
-        """Look at what the table folders hold now."""
-        return self.ask(lambda index: index)
+    def index(self, on_corrupt: OnCorrupt | None = None) -> Index:
+        """List what the table folders hold now."""
+        return self.indexed(lambda index: index, on_corrupt)
 
-    def ask(self, question: Callable[[Index], Answer]) -> Answer:
-        """Answer by an index of the files; by a new one if a driver merges them meanwhile."""
+    def indexed(
+        self, read: Callable[[Index], Result], on_corrupt: OnCorrupt | None = None
+    ) -> Result:
+        """Read by an index of the files; by a new one if a driver merges them meanwhile."""
         for _ in range(_ATTEMPTS):
             try:
-                return question(Index(self.files, self.on_corrupt))
+                return read(Index(self.files, on_corrupt or self.on_corrupt))
             except FileNotFoundError as error:
                 gone = error
         raise StoreError(f"{self.files} changes while it is read ({gone})")
 
-    def layout(self) -> Layout | None:
+    def layout(self, on_corrupt: OnCorrupt | None = None) -> Layout | None:
         """Read the columns that the store has; None if it has no tables yet."""
         for name in self._schema_sources():
             data = self.files.read(name)
@@ -89,7 +88,8 @@ class Store:
             try:
                 return stored_layout(pq.read_schema(pa.BufferReader(data)))
             except UNREADABLE as error:
-                self.on_corrupt(CorruptFileError(name, self.files.shown(name), str(error)))
+                damaged = CorruptFileError(name, self.files.shown(name), str(error))
+                (on_corrupt or self.on_corrupt)(damaged)
         return None
 
     def _schema_sources(self) -> Iterator[str]:
@@ -99,14 +99,14 @@ class Store:
         names.sort(key=lambda name: not name.startswith(MERGED))
         yield from (f"trials/{name}" for name in names[:2] if name != SCHEMA_FILE)
 
-    def outcomes(self) -> dict[str, Outcome]:
-        """Tell how each trial ended, by trial id."""
-        layout = self.layout()
+    def outcomes(self, on_corrupt: OnCorrupt | None = None) -> dict[str, Outcome]:
+        """Read how each trial ended, by trial id."""
+        layout = self.layout(on_corrupt)
         if layout is None:
             return {}
         names = ["trial_id", *Outcome.__dataclass_fields__]
         schema = pa.schema([layout.schema("trials").field(name) for name in names])
-        rows = self.ask(lambda index: index.read("trials", index.committed, schema))
+        rows = self.indexed(lambda i: i.read("trials", i.committed, schema), on_corrupt)
         return {row.pop("trial_id"): Outcome(**row) for row in rows.to_pylist()}
 
     def trials(self) -> pd.DataFrame:
@@ -125,7 +125,20 @@ class Store:
         """
         return self._frame("probes", probe)
 
-    def _frame(self, table: str, probe: str | None = None) -> pd.DataFrame:
+    def probe_names(self, *, layerwise: bool = False) -> list[str]:
+        """Name the probes that trials took, in order, reading no value of them.
+
+        Args:
+            layerwise: leave out those that have units or bins.
+        """
+        rows = self._frame("probes", columns=("trial_id", "probe", "unit", "at"))
+        if layerwise:
+            rows = rows[rows["unit"].isna() & rows["at"].isna()]
+        return sorted(rows["probe"].unique())
+
+    def _frame(
+        self, table: str, probe: str | None = None, columns: Sequence[str] | None = None
+    ) -> pd.DataFrame:
         layout = self.layout()
         if layout is None:
             raise StoreError(f"{self.files} holds no results yet; run `orch sweep` first")
@@ -134,11 +147,13 @@ class Store:
         if saved and not layout.metrics:  # no trial has finished that would tell them
             layout = layout.with_metrics(next(iter(saved.values())).metrics)
         schema = layout.schema(table)
+        if columns is not None:
+            schema = pa.schema([schema.field(name) for name in columns])
 
         def read(index: Index) -> tuple[frozenset[str], pa.Table]:
             return index.committed, index.read(table, index.committed, schema, probe)
 
-        committed, rows = self.ask(read)
+        committed, rows = self.indexed(read)
         begun = [saved[i].rows(table, schema) for i in saved if i not in committed]
         if probe is not None:
             begun = [part.filter(pc.field("probe") == probe) for part in begun]
@@ -146,35 +161,6 @@ class Store:
         # Millions of rows are copied once less, and are not held twice.
         frame: pd.DataFrame = rows.to_pandas(split_blocks=True, self_destruct=True)
         return frame
-
-    def is_finished(self, trial_id: str, code_digest: str) -> bool:
-        """Tell whether a trial was finished by this code, also by another driver meanwhile."""
-        row = self.files.read(f"trials/{trial_id}.parquet")
-        if row is None:
-            return False
-        (end,) = pq.read_table(pa.BufferReader(row), columns=["status", "code_digest"]).to_pylist()
-        others = (f"{table}/{trial_id}.parquet" for table in TABLES[1:])
-        return (
-            end["status"] in FINISHED
-            and end["code_digest"] == code_digest
-            and all(map(self.files.exists, others))
-        )
-
-    def commit(
-        self, row: Mapping[str, Any], epochs: pa.Table, probes: pa.Table, layout: Layout
-    ) -> None:
-        """Write a trial's rows, ``trials`` last: from then on the trial is finished.
-
-        Args:
-            row: the trial's row in ``trials``, whose ids and params the others repeat.
-            epochs: ``epoch``, the metrics and ``seconds`` of each epoch.
-            probes: the probe rows, with the columns of `schema.PROBE`.
-            layout: the columns of the store.
-        """
-        own = {"trials": None, "epochs": epochs, "probes": probes}
-        for table in reversed(TABLES):
-            rows = with_ids(row, own[table], layout.schema(table))
-            self.files.write(f"{table}/{row['trial_id']}.parquet", to_parquet(rows))
 
     def checkpoint_ids(self) -> list[str]:
         """List the trials that have a checkpoint."""
@@ -192,22 +178,6 @@ class Store:
             self.on_corrupt(corrupt_file(self.files, name, error))
             return None
 
-    def save_checkpoint(self, trial_id: str, checkpoint: Checkpoint) -> None:
-        """Write a trial's checkpoint in place of the one before."""
-        self.files.write(f"checkpoints/{trial_id}", checkpoint.to_bytes())
-
-    def drop_checkpoint(self, trial_id: str) -> None:
-        """Delete a trial's checkpoint, if it has one."""
-        self.files.delete(f"checkpoints/{trial_id}")
-
     def log_name(self, trial_id: str) -> str:
         """Name a trial's log file for a person."""
         return self.files.shown(f"logs/{trial_id}.log")
-
-    def log(self, trial_id: str, text: str) -> None:
-        """Add lines to a trial's log file; in a bucket they may wait for `flush_log`."""
-        self._logs.add(f"logs/{trial_id}.log", text.rstrip("\n") + "\n")
-
-    def flush_log(self) -> None:
-        """Write what waits of logs, before this process ends or the trial is told of."""
-        self._logs.flush()

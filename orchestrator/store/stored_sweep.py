@@ -1,28 +1,41 @@
-"""What may be edited in a sweep file under the same name, and what may not."""
+"""The sweep file that a store keeps, and what may be edited under the same name."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from orchestrator.errors import SpecError, StoreError, SweepChangedError
-from orchestrator.spec.loading import load_text
-from orchestrator.spec.model import Sweep, canonical
-from orchestrator.store import Store
+from orchestrator.labels import quoted
+from orchestrator.spec import Sweep, load_text
+from orchestrator.spec.values import canonical
+from orchestrator.store.store import Store
+from orchestrator.store.stores import Stores
 
 
-def stored(store: Store) -> Sweep:
+def stored_sweep(store: Store) -> Sweep:
     """Read the sweep as it was last run into a store.
 
     Raises:
-        StoreError: the store's copy of the file cannot be read.
+        StoreError: there is no store, or its copy of the file cannot be read.
     """
     text = store.files.read("sweep.yaml")
     if text is None:
-        raise StoreError(f"{store.files} holds no sweep yet; run `orch sweep` first")
+        raise StoreError(_no_store(store))
     try:
         return load_text(text.decode(), store.files.shown("sweep.yaml"))
     except (SpecError, UnicodeDecodeError) as error:
         raise StoreError(f"the store's copy of its sweep file is damaged: {error}") from None
+
+
+def _no_store(store: Store) -> str:
+    """Say what is not there, and whether it is in the folders below."""
+    message = (
+        f"{store.files} is no store: there is no sweep.yaml in it; expected the folder of one "
+        "sweep, such as results/NAME"
+    )
+    stores = Stores(store.files.location)
+    below = [name for name in stores.files.folders() if stores.store_of(name).exists]
+    return f"{message} (it holds the stores {quoted(below)})" if below else message
 
 
 def require_same(sweep: Sweep, store: Store) -> Sweep:
@@ -34,7 +47,7 @@ def require_same(sweep: Sweep, store: Store) -> Sweep:
     Raises:
         SweepChangedError: it says what differs.
     """
-    before = stored(store)
+    before = stored_sweep(store)
     differences = list(_differences(sweep, before))
     if differences:
         raise SweepChangedError(

@@ -5,7 +5,6 @@
 
 from orchestrator.results.figures._draw import draw, save
 from orchestrator.results.figures._plot import (
-    Frames,
     Panel,
     Plot,
     Point,
@@ -16,7 +15,6 @@ from orchestrator.results.figures._plot import (
 )
 
 __all__ = [
-    "Frames",
     "Panel",
     "Plot",
     "Point",

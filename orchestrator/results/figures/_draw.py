@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -67,22 +68,31 @@ def save(plot: Plot, folder: Path) -> list[Path]:
     return paths
 
 
+def svg(plot: Plot) -> str:
+    """Draw a figure as a fragment of HTML."""
+    buffer = io.StringIO()
+    with mpl.rc_context(STYLE):
+        draw(plot).savefig(buffer, format="svg", metadata={"Date": None})
+    text = buffer.getvalue()
+    return text[text.index("<svg") :]
+
+
 def _legend(figure: Figure, notes: str, columns: int) -> None:
     """Name the series once for all panels, below them and the notes.
 
     The figure grows with it, so that the panels do not shrink.
     """
-    found = {}
+    entries = {}
     for axes in figure.axes:
         handles, labels = axes.get_legend_handles_labels()
-        found.update(dict(zip(labels, handles, strict=True)))
-    longest = CHARACTER_INCHES * max(map(len, found), default=0) + HANDLE_INCHES
+        entries.update(dict(zip(labels, handles, strict=True)))
+    longest = CHARACTER_INCHES * max(map(len, entries), default=0) + HANDLE_INCHES
     columns = min(max(int(figure.get_figwidth() / longest), 1), columns)
-    more_lines = max(math.ceil(len(found) / columns) - 2, 0)
+    more_lines = max(math.ceil(len(entries) / columns) - 2, 0)
     figure.set_figheight(figure.get_figheight() + LINE_INCHES * more_lines)
     figure.legend(
-        found.values(),
-        found.keys(),
+        entries.values(),
+        entries.keys(),
         loc="outside lower center",
         ncols=columns,
         title=notes,

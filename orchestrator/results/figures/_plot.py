@@ -1,4 +1,4 @@
-"""What a figure shows, as numbers: pure functions of a store's frames."""
+"""What a figure shows, as numbers."""
 
 from __future__ import annotations
 
@@ -6,27 +6,22 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-
-import pandas as pd
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from orchestrator.errors import ShowError
-from orchestrator.labels import label, named_label, unit
-from orchestrator.results.figures._series import Readings, X, by_bin, by_epoch, by_layer
-from orchestrator.results.measures import PROBE, measure
-from orchestrator.results.selection import CellSelection, statistics
+from orchestrator.labels import PROBE, label, named_label, unit
+from orchestrator.results.figures._series import SeriesByTrial, X, by_bin, by_epoch, by_layer
+from orchestrator.results.selection import CellSelection
+from orchestrator.results.statistics import statistics
 from orchestrator.spec.grid import matches, varied
 from orchestrator.spec.model import Figure, Sweep
 
 MOST_PANELS = 40
 
 
-@dataclass(frozen=True)
-class Frames:
-    """The store's tables."""
-
-    trials: pd.DataFrame
-    epochs: pd.DataFrame
-    probes: pd.DataFrame
+if TYPE_CHECKING:
+    from orchestrator.results.results import Results
 
 
 @dataclass(frozen=True)
@@ -87,6 +82,20 @@ class Plot:
     panels: tuple[tuple[Panel, ...], ...]
     notes: tuple[str, ...]
 
+    def save(self, folder: str | Path) -> list[Path]:
+        """Write the figure as SVG and PNG, named after it; return the paths.
+
+        The same numbers give the same bytes.
+        """
+        from orchestrator.results.figures._draw import save
+
+        return save(self, Path(folder))
+
+    def _repr_html_(self) -> str:
+        from orchestrator.results.figures._draw import svg
+
+        return svg(self)
+
 
 def positions(panel: Panel) -> dict[str, int]:
     """Give each name on the x axis its place, in file order; empty for an axis of numbers."""
@@ -94,40 +103,37 @@ def positions(panel: Panel) -> dict[str, int]:
     return {name: place for place, name in enumerate(dict.fromkeys(names))}
 
 
-def default_figures(sweep: Sweep, probes: pd.DataFrame) -> tuple[Figure, ...]:
-    """List the figures of a sweep: its own, or else curves and one per layer-wise probe."""
-    if sweep.figures:
-        return sweep.figures
-    layerwise = probes["probe"][probes["unit"].isna() & probes["at"].isna()]
+def default_figures(results: Results) -> tuple[Figure, ...]:
+    """List the figures of a sweep that has none: curves, and one per layer-wise probe."""
     layers = tuple(
         Figure(
             name=f"layers-{re.sub('[^a-z0-9_-]', '-', probe.lower())}",
             kind="layers",
             values=(f"{PROBE}{probe}",),
         )
-        for probe in sorted(layerwise.unique())
+        for probe in results.store.probe_names(layerwise=True)
     )
-    return (Figure(name="curves", kind="curves", values=(sweep.select.metric,)), *layers)
+    metric = results.sweep.select.metric
+    return (Figure(name="curves", kind="curves", values=(metric,)), *layers)
 
 
-def plot(sweep: Sweep, figure: Figure, selections: Sequence[CellSelection], frames: Frames) -> Plot:
+def plot(results: Results, figure: Figure) -> Plot:
     """Compute what a figure shows, from the selected configs' trials.
 
     Factors that vary among the figure's cells, but for those of ``x`` and ``panels``, make
     its series, so that nothing is averaged but seeds.
 
     Args:
-        sweep: the sweep.
-        figure: of the sweep, or one of `default_figures`.
-        selections: of `orchestrator.results.selection.select`.
-        frames: the store's tables.
+        results: what to show.
+        figure: of its sweep, or one of `default_figures`.
 
     Raises:
         ShowError: the store lacks a metric or probe, or there are too many panels.
     """
-    cells = [s for s in selections if matches(figure.where, s.cell.factors)]
+    sweep = results.sweep
+    cells = [s for s in results.selections if matches(figure.where, s.cell.factors)]
     columns = _columns(figure, cells)
-    lines = list(_lines(sweep, figure, cells, frames))
+    lines = list(_lines(results, figure, cells))
     if len(lines) * len(columns) > MOST_PANELS:
         raise ShowError(
             f"figure `{figure.name}` has {len(lines) * len(columns)} panels, and the limit is "
@@ -175,37 +181,35 @@ def _telling(figure: Figure, cells: Sequence[CellSelection]) -> list[str]:
 
 @dataclass(frozen=True)
 class _Line:
-    """One row of panels: readings, and what they are."""
+    """One row of panels: the trials' series, and what they are."""
 
     title: str
     x_label: str
     y_label: str
     factor: float
-    readings: Readings
+    series: SeriesByTrial
 
 
-def _lines(
-    sweep: Sweep, figure: Figure, cells: Sequence[CellSelection], frames: Frames
-) -> Iterator[_Line]:
+def _lines(results: Results, figure: Figure, cells: Sequence[CellSelection]) -> Iterator[_Line]:
     trials = {trial_id for cell in cells if cell.best for trial_id in cell.best.trial_ids}
     for name in figure.values:
         shown = unit(name)
         y_label, probe = _heading(figure, name), name.removeprefix(PROBE)
         match figure.kind:
             case "curves":
-                curves = by_epoch(sweep, frames.epochs, name, trials)
+                curves = by_epoch(results, name, trials)
                 yield _Line("", "epoch", y_label, shown.factor, curves)
             case "layers":
-                layers = by_layer(frames.probes, probe, trials)
+                layers = by_layer(results, probe, trials)
                 yield _Line("", "layer", y_label, shown.factor, layers)
             case "histogram":
-                for (layer, channel), bins in by_bin(frames.probes, probe, trials).items():
+                for (layer, channel), bins in by_bin(results, probe, trials).items():
                     if _is_chosen(figure, layer, channel):
                         place = layer if channel is None else f"{layer}, channel {channel}"
                         yield _Line(place, "value", y_label, shown.factor, bins)
             case _:
-                readings, x_label = _related(sweep, figure, name, cells, frames)
-                yield _Line("", x_label, y_label, shown.factor, readings)
+                related, x_label = _related(results, figure, name, cells)
+                yield _Line("", x_label, y_label, shown.factor, related)
 
 
 def _is_chosen(figure: Figure, layer: str, channel: int | None) -> bool:
@@ -218,25 +222,25 @@ def _heading(figure: Figure, name: str) -> str:
 
 
 def _related(
-    sweep: Sweep, figure: Figure, name: str, cells: Sequence[CellSelection], frames: Frames
-) -> tuple[Readings, str]:
+    results: Results, figure: Figure, name: str, cells: Sequence[CellSelection]
+) -> tuple[SeriesByTrial, str]:
     """Read a value over a factor, or over another value of the same trial."""
     x = str(figure.x)
-    measured = measure(name, sweep, frames.trials, frames.probes)
-    readings: dict[str, dict[X, float]] = {}
-    if x in sweep.factors:
+    measured = results.measure(name)
+    related: dict[str, dict[X, float]] = {}
+    if x in results.sweep.factors:
         for cell in cells:
             text = label(cell.cell.factors[x])  # the axis names the factor
             place = figure.labels.get(text, text)
             for trial_id in cell.best.trial_ids if cell.best else ():
-                readings[trial_id] = {place: measured.get(trial_id, math.nan)}
-        return readings, figure.labels.get(x, x)
-    over = measure(x, sweep, frames.trials, frames.probes)
+                related[trial_id] = {place: measured.get(trial_id, math.nan)}
+        return related, figure.labels.get(x, x)
+    over = results.measure(x)
     factor = unit(x).factor
     for trial_id in over.keys() & measured.keys():
         if math.isfinite(over[trial_id]):
-            readings[trial_id] = {over[trial_id] * factor: measured[trial_id]}
-    return readings, _heading(figure, x)
+            related[trial_id] = {over[trial_id] * factor: measured[trial_id]}
+    return related, _heading(figure, x)
 
 
 def _panel(
@@ -256,7 +260,7 @@ def _points(line: _Line, cells: Sequence[CellSelection]) -> tuple[Point, ...]:
     values: dict[X, list[float]] = {}
     for cell in cells:
         for trial_id in cell.best.trial_ids if cell.best else ():
-            for x, y in line.readings.get(trial_id, {}).items():
+            for x, y in line.series.get(trial_id, {}).items():
                 values.setdefault(x, []).append(y * line.factor)
-    found = {x: statistics(ys) for x, ys in values.items()}
-    return tuple(Point(x, of.mean, of.std, of.n) for x, of in found.items())
+    over_seeds = {x: statistics(ys) for x, ys in values.items()}
+    return tuple(Point(x, of.mean, of.std, of.n) for x, of in over_seeds.items())

@@ -2,50 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import vl_convert
-from jinja2 import Environment, FileSystemLoader
+from jinja2 import Environment, PackageLoader
 
-from orchestrator.results.claims import judge
-from orchestrator.results.figures import Frames, Plot, default_figures, plot
+from orchestrator.results.figures import Plot
 from orchestrator.results.findings import listed, remarks
 from orchestrator.results.report._charts import chart
 from orchestrator.results.report._summary import Origin, commands, facts, failures
-from orchestrator.results.selection import CellSelection, select
-from orchestrator.results.tables import html, html_listing, pivots
-from orchestrator.spec.model import Sweep
+from orchestrator.results.tables import html, html_listing
+
+if TYPE_CHECKING:
+    from orchestrator.results.results import Results
 
 FOLDER = Path(__file__).parent
 
 
-def render(sweep: Sweep, frames: Frames, origin: Origin) -> str:
+def render(results: Results, file: str | Path | None = None) -> str:
     """Write the page about a sweep, finished or not.
 
     Args:
-        sweep: the sweep, with the seeds asked for.
-        frames: the store's tables.
-        origin: where it all comes from.
+        results: what to show.
+        file: the sweep file that the page names; by default the store's own copy.
 
     Raises:
         ShowError: the store lacks a metric or probe that is asked for.
     """
-    selections = select(sweep, frames.trials)
-    findings = judge(sweep, selections, frames.trials, frames.probes)
-    tables = pivots(sweep, selections, frames.trials, frames.probes)
-    failed = failures(sweep, frames.trials, origin)
-    environment = Environment(loader=FileSystemLoader(FOLDER), autoescape=True, trim_blocks=True)
+    origin = Origin.of(results, file)
+    findings = results.claims() if results.sweep.claims else []
+    failed = failures(results)
+    loader = PackageLoader(__package__, "")
+    environment = Environment(loader=loader, autoescape=True, trim_blocks=True)
     return environment.get_template("page.html").render(
-        sweep=sweep,
-        facts=facts(sweep, frames.trials, origin),
+        sweep=results.sweep,
+        facts=facts(results, origin),
         claims=html_listing(listed(findings)) if findings else None,
         remarks=remarks(findings),
-        tables=list(map(html, tables)),
-        figures=_figures(sweep, selections, frames),
+        tables=list(map(html, results.tables())),
+        figures=_figures(results),
         failures=html_listing(failed) if failed else None,
-        commands=commands(sweep, origin),
+        commands=commands(results.sweep, origin),
         file=origin.text,
         style=(FOLDER / "page.css").read_text(encoding="utf-8"),
         script=(FOLDER / "page.js").read_text(encoding="utf-8"),
@@ -53,14 +51,10 @@ def render(sweep: Sweep, frames: Frames, origin: Origin) -> str:
     )
 
 
-def _figures(
-    sweep: Sweep, selections: Sequence[CellSelection], frames: Frames
-) -> list[dict[str, Any]]:
-    if not any(selection.best for selection in selections):
+def _figures(results: Results) -> list[dict[str, Any]]:
+    if not any(selection.best for selection in results.selections):
         return []
-    plots = [
-        plot(sweep, figure, selections, frames) for figure in default_figures(sweep, frames.probes)
-    ]
+    plots = map(results.figure, results.figures)
     return [
         {
             "plot": shown,
@@ -73,7 +67,7 @@ def _figures(
 
 def _labels(shown: Plot) -> list[str]:
     """List the series of all panels, if there are several to tell apart."""
-    found = dict.fromkeys(
+    labels = dict.fromkeys(
         series.label for row in shown.panels for panel in row for series in panel.series
     )
-    return list(found) if len(found) > 1 else []
+    return list(labels) if len(labels) > 1 else []

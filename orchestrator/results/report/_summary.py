@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from orchestrator.labels import label
+from orchestrator.code import code_of
+from orchestrator.columns import ENDED, Status
+from orchestrator.errors import TrainableError
+from orchestrator.labels import counted, duration, label
 from orchestrator.results.tables import Listing
-from orchestrator.running.display import duration
-from orchestrator.spec.grid import cells, expand
-from orchestrator.spec.model import Sweep
+from orchestrator.spec import Sweep, cells, expand
+
+if TYPE_CHECKING:
+    from orchestrator.results.results import Results
 
 
 @dataclass(frozen=True)
@@ -21,61 +27,78 @@ class Origin:
     """Where a report comes from.
 
     Attributes:
-        file: the sweep file, as it was named on the command line.
+        file: the sweep file, as the commands name it.
         text: its content.
         root: the folder of the stores, likewise.
-        code_digest: of the trainable's sources as they are now.
-        log_name: names the log file of a trial, by its id.
+        code_digest: of the trainable's sources as they are now; None where they are not.
     """
 
     file: str
     text: str
     root: str
-    code_digest: str
-    log_name: Callable[[str], str]
+    code_digest: str | None
+
+    @classmethod
+    def of(cls, results: Results, file: str | Path | None) -> Origin:
+        """Look up where results come from, by default from the store's own copy of its file."""
+        files = results.store.files
+        if file is None:
+            name, text = files.shown("sweep.yaml"), (files.read("sweep.yaml") or b"").decode()
+        else:
+            name, text = str(file), Path(file).read_text(encoding="utf-8")
+        root = str(files).rpartition("/")[0] or "."
+        try:
+            digest = code_of(results.sweep.module).digest
+        except TrainableError:
+            digest = None
+        return cls(name, text, root, digest)
 
 
-ENDED = ("completed", "diverged", "failed")
-
-
-def _ended(sweep: Sweep, trials: pd.DataFrame) -> pd.DataFrame:
+def _ended(results: Results) -> pd.DataFrame:
     """Leave out the trials that run, and those that the sweep does not ask for."""
-    asked = [trial.trial_id for trial in expand(sweep)]
+    asked = [trial.trial_id for trial in expand(results.sweep)]
+    trials = results.trials
     return trials[trials["trial_id"].isin(asked) & trials["status"].isin(ENDED)]
 
 
-def facts(sweep: Sweep, trials: pd.DataFrame, origin: Origin) -> list[tuple[str, str]]:
+def facts(results: Results, origin: Origin) -> list[tuple[str, str]]:
     """Summarise the trials that a sweep asks for, as terms and what belongs to them."""
-    return list(_facts(sweep, _ended(sweep, trials), origin))
+    return list(_facts(results.sweep, _ended(results), origin))
 
 
 def _facts(sweep: Sweep, trials: pd.DataFrame, origin: Origin) -> Iterator[tuple[str, str]]:
     counts = trials["status"].value_counts()
-    parts = [f"{int(counts.get(name, 0)):,} {name}" for name in ENDED]
+    parts = [f"{int(counts.get(status, 0)):,} {status}" for status in ENDED]
     asked = len(expand(sweep))
     yield "Trials", f"{asked:,}: {', '.join(parts)}, {asked - len(trials):,} missing"
-    found = cells(sweep)
-    yield "Cells", f"{len(found):,}, {sum(len(cell.configs) for cell in found):,} configs"
+    all_cells = cells(sweep)
+    configs = sum(len(cell.configs) for cell in all_cells)
+    yield "Cells", f"{len(all_cells):,}, {counted(configs, 'config')}"
     yield "Seeds", ", ".join(map(str, sweep.seeds))
     if trials.empty:
         return
     yield "Hardware", _counted(trials["device"].astype(str) + " on " + trials["host"].astype(str))
     yield "Threads", _counted(trials["threads"].astype(str))
     yield "Time", _time(trials)
-    stale = int((trials["code_digest"] != origin.code_digest).sum())
     yield "Code", _counted(trials["code_digest"].astype(str).str[:12])
-    yield (
-        "Stale",
-        f"{stale:,} trials made by other code than {origin.code_digest[:12]}, the present",
-    )
+    yield "Stale", _stale(trials, origin)
     versions = {tuple(json.loads(text).items()) for text in trials["versions"].dropna().unique()}
     for pairs in sorted(versions):
         yield "Versions", ", ".join(f"{name} {version}" for name, version in pairs)
 
 
+def _stale(trials: pd.DataFrame, origin: Origin) -> str:
+    if origin.code_digest is None:
+        return "unknown: the trainable's sources are not here"
+    stale = int((trials["code_digest"] != origin.code_digest).sum())
+    return (
+        f"{counted(stale, 'trial')} made by other code than {origin.code_digest[:12]}, the present"
+    )
+
+
 def _counted(values: pd.Series[str]) -> str:
     counts = values.value_counts()
-    return ", ".join(f"{name} ({count:,} trials)" for name, count in counts.items())
+    return ", ".join(f"{name} ({counted(count, 'trial')})" for name, count in counts.items())
 
 
 def _time(trials: pd.DataFrame) -> str:
@@ -84,21 +107,21 @@ def _time(trials: pd.DataFrame) -> str:
     return f"{total} in trials, {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC"
 
 
-def failures(sweep: Sweep, trials: pd.DataFrame, origin: Origin) -> Listing | None:
+def failures(results: Results) -> Listing | None:
     """List the failed trials with the first line of their error and their log file."""
-    failed = _ended(sweep, trials)
-    failed = failed[failed["status"] == "failed"]
+    failed = _ended(results)
+    failed = failed[failed["status"] == Status.FAILED]
     if failed.empty:
         return None
     errors = dict(zip(failed["trial_id"], failed["error"], strict=True))
-    names = [*sweep.factors, *sweep.search, "seed"]
+    names = [*results.sweep.factors, *results.sweep.search, "seed"]
     rows = [
         (
             *(label(trial.params[name]) for name in names),
             str(errors[trial.trial_id] or "no message").splitlines()[0],
-            origin.log_name(trial.trial_id),
+            results.store.log_name(trial.trial_id),
         )
-        for trial in expand(sweep)
+        for trial in expand(results.sweep)
         if trial.trial_id in errors
     ]
     return Listing("Failed trials", (*names, "error", "log"), tuple(rows))

@@ -10,8 +10,8 @@ from orchestrator.results.tables._latex import latex
 from orchestrator.results.tables._listing import Labels, Listing
 from orchestrator.results.tables._markdown import markdown, markdown_listing
 from orchestrator.results.tables._pivot import Pivot, pivot
-from orchestrator.results.tables._show import Format, pivots, show
-from orchestrator.results.tables._text import print_listing, print_text
+from orchestrator.results.tables._show import Format, Tables, show, tables_of
+from orchestrator.results.tables._text import as_text, print_listing, print_text
 from orchestrator.results.tables._tidy import tidy, to_csv, to_json
 
 __all__ = [
@@ -19,16 +19,18 @@ __all__ = [
     "Labels",
     "Listing",
     "Pivot",
+    "Tables",
+    "as_text",
     "html",
     "html_listing",
     "latex",
     "markdown",
     "markdown_listing",
     "pivot",
-    "pivots",
     "print_listing",
     "print_text",
     "show",
+    "tables_of",
     "tidy",
     "to_csv",
     "to_json",

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from html import escape
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.results.tables._listing import Listing
-from orchestrator.results.tables._pivot import Entry, Pivot
+
+if TYPE_CHECKING:
+    from orchestrator.results.tables._pivot import Pivot
 
 
 def html(pivot: Pivot) -> str:
@@ -14,58 +17,19 @@ def html(pivot: Pivot) -> str:
     Each value has its seeds' values beside it, in an element of class ``seeds`` that is
     hidden, and its mean as stored in ``data-value``, for a page that sorts and switches.
     """
-    parts = [
-        "<section>",
-        f"<table>\n<caption>{escape(pivot.title)}</caption>",
-        f"<thead>\n{_header(pivot)}\n</thead>\n<tbody>",
-        *(
-            f"<tr>{''.join(map(_label, labels))}{''.join(map(_entry, entries))}</tr>"
-            for labels, entries in zip(pivot.rows, pivot.entries, strict=True)
-        ),
-        "</tbody>\n</table>\n<ul>",
-        *(f"<li>{escape(note)}</li>" for note in pivot.notes),
-        "</ul>",
-        *map(html_listing, pivot.listings),
-        "</section>",
-    ]
-    return "\n".join(parts) + "\n"
-
-
-def _header(pivot: Pivot) -> str:
-    spans = pivot.spans()
-    corner = [f'<th scope="col" rowspan="{len(spans)}">{escape(n)}</th>' for n in pivot.corner]
-    lines = []
-    for level, labels in enumerate(spans):
-        scope = "col" if level == len(spans) - 1 else "colgroup"
-        cells = [
-            f'<th scope="{scope}" colspan="{width}">{escape(text)}</th>' for text, width in labels
-        ]
-        lines.append(f"<tr>{''.join(corner if level == 0 else [])}{''.join(cells)}</tr>")
-    return "\n".join(lines)
-
-
-def _label(text: str) -> str:
-    return f'<th scope="row">{escape(text)}</th>'
-
-
-def _entry(entry: Entry | None) -> str:
-    if entry is None:
-        return "<td></td>"
-    mean = escape(entry.mean)
-    mean = f"<strong>{mean}</strong>" if entry.bold else mean
-    deviation = f" ± {entry.std}" if entry.std else ""
-    return (
-        f'<td data-value="{entry.value}"><span class="mean">{mean}{deviation}{entry.tail}</span>'
-        f'<span class="seeds" hidden="">{", ".join(entry.seeds)}</span></td>'
-    )
+    return f"{_macros().pivot(pivot)}\n"
 
 
 def html_listing(listing: Listing) -> str:
     """Write a listing as a table of its own."""
-    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in listing.header)
-    rows = ["".join(f"<td>{escape(text)}</td>" for text in row) for row in listing.rows]
-    body = "\n".join(f"<tr>{row}</tr>" for row in rows)
-    return (
-        f"<table>\n<caption>{escape(listing.title)}</caption>\n"
-        f"<thead>\n<tr>{head}</tr>\n</thead>\n<tbody>\n{body}\n</tbody>\n</table>"
-    )
+    return str(_macros().listing(listing))
+
+
+@cache
+def _macros() -> Any:
+    """Compile the template; jinja2 is imported only where a page is written."""
+    from jinja2 import Environment, PackageLoader
+
+    loader = PackageLoader(__package__, "")
+    environment = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    return environment.get_template("table.html").module

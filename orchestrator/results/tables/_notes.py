@@ -4,29 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean
+from typing import TYPE_CHECKING
 
-from orchestrator.labels import Unit, label, unit
-from orchestrator.results.measures import PROBE, selected_values
+from orchestrator.labels import PROBE, Unit, counted, label, unit
+from orchestrator.results.measures import selected_values
 from orchestrator.results.selection import CellSelection, lead, optimism
 from orchestrator.results.tables._listing import INCOMPLETE, NOTHING, Labels, Listing
 from orchestrator.results.tables._published import cell_labels, published
 from orchestrator.spec.model import Sweep, Table
 
+if TYPE_CHECKING:
+    from orchestrator.results.results import Results
 
-def notes(
-    sweep: Sweep,
-    table: Table,
-    selections: Sequence[CellSelection],
-    measured: Mapping[str, Mapping[str, float]],
-) -> Labels:
-    """Say how the numbers came about, and what is lacking.
 
-    Args:
-        sweep: the sweep.
-        table: the table.
-        selections: one per cell.
-        measured: the table's values by their name and trial id.
-    """
+def notes(results: Results, table: Table) -> Labels:
+    """Say how a table's numbers came about, and what is lacking."""
+    sweep, selections = results.sweep, results.selections
+    measured = [results.measure(name) for name in sweep.values_of(table)]
     return (*_protocol(sweep, table, selections), *_gaps(selections, measured))
 
 
@@ -41,14 +35,13 @@ def _protocol(sweep: Sweep, table: Table, selections: Sequence[CellSelection]) -
         shown = _selection_unit(sweep, table)
         yield (
             f"Selecting on all seeds but one and reporting on that one is worse by "
-            f"{shown.points(fmean(known))} on average over {len(known)} "
-            f"{'cell' if len(known) == 1 else 'cells'} "
+            f"{shown.points(fmean(known))} on average over {counted(len(known), 'cell')} "
             f"(at most {shown.points(max(known))})."
         )
 
 
 def _gaps(
-    selections: Sequence[CellSelection], measured: Mapping[str, Mapping[str, float]]
+    selections: Sequence[CellSelection], measured: Sequence[Mapping[str, float]]
 ) -> Iterator[str]:
     unfinished = [selection for selection in selections if not selection.complete]
     if unfinished:
@@ -56,7 +49,7 @@ def _gaps(
         failed = sum(selection.failed for selection in unfinished)
         yield (
             f"{INCOMPLETE} {len(unfinished)} of {len(selections)} cells incomplete: "
-            f"{missing} trials missing, {failed} failed."
+            f"{counted(missing, 'trial')} missing, {failed:,} failed."
         )
     lost = sum(selection.complete and selection.best is None for selection in selections)
     if lost:
@@ -64,7 +57,7 @@ def _gaps(
     if any(
         selection.best and not selected_values(values, selection)
         for selection in selections
-        for values in measured.values()
+        for values in measured
     ):
         yield f"{NOTHING} where the selected config took no such probe."
 
@@ -72,7 +65,7 @@ def _gaps(
 def _selection_unit(sweep: Sweep, table: Table) -> Unit:
     """Print the selection metric as the table does, if it is one of its values."""
     metric = sweep.select.metric
-    is_shown = metric in (table.values or (metric,))
+    is_shown = metric in sweep.values_of(table)
     return unit(metric, table.percent, table.precision) if is_shown else unit(metric)
 
 
@@ -85,28 +78,20 @@ def _selected_on(sweep: Sweep) -> str:
     return text
 
 
-def listings(
-    sweep: Sweep,
-    table: Table,
-    selections: Sequence[CellSelection],
-    measured: Mapping[str, Mapping[str, float]],
-    factors: Labels,
-) -> tuple[Listing, ...]:
+def listings(results: Results, table: Table, factors: Labels) -> tuple[Listing, ...]:
     """List what was selected, and what is published, per cell.
 
     Args:
-        sweep: the sweep.
-        table: the table.
-        selections: one per cell.
-        measured: the table's values by their name and trial id.
+        results: what to show.
+        table: one of its tables.
         factors: those that tell the cells apart.
     """
-    found = []
-    if sweep.search:
-        found.append(_selected(sweep, table, selections, factors))
+    listed = []
+    if results.sweep.search:
+        listed.append(_selected(results.sweep, table, results.selections, factors))
     if table.published:
-        found += published(table, table.published, selections, measured, factors)
-    return tuple(found)
+        listed += published(results, table, table.published, factors)
+    return tuple(listed)
 
 
 def _selected(

@@ -6,15 +6,21 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from orchestrator.labels import Unit, label, named_label, unit
-from orchestrator.results.measures import measure, selected_values
-from orchestrator.results.selection import TIE, CellSelection, statistics
+from orchestrator.results.measures import selected_values
+from orchestrator.results.selection import TIE, CellSelection
+from orchestrator.results.statistics import statistics
+from orchestrator.results.tables._html import html
 from orchestrator.results.tables._listing import INCOMPLETE, NOTHING, Labels, Listing
 from orchestrator.results.tables._notes import listings, notes
-from orchestrator.spec.model import Sweep, Table, Value, canonical
+from orchestrator.results.tables._text import as_text, print_text
+from orchestrator.spec.model import Sweep, Table
+from orchestrator.spec.values import Value, canonical
+
+if TYPE_CHECKING:
+    from orchestrator.results.results import Results
 
 
 @dataclass(frozen=True)
@@ -47,7 +53,7 @@ class Entry:
         return self.mean + (f" ± {self.std}" if self.std else "") + self.tail
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Pivot:
     """A table with what belongs beside it.
 
@@ -71,6 +77,12 @@ class Pivot:
     notes: Labels
     listings: tuple[Listing, ...]
 
+    def __repr__(self) -> str:
+        return as_text(lambda console: print_text(self, console))
+
+    def _repr_html_(self) -> str:
+        return html(self)
+
     def spans(self) -> list[list[tuple[str, int]]]:
         """List per level of the column labels each label and over how many columns it goes."""
         levels = range(1, len(self.columns[0]) + 1) if self.columns else range(0)
@@ -87,13 +99,7 @@ Key = tuple[Place, str, Place]
 """The row, the value and the column of an entry."""
 
 
-def pivot(
-    sweep: Sweep,
-    table: Table,
-    selections: Sequence[CellSelection],
-    trials: pd.DataFrame,
-    probes: pd.DataFrame | None,
-) -> Pivot:
+def pivot(results: Results, table: Table) -> Pivot:
     """Lay a table out as the sweep file says.
 
     Factors that the table does not name label the rows too, after those that it does,
@@ -101,29 +107,26 @@ def pivot(
     values, or no factor in the columns, the columns are labelled with the value as well.
 
     Args:
-        sweep: the sweep.
+        results: what to show.
         table: which factors and values go where.
-        selections: of `orchestrator.results.selection.select`.
-        trials: the store's ``trials``.
-        probes: the store's ``probes``; None if the table has no ``probe:`` values.
 
     Raises:
         ShowError: the store has no such metric or probe.
     """
-    names = table.values or (sweep.select.metric,)
-    measured = {name: measure(name, sweep, trials, probes) for name in names}
+    sweep, selections = results.sweep, results.selections
+    names = sweep.values_of(table)
     units = {name: unit(name, table.percent, table.precision) for name in names}
     layout = _Layout(sweep, table, selections)
-    found = {
+    values = {
         layout.key(name, selection): (
-            selected_values(measured[name], selection),
+            selected_values(results.measure(name), selection),
             selection.complete,
         )
         for selection in selections
         for name in names
     }
-    best = _best(table, found)
-    entries = {key: _entry(units[key[1]], *value, bold=key in best) for key, value in found.items()}
+    best = _best(table, values)
+    entries = {key: _entry(units[key[1]], *of, bold=key in best) for key, of in values.items()}
     rows = sorted({row for row, _, _ in entries})
     places = sorted({place for _, _, place in entries})
     columns = [(name, place) for name in names for place in places]
@@ -138,8 +141,8 @@ def pivot(
             ((headings[name],) if named else ()) + layout.headings(place) for name, place in columns
         ),
         entries=tuple(tuple(entries.get((row, *column)) for column in columns) for row in rows),
-        notes=(*layout.notes(), *notes(sweep, table, selections, measured)),
-        listings=listings(sweep, table, selections, measured, layout.rows + layout.columns),
+        notes=(*layout.notes(), *notes(results, table)),
+        listings=listings(results, table, layout.rows + layout.columns),
     )
 
 

@@ -3,46 +3,46 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from orchestrator.labels import Unit, label, unit
 from orchestrator.results.measures import selected_values
-from orchestrator.results.selection import CellSelection, statistics
+from orchestrator.results.selection import CellSelection
+from orchestrator.results.statistics import statistics
 from orchestrator.results.tables._listing import NOTHING, Labels, Listing
-from orchestrator.spec.model import Published, Table, Value, canonical
+from orchestrator.spec.model import Published, Table
+from orchestrator.spec.values import Value, canonical
+
+if TYPE_CHECKING:
+    from orchestrator.results.results import Results
 
 
 def published(
-    table: Table,
-    figures: Published,
-    selections: Sequence[CellSelection],
-    measured: Mapping[str, Mapping[str, float]],
-    factors: Labels,
+    results: Results, table: Table, figures: Published, factors: Labels
 ) -> Iterator[Listing]:
     """List ours, theirs and the difference for each cell of each value that they print.
 
     Args:
-        table: the table.
+        results: ours.
+        table: one of its tables.
         figures: theirs.
-        selections: one per cell.
-        measured: ours, by the value's name and trial id.
         factors: those that tell the cells apart.
     """
     rows = [dict(zip(figures.columns, row, strict=True)) for row in figures.rows]
-    for name in (name for name in figures.columns if name in measured):
+    for name in (n for n in figures.columns if n in results.sweep.values_of(table)):
         shown = unit(name, table.percent, table.precision)
         pairs = [
             (selection, row[name])
             for row in rows
-            for selection in selections
+            for selection in results.selections
             if row[name] is not None and _agree(selection.cell.factors, row)
         ]
+        measured = results.measure(name)
         lines = tuple(
             (
                 *cell_labels(selection, factors),
-                *_compared(
-                    shown, statistics(selected_values(measured[name], selection)).mean, value
-                ),
+                *_compared(shown, statistics(selected_values(measured, selection)).mean, value),
             )
             for selection, value in pairs
         )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import io
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console
@@ -11,7 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.results.tables._listing import Labels, Listing
-from orchestrator.results.tables._pivot import Entry, Pivot
+
+if TYPE_CHECKING:
+    from orchestrator.results.tables._pivot import Entry, Pivot
 
 
 def print_text(pivot: Pivot, console: Console) -> None:
@@ -28,6 +32,13 @@ def print_text(pivot: Pivot, console: Console) -> None:
     for listing in pivot.listings:
         console.print()
         print_listing(listing, console)
+
+
+def as_text(show: Callable[[Console], None]) -> str:
+    """Show something on a console of 100 columns without styles; return the text."""
+    buffer = io.StringIO()
+    show(Console(file=buffer, width=100, highlight=False))
+    return buffer.getvalue().rstrip("\n")
 
 
 def print_listing(listing: Listing, console: Console) -> None:

@@ -6,32 +6,28 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from orchestrator.results.measures import measure, selected_values
-from orchestrator.results.selection import CellSelection, statistics
-from orchestrator.spec.model import Sweep, Table, Value
+from orchestrator.results.measures import selected_values
+from orchestrator.results.selection import CellSelection
+from orchestrator.results.statistics import statistics
+from orchestrator.spec.model import Table
+from orchestrator.spec.values import Value
+
+if TYPE_CHECKING:
+    from orchestrator.results.results import Results
 
 NUMBERS = {"mean": float, "std": float, "n": int, "ci_low": float, "ci_high": float}
 
 
-def tidy(
-    sweep: Sweep,
-    table: Table,
-    selections: Sequence[CellSelection],
-    trials: pd.DataFrame,
-    probes: pd.DataFrame | None,
-) -> pd.DataFrame:
-    """Describe every value of every cell by one row.
+def tidy(results: Results, tables: Sequence[Table]) -> pd.DataFrame:
+    """Describe every value of every cell by one row; what two tables show, once.
 
     Args:
-        sweep: the sweep.
-        table: whose values are taken; its rows and columns do not matter here.
-        selections: of `orchestrator.results.selection.select`.
-        trials: the store's ``trials``.
-        probes: the store's ``probes``; None if the table has no ``probe:`` values.
+        results: what to describe.
+        tables: whose values are taken; their rows and columns do not matter here.
 
     Returns:
         Columns: the factors, ``metric``, ``mean``, ``std``, ``n``, ``ci_low``,
@@ -43,18 +39,22 @@ def tidy(
     Raises:
         ShowError: the store has no such metric or probe.
     """
-    names = table.values or (sweep.select.metric,)
-    measured = {name: measure(name, sweep, trials, probes) for name in names}
+    frames = [_tidy(results, results.sweep.values_of(table)) for table in tables]
+    return pd.concat(frames, ignore_index=True).drop_duplicates(ignore_index=True)
+
+
+def _tidy(results: Results, names: Sequence[str]) -> pd.DataFrame:
+    sweep = results.sweep
     rows = [
         {
             **_params(selection.cell.factors),
             "metric": name,
-            **asdict(statistics(selected_values(measured[name], selection))),
+            **asdict(statistics(selected_values(results.measure(name), selection))),
             "complete": selection.complete,
             "selected_on": sweep.select.metric,
             **_config(selection),
         }
-        for selection in selections
+        for selection in results.selections
         for name in names
     ]
     columns = [*sweep.factors, "metric", *NUMBERS, "complete", "selected_on", *sweep.search]
@@ -63,20 +63,16 @@ def tidy(
     return frame.where(frame.notna(), None).astype({**NUMBERS, "complete": bool})
 
 
-def to_csv(frames: Sequence[pd.DataFrame]) -> str:
-    """Write tidy tables of one sweep as one CSV text; what two of them show stands once."""
-    return _joined(frames).to_csv(index=False, lineterminator="\n")
+def to_csv(frame: pd.DataFrame) -> str:
+    """Write a tidy table as CSV."""
+    return frame.to_csv(index=False, lineterminator="\n")
 
 
-def to_json(frames: Sequence[pd.DataFrame]) -> str:
-    """Write tidy tables of one sweep as one JSON list, an object a line; NaN becomes null."""
-    rows = _joined(frames).to_dict("records")
+def to_json(frame: pd.DataFrame) -> str:
+    """Write a tidy table as a JSON list, an object a line; NaN becomes null."""
+    rows = frame.to_dict("records")
     plain = [{str(name): _plain(value) for name, value in row.items()} for row in rows]
     return "[\n" + ",\n".join(json.dumps(row, allow_nan=False) for row in plain) + "\n]\n"
-
-
-def _joined(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    return pd.concat(frames, ignore_index=True).drop_duplicates()
 
 
 def _config(selection: CellSelection) -> dict[str, Value]:

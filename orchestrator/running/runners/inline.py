@@ -9,11 +9,11 @@ import traceback
 from collections.abc import Iterator, Sequence
 
 from orchestrator.code import Trainable
-from orchestrator.running import retries as failures
+from orchestrator.running import failures
 from orchestrator.running.execution import Epoch, Execution
 from orchestrator.running.job import Job
 from orchestrator.running.runners import Watcher
-from orchestrator.store import Store
+from orchestrator.store import Store, Writer
 
 
 class InlineRunner:
@@ -32,15 +32,15 @@ class InlineRunner:
         watcher: Watcher,
     ) -> None:
         """Run trials in the given order."""
-        trainable, store = job.enter(), Store(job.store)
+        trainable, writer = job.enter(), Writer(Store(job.store))
         for trial_id in todo:
             watcher.started(trial_id)
             begun = time.perf_counter()
             try:
-                for epoch in _epochs(job, trial_id, store, trainable):
+                for epoch in _epochs(job, trial_id, writer, trainable):
                     watcher.epoch(trial_id, epoch)
             except _TrialFailedError as error:
-                watcher.failed(trial_id, _report(store, trial_id, error.cause), 1, again=False)
+                watcher.failed(trial_id, _report(writer, trial_id, error.cause), 1, again=False)
             else:
                 watcher.finished(trial_id, time.perf_counter() - begun)
 
@@ -53,9 +53,9 @@ class _TrialFailedError(Exception):
         super().__init__(cause)
 
 
-def _epochs(job: Job, trial_id: str, store: Store, trainable: Trainable) -> Iterator[Epoch]:
+def _epochs(job: Job, trial_id: str, writer: Writer, trainable: Trainable) -> Iterator[Epoch]:
     try:
-        execution = Execution(job, job.tasks[trial_id], store, trainable, attempt=1)
+        execution = Execution(job, job.tasks[trial_id], writer, trainable, attempt=1)
         while epoch := execution.advance():
             yield epoch
     except bdb.BdbQuit:
@@ -66,12 +66,12 @@ def _epochs(job: Job, trial_id: str, store: Store, trainable: Trainable) -> Iter
         raise _TrialFailedError(error) from error
 
 
-def _report(store: Store, trial_id: str, error: Exception) -> str:
+def _report(writer: Writer, trial_id: str, error: Exception) -> str:
     text = "".join(traceback.format_exception(error))
-    store.log(trial_id, text)
-    store.flush_log()
+    writer.log(trial_id, text)
+    writer.flush_log()
     sys.stderr.write(text)
-    return failures.words(error)
+    return failures.reason(error)
 
 
 def _in_debugger() -> bool:

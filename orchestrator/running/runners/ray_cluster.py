@@ -22,11 +22,14 @@ OBJECT_STORE_BYTES = 200_000_000
 
 @contextlib.contextmanager
 def cluster() -> Iterator[None]:
-    """Join the cluster of RAY_ADDRESS, or start one of this machine.
+    """Join the cluster of RAY_ADDRESS, or start one of this machine; a running one stays.
 
     Raises:
         ResourceError: there is no such cluster.
     """
+    if ray.is_initialized():  # by the Python program that this is a part of
+        yield
+        return
     address = _address()
     settings: dict[str, Any] = {"logging_level": "CRITICAL", "log_to_driver": False}
     if address is None:

@@ -9,7 +9,7 @@ from ray import cloudpickle
 from ray.exceptions import OutOfMemoryError, RayActorError, RayTaskError
 
 from orchestrator.errors import RunError
-from orchestrator.running import retries as failures
+from orchestrator.running import failures
 
 
 def error_of(trial: Any) -> Exception | None:
@@ -36,4 +36,4 @@ def words(error: Exception | None) -> str:
         )
     if isinstance(error, RayActorError):
         return "the worker process died (killed, or crashed in native code)"
-    return failures.words(error)
+    return failures.reason(error)

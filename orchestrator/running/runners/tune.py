@@ -22,12 +22,12 @@ from ray.tune.schedulers import FIFOScheduler
 
 from orchestrator.errors import OrchError, RunError
 from orchestrator.running.execution import Epoch, Execution
+from orchestrator.running.failures import Retries
 from orchestrator.running.job import Job
-from orchestrator.running.retries import Retries
 from orchestrator.running.runners import Watcher, other_nodes
 from orchestrator.running.runners.ray_cluster import refuse_what_cannot_fit
 from orchestrator.running.runners.ray_errors import error_of, words
-from orchestrator.store import Store
+from orchestrator.store import Store, Writer
 
 TRIALS_PER_FIT = 5_000
 """Tune keeps all trials of a ``fit()`` in memory, and each ``fit()`` starts new processes.
@@ -150,10 +150,10 @@ class _Worker(tune.Trainable):
         if job is None:
             raise RunError("Tune started a worker without its job")
         self._job = job
-        self._store = Store(self._job.store)
+        self._writer = Writer(Store(self._job.store))
         self._execution: Execution | None = None
         self._attempt = Attempt.of(config)
-        self._log = _Log(self._store, self._attempt.trial_id)
+        self._log = _Log(self._writer, self._attempt.trial_id)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self._leave()
@@ -167,7 +167,7 @@ class _Worker(tune.Trainable):
                 epoch = self._advance()
         except Exception as error:
             self._log.write("".join(traceback.format_exception(error)))
-            self._store.flush_log()
+            self._writer.flush_log()
             raise
         if epoch is None:
             return {"done": True, "seconds": self._execution.seconds if self._execution else 0.0}
@@ -177,7 +177,7 @@ class _Worker(tune.Trainable):
         if self._execution is None:
             task = self._job.tasks[self._attempt.trial_id]
             self._execution = Execution(
-                self._job, task, self._store, self._job.enter(), self._attempt.number
+                self._job, task, self._writer, self._job.enter(), self._attempt.number
             )
         return self._execution.advance()
 
@@ -196,12 +196,12 @@ class _Log(io.TextIOBase):
     There is one for the life of a worker: `logging` keeps the stream that it first met.
     """
 
-    def __init__(self, store: Store, trial_id: str) -> None:
-        self._store, self.trial_id = store, trial_id
+    def __init__(self, writer: Writer, trial_id: str) -> None:
+        self._writer, self.trial_id = writer, trial_id
 
     def write(self, text: str) -> int:
         if text.strip():
-            self._store.log(self.trial_id, text)
+            self._writer.log(self.trial_id, text)
         return len(text)
 
 

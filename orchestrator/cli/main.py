@@ -1,0 +1,65 @@
+"""The `orch` command: its errors, its exit codes, and the commands below it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import signal
+import sys
+from typing import Any
+
+import click
+
+from orchestrator.cli import reading, running
+from orchestrator.cli.cluster import cluster
+from orchestrator.cli.typed import Group, command_line
+from orchestrator.errors import OrchError
+
+INTERRUPTED = 130
+
+
+class _Orch(Group):
+    """Prints the errors that are meant for users, and exits with their code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except OrchError as error:
+            click.echo(f"error: {error}", err=True)
+            sys.exit(error.exit_code)
+        except KeyboardInterrupt:
+            click.echo(
+                f"interrupted; what is finished is kept; to continue: {command_line(ctx)}", err=True
+            )
+            sys.exit(INTERRUPTED)
+
+
+@click.group(cls=_Orch, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(importlib.metadata.version("orch-sweeps"), prog_name="orch")
+def main() -> None:
+    """Run sweeps of neural networks over cells, search and seeds, and print their tables.
+
+    A sweep FILE says what to run; `orch sweep FILE` makes the store match it. To continue after
+    an interruption, or after an edit, run the same command again: only what is missing runs.
+
+    Exit codes: 0 all done, 1 some trials failed, 2 bad input, 130 interrupted.
+
+    Shell completion: `eval "$(_ORCH_COMPLETE=bash_source orch)"`, or zsh_source,
+    fish_source.
+    """
+    # Ctrl-C reaches this process even if a parent shell has its background jobs ignore it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+for command in (
+    running.sweep,
+    running.plan,
+    reading.status,
+    reading.logs,
+    reading.table,
+    running.prune,
+    reading.claims,
+    reading.figure,
+    reading.report,
+    cluster,
+):
+    main.add_command(command)

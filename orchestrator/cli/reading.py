@@ -1,0 +1,127 @@
+"""The `orch` commands that read a store and change nothing."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import get_args
+
+import click
+from rich.console import Console
+
+from orchestrator.cli.options import (
+    Seeds,
+    cluster_option,
+    file_argument,
+    format_option,
+    output_option,
+    places,
+    results_of,
+    seeds_option,
+    sweep_of,
+)
+from orchestrator.cli.running import remote
+from orchestrator.cli.typed import Command
+from orchestrator.errors import InputError
+from orchestrator.results import findings, tables
+from orchestrator.running.status import print_status
+
+
+@click.command(cls=Command)
+@file_argument
+@cluster_option
+@places
+@click.pass_context
+def status(context: click.Context, file: Path, cluster: Path | None, root: str) -> None:
+    """Show what is done, running and failed, also while the sweep runs."""
+    if cluster is not None:
+        sys.exit(remote().ask_there(context, sweep_of(file), cluster))
+    results = results_of(file, root)
+    print_status(results.sweep, results.store, Console())
+
+
+@click.command(cls=Command)
+@file_argument
+@click.argument("trial", required=False)
+@cluster_option
+@places
+@click.pass_context
+def logs(
+    context: click.Context, file: Path, trial: str | None, cluster: Path | None, root: str
+) -> None:
+    """Print the log of a TRIAL of FILE; with --cluster alone, follow the sweep itself."""
+    if cluster is not None:
+        there = remote().follow_there if trial is None else remote().ask_there
+        sys.exit(there(context, sweep_of(file), cluster))
+    store = results_of(file, root).store
+    text = store.files.read(f"logs/{trial}.log") if trial else None
+    if text is None:
+        raise InputError(
+            f"{f'no log of a trial {trial}' if trial else 'expected the id of a trial'}; "
+            f"`orch status {file}` names those that run and that failed"
+        )
+    click.echo(text.decode(errors="replace"), nl=False)
+
+
+@click.command(cls=Command)
+@file_argument
+@format_option(
+    *get_args(tables.Format), help_text="csv and json are tidy: one line per cell and value."
+)
+@seeds_option
+@places
+def table(file: Path, format_: tables.Format, seeds: Seeds, root: str) -> None:
+    """Print FILE's tables from what its store has, over the seeds of the last run."""
+    tables.show(results_of(file, root, seeds), Console(), format_)
+
+
+@click.command(cls=Command)
+@file_argument
+@format_option(*get_args(findings.Format), help_text="json is a list with an object per claim.")
+@seeds_option
+@places
+def claims(file: Path, format_: findings.Format, seeds: Seeds, root: str) -> None:
+    """Judge FILE's claims by what its store has: effect, interval, test and verdict."""
+    results = results_of(file, root, seeds)
+    if not results.sweep.claims:
+        raise InputError(f"{file} makes no `claims:`")
+    findings.show_findings(results.claims(), Console(), format_)
+
+
+@click.command(cls=Command)
+@file_argument
+@click.argument("name", required=False)
+@output_option(
+    "Folder to write to.",
+    type=click.Path(path_type=Path, file_okay=False),
+    default="figures",
+    show_default=True,
+)
+@seeds_option
+@places
+def figure(file: Path, name: str | None, output: Path, seeds: Seeds, root: str) -> None:
+    """Draw FILE's figures, or the one of that NAME, as SVG and PNG.
+
+    Without `figures:` in FILE these are learning curves and one figure per probe.
+    """
+    results = results_of(file, root, seeds)
+    for each in results.figures if name is None else [name]:
+        for path in results.figure(each).save(output / results.sweep.name):
+            click.echo(path)
+
+
+@click.command(cls=Command)
+@file_argument
+@output_option(
+    "File to write [default: NAME.html in the working folder].",
+    type=click.Path(path_type=Path, dir_okay=False),
+)
+@seeds_option
+@places
+def report(file: Path, output: Path | None, seeds: Seeds, root: str) -> None:
+    """Write one self-contained page about FILE's sweep, finished or not."""
+    results = results_of(file, root, seeds)
+    target = output or Path(f"{results.sweep.name}.html")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(results.report(file), encoding="utf-8")
+    click.echo(target)

@@ -1,0 +1,20 @@
+"""Fractions of a GPU, in the 1/10,000 in which Ray counts."""
+
+from __future__ import annotations
+
+import math
+
+
+def fraction_for(trials: int) -> float:
+    """Find the largest fraction of a GPU that lets so many trials share it."""
+    return math.floor(10_000 / max(trials, 1)) / 10_000
+
+
+def trials_sharing(gpus: float) -> int:
+    """Count the trials that share one GPU at this ``resources.gpu``; 1 for whole GPUs."""
+    return math.floor(1 / min(gpus, 1))
+
+
+def larger_fraction(gpus: float) -> float:
+    """Find the fraction at which half as many trials share a GPU: 0.25, 0.5, 1."""
+    return fraction_for(trials_sharing(gpus) // 2)

@@ -1,0 +1,97 @@
+"""What values a sweep file may hold: params, axes, seeds, amounts; when two of them are equal."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import Annotated, Any, TypeAlias
+
+from pydantic import AfterValidator, Field, PlainValidator
+
+from orchestrator import columns
+from orchestrator.labels import label
+
+Value: TypeAlias = Any
+"""A param's value: an integer, number, boolean, string, null, or a tuple of these."""
+
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+
+
+def canonical(value: Value) -> str:
+    """Write a value so that equal values give equal text, and 1 and 1.0 are equal."""
+    return _CANONICAL.encode(_plain_number(value))
+
+
+def _plain_number(value: Value) -> Value:
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, dict):
+        return {name: _plain_number(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain_number(item) for item in value]
+    return value
+
+
+def _param_value(value: Value) -> Value:
+    if isinstance(value, dict):
+        raise ValueError("expected a number, string, boolean, null or a list of these")
+    if isinstance(value, tuple):
+        return tuple(_param_value(item) for item in value)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("expected a finite number")
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise ValueError("expected an integer of at most 64 bits")
+    return value
+
+
+def _param_name(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+        raise ValueError("expected a param's name: letters, digits and _")
+    if columns.is_reserved(name):
+        hint = "; replicates go under the top-level `seeds`" if name == "seed" else ""
+        raise ValueError(f"`{name}` is reserved for a column of the store or of its tables{hint}")
+    return name
+
+
+def _axis(value: Value) -> tuple[Value, ...]:
+    if not isinstance(value, tuple):
+        raise ValueError(f"expected a list of values, such as [{label(value)}]")
+    if not value:
+        raise ValueError("an empty axis; expected at least one value")
+    for item in value:
+        _param_value(item)
+    return _distinct(value)
+
+
+def _distinct(values: tuple[Value, ...]) -> tuple[Value, ...]:
+    seen: set[str] = set()
+    for value in values:
+        if canonical(value) in seen:
+            raise ValueError(f"the value {label(value)} is there twice")
+        seen.add(canonical(value))
+    return values
+
+
+def check_seeds(seeds: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the seeds if they are distinct and fit 64 bits; raise ValueError otherwise."""
+    if not seeds:
+        raise ValueError("expected at least one seed")
+    if any(not 0 <= seed < 2**63 for seed in seeds):
+        raise ValueError("expected seeds from 0 to 2^63 - 1")
+    return _distinct(seeds)
+
+
+def _gpus(gpus: float) -> float:
+    if gpus > 1 and not gpus.is_integer():
+        raise ValueError("expected a fraction below 1 or a whole number of GPUs")
+    return gpus
+
+
+ParamName = Annotated[str, AfterValidator(_param_name)]
+ParamValue = Annotated[Value, PlainValidator(_param_value)]
+Axis = Annotated[tuple[Value, ...], PlainValidator(_axis)]
+Seeds = Annotated[tuple[int, ...], AfterValidator(check_seeds)]
+Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Gpus = Annotated[Amount, AfterValidator(_gpus)]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]

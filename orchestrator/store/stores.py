@@ -1,0 +1,26 @@
+"""A folder of stores, one per sweep."""
+
+from __future__ import annotations
+
+from orchestrator.spec.model import SMOKE_SUFFIX
+from orchestrator.store.files import Files
+from orchestrator.store.store import OnCorrupt, Store, warn_of_corrupt_file
+
+
+class Stores:
+    """The stores below one root, which is a folder or a prefix of a bucket."""
+
+    def __init__(self, root: str, on_corrupt: OnCorrupt = warn_of_corrupt_file) -> None:
+        self.files = Files(root)
+        self._on_corrupt = on_corrupt
+
+    def store_of(self, name: str) -> Store:
+        """Open the store of a sweep, which need not exist."""
+        return Store(f"{self.files.location}/{name}", self._on_corrupt)
+
+    def siblings_of(self, name: str) -> list[Store]:
+        """Open the stores whose trials a sweep may reuse; smoke runs neither give nor take."""
+        if name.endswith(SMOKE_SUFFIX):
+            return []
+        others = (n for n in self.files.folders() if n != name and not n.endswith(SMOKE_SUFFIX))
+        return [store for store in map(self.store_of, others) if store.exists]

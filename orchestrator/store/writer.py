@@ -1,0 +1,74 @@
+"""What a worker writes: a trial's checkpoints, its rows when it ends, and its log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from orchestrator.columns import FINISHED, TABLES
+from orchestrator.store.checkpoint import Checkpoint
+from orchestrator.store.logs import Logs
+from orchestrator.store.schema import Layout, require_complete, to_parquet, with_ids
+from orchestrator.store.store import Store
+
+
+class Writer:
+    """Writes trials into a store, one after another."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._files = store.files
+        self._logs = Logs(store.files)
+
+    def is_finished(self, trial_id: str, code_digest: str) -> bool:
+        """Say whether a trial was finished by this code, also by another driver meanwhile."""
+        row = self._files.read(f"trials/{trial_id}.parquet")
+        if row is None:
+            return False
+        (end,) = pq.read_table(pa.BufferReader(row), columns=["status", "code_digest"]).to_pylist()
+        others = (f"{table}/{trial_id}.parquet" for table in TABLES[1:])
+        return (
+            end["status"] in FINISHED
+            and end["code_digest"] == code_digest
+            and all(map(self._files.exists, others))
+        )
+
+    def commit(
+        self, row: Mapping[str, Any], epochs: pa.Table, probes: pa.Table, layout: Layout
+    ) -> None:
+        """Write a trial's rows, ``trials`` last: from then on the trial is finished.
+
+        Args:
+            row: the trial's row in ``trials``, whose ids and params the others repeat.
+            epochs: ``epoch``, the metrics and ``seconds`` of each epoch.
+            probes: the probe rows, with the columns of `schema.PROBE_SCHEMA`.
+            layout: the columns of the store.
+
+        Raises:
+            ValueError: the rows lack a column that every store has.
+        """
+        own = {"trials": None, "epochs": epochs, "probes": probes}
+        for table, rows in own.items():
+            require_complete(table, row.keys() | set(rows.column_names if rows else ()))
+        for table in reversed(TABLES):
+            rows = with_ids(row, own[table], layout.schema(table))
+            self._files.write(f"{table}/{row['trial_id']}.parquet", to_parquet(rows))
+
+    def save_checkpoint(self, trial_id: str, checkpoint: Checkpoint) -> None:
+        """Write a trial's checkpoint in place of the one before."""
+        self._files.write(f"checkpoints/{trial_id}", checkpoint.to_bytes())
+
+    def drop_checkpoint(self, trial_id: str) -> None:
+        """Delete a trial's checkpoint, if it has one."""
+        self._files.delete(f"checkpoints/{trial_id}")
+
+    def log(self, trial_id: str, text: str) -> None:
+        """Add lines to a trial's log file; in a bucket they may wait for `flush_log`."""
+        self._logs.add(f"logs/{trial_id}.log", text.rstrip("\n") + "\n")
+
+    def flush_log(self) -> None:
+        """Write the lines of logs that wait, before this process ends or reports a failure."""
+        self._logs.flush()
