@@ -86,7 +86,7 @@ class Folder:
 
     def trials(self, name: str, root: str = "results") -> pd.DataFrame:
         """The rows of `trials` of a sweep's store."""
-        return open_store(str(self.path / root / name)).trials()
+        return open_store(self.path / root / name).trials
 
 
 @contextmanager

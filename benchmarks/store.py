@@ -23,13 +23,14 @@ from benchmarks import _big_store as big
 from benchmarks._measure import Record, absolute, at_least, at_most, interleaved, main, ratio
 from benchmarks._sweeps import Folder, folder
 from orchestrator.code import Trainable
+from orchestrator.results import Results
 from orchestrator.results.tables import show
 from orchestrator.running.execution import Execution
 from orchestrator.running.job import Job, Task
 from orchestrator.spec.grid import PlannedTrial, expand
 from orchestrator.spec.loading import load
 from orchestrator.spec.model import Sweep
-from orchestrator.store import Store, settle
+from orchestrator.store import Store, Writer, settle
 from orchestrator.store.schema import Layout
 from orchestrator.trial import Trial
 
@@ -73,7 +74,7 @@ def reading() -> Iterator[Record]:
         tables = io.StringIO()
 
         def table() -> None:
-            show(sweep, store.trials(), None, Console(file=tables), "text")
+            show(Results(sweep, store), Console(file=tables))
 
         epochs = len(sweep.seeds) * 2_000 * big.EPOCHS
         figures = interleaved(
@@ -166,7 +167,7 @@ def milliseconds_per_epoch(path: Path, every: int) -> float:
         settle.create(store)
         layout = Layout.of(sweep).with_metrics(big.METRICS)
         settle.write_schema(store, layout)
-        execution = Execution(*_work(trial, store, layout, every), attempt=1)
+        execution = Execution(*_work(trial, Writer(store), layout, every), attempt=1)
         begun = perf_counter()
         while execution.advance():
             pass
@@ -174,7 +175,7 @@ def milliseconds_per_epoch(path: Path, every: int) -> float:
 
 
 def _work(
-    trial: PlannedTrial, store: Store, layout: Layout, every: int
+    trial: PlannedTrial, writer: Writer, layout: Layout, every: int
 ) -> tuple[Job, Task, Store, Trainable]:
     row = {
         "trial_id": trial.trial_id,
@@ -186,7 +187,7 @@ def _work(
     task = Task(row, trial.params, trial.config.fixed, cpu=1, gpu=0)
     job = Job(
         trainable="bench:train",
-        store=store.files.location,
+        store=writer.store.files.location,
         layout=layout,
         checkpoint_every=every or big.EPOCHS + 1,
         code_digest="",
@@ -205,7 +206,7 @@ def _work(
                 live.save(STATE)
             yield dict.fromkeys(big.METRICS, 0.5)
 
-    return job, task, store, train
+    return job, task, writer, train
 
 
 def benchmark() -> Iterator[Record]:

@@ -19,7 +19,7 @@ import click
 import pyarrow as pa
 from pydantic import BaseModel
 
-from orchestrator.cli.commands import main
+from orchestrator.cli.main import main
 from orchestrator.spec import loading as spec
 from orchestrator.spec import model as sweep
 from orchestrator.spec.grid import cells
@@ -123,7 +123,7 @@ def _keys() -> Iterator[str]:
     yield (
         "YAML 1.2: `1e-4` is a number, `no` a string. A *value* is an integer, a number, a "
         "boolean, a string, null, or a list of these. A *name* is of small letters, digits, `_` "
-        "and `-`. A key that is not here, or stands twice, is an error that names file and line."
+        "and `-`. An unknown or repeated key is an error that names file and line."
     )
     yield "## Top level"
     rows = [*_rows(sweep.Sweep), ["`extends`", "path", "none", EXTENDS.replace("\n", " ")]]

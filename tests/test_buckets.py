@@ -14,13 +14,13 @@ from support.buckets import ACCESS, SECRET, Bucket, ask, s3_bucket
 from support.storing import Lab, assert_shows, assert_tidy, make_checkpoint, make_sweep, score
 from support.unreliable import FAULTS, Flaky, flaky
 
+from orchestrator.columns import TABLES
 from orchestrator.errors import StoreError
 from orchestrator.spec.grid import expand
 from orchestrator.store import Store, bucket, settle
 from orchestrator.store.files import TRIES, Files
 from orchestrator.store.index import Index
 from orchestrator.store.logs import LIMIT
-from orchestrator.store.schema import TABLES
 
 QUICK = ("500", "503", "dropped", "answer lost", "cut short")
 """Faults that cost no waiting."""
@@ -83,11 +83,11 @@ def test_a_store_in_a_bucket_is_written_settled_damaged_and_retired(any_bucket: 
     first, second, third, begun = expand(sweep)
     lab.prepare(sweep)
     lab.commit(sweep, first, second)
-    lab.store.save_checkpoint(begun.trial_id, make_checkpoint(begun, sweep))
+    lab.writer.save_checkpoint(begun.trial_id, make_checkpoint(begun, sweep))
     assert set(lab.store.trials()["trial_id"]) == {t.trial_id for t in (first, second, begun)}
     settle.settle(lab.store, sweep)
     lab.commit(sweep, third)
-    lab.store.drop_checkpoint(begun.trial_id)
+    lab.writer.drop_checkpoint(begun.trial_id)
     assert_shows(lab.store, [first, second, third])
     name = f"epochs/{third.trial_id}.parquet"
     damaged = (lab.store.files.read(name) or b"")[:300]
@@ -492,7 +492,7 @@ def test_a_link_in_place_of_a_file_is_replaced_and_not_followed(tmp_path: Path) 
     lab.commit(sweep, trial)
     assert_tidy_single(lab, trial.trial_id)
     with pytest.raises(StoreError, match="cannot be written"):
-        lab.store.log(trial.trial_id, "text")
+        lab.writer.log(trial.trial_id, "text")
     assert private.read_text() == "mine"
     settle.settle(lab.store, sweep)
     assert_tidy(lab, [trial])

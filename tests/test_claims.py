@@ -12,12 +12,11 @@ import pytest
 from rich.console import Console
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
-from support.synthetic import Outcome, make_probes, make_sweep, make_trials
+from support.synthetic import Outcome, make_probes, make_sweep, make_trials, results_of
 
 from orchestrator.errors import ShowError
 from orchestrator.results.claims import Finding, judge
 from orchestrator.results.findings import show_findings
-from orchestrator.results.selection import select
 from orchestrator.spec.grid import PlannedTrial
 from orchestrator.spec.model import Sweep
 
@@ -47,7 +46,7 @@ def value(trial: PlannedTrial) -> float:
 
 def findings(sweep: Sweep, outcome: Any = value, probes: Any = None) -> list[Finding]:
     trials = make_trials(sweep, outcome)
-    return judge(sweep, select(sweep, trials), trials, probes)
+    return judge(results_of(sweep, trials, probes), sweep.claims)
 
 
 def side(order: str, datasets: tuple[int, ...] = (0, 1), seeds: Any = SEEDS) -> np.ndarray:

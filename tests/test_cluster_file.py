@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from orchestrator.cli.commands import main
+from orchestrator.cli.main import main
 from orchestrator.cluster import aws, config
 from orchestrator.cluster.facts import Facts, Node, complaints
 from orchestrator.errors import ClusterError

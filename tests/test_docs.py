@@ -32,7 +32,7 @@ import torch
 from ruamel.yaml import YAML
 from support.scripts import imported
 
-from orchestrator.cli.commands import main
+from orchestrator.cli.main import main
 from orchestrator.spec import loading as spec
 
 ROOT = Path(__file__).parent.parent

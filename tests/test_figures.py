@@ -10,12 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.colors import to_rgb
-from support.synthetic import make_probes, make_sweep, make_trials
+from support.synthetic import make_probes, make_sweep, make_trials, results_of
 
 from orchestrator.errors import ShowError, SpecError
-from orchestrator.results.figures import Frames, Plot, default_figures, plot, save
+from orchestrator.results.figures import Plot
 from orchestrator.results.figures._draw import COLOURS
-from orchestrator.results.selection import select
 from orchestrator.spec.checks import check
 from orchestrator.spec.grid import PlannedTrial, expand
 from orchestrator.spec.loading import load_text
@@ -41,14 +40,11 @@ def epochs_of(sweep: Sweep) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def frames_of(sweep: Sweep, probes: pd.DataFrame | None = None) -> Frames:
+def plot_of(sweep: Sweep, probes: pd.DataFrame | None = None) -> Plot:
     none = make_probes(sweep, "none", lambda _: [0.0])
     trials = make_trials(sweep, accuracy)
-    return Frames(trials, epochs_of(sweep), none if probes is None else probes)
-
-
-def plot_of(sweep: Sweep, frames: Frames) -> Plot:
-    return plot(sweep, sweep.figures[0], select(sweep, frames.trials), frames)
+    results = results_of(sweep, trials, none if probes is None else probes, epochs_of(sweep))
+    return results.figure("shown")
 
 
 def points(shown: Plot, row: int = 0, column: int = 0) -> dict[str, list[tuple[Any, ...]]]:
@@ -60,7 +56,7 @@ def points(shown: Plot, row: int = 0, column: int = 0) -> dict[str, list[tuple[A
 
 def test_curves_are_means_over_the_seeds_that_each_epoch_has():
     sweep = sweep_of(kind="curves", values=("test_accuracy",), where={"dataset": "digits"})
-    shown = plot_of(sweep, frames_of(sweep))
+    shown = plot_of(sweep)
     (x1, y1, std1, n1), (x2, y2, std2, n2) = points(shown)["swap"]
     assert (x1, y1, n1) == (1, 31.25, 3)
     assert std1 == pytest.approx(100 / 64 / 2)
@@ -71,7 +67,7 @@ def test_curves_are_means_over_the_seeds_that_each_epoch_has():
 
 def test_factors_that_vary_tell_series_or_panels_apart():
     together = sweep_of(kind="curves", values=("test_accuracy",))
-    shown = plot_of(together, frames_of(together))
+    shown = plot_of(together)
     assert list(points(shown)) == [
         "digits, convention",
         "digits, swap",
@@ -79,7 +75,7 @@ def test_factors_that_vary_tell_series_or_panels_apart():
         "letters, swap",
     ]
     apart = sweep_of(kind="curves", values=("test_accuracy",), panels="dataset")
-    shown = plot_of(apart, frames_of(apart))
+    shown = plot_of(apart)
     assert [panel.title for panel in shown.panels[0]] == ["digits", "letters"]
     assert list(points(shown)) == ["convention", "swap"]
 
@@ -89,18 +85,18 @@ def test_labels_replace_names():
     sweep = sweep_of(
         kind="bars", values=("test_accuracy",), x="order", panels="dataset", labels=labels
     )
-    panel = plot_of(sweep, frames_of(sweep)).panels[0][0]
+    panel = plot_of(sweep).panels[0][0]
     assert (panel.title, panel.x_label, panel.y_label) == ("Digits", "Order", "Accuracy (%)")
     assert [point.x for point in panel.series[0].points] == ["convention", "Swap"]
     curves = sweep_of(kind="curves", values=("test_accuracy",), panels="dataset", labels=labels)
-    assert list(points(plot_of(curves, frames_of(curves)))) == ["convention", "Swap"]
+    assert list(points(plot_of(curves))) == ["convention", "Swap"]
 
 
 def test_layers_are_in_order_and_at_the_last_epoch():
     sweep = sweep_of(kind="layers", values=("probe:skewness",), where={"dataset": "digits"})
     early = make_probes(sweep, "skewness", lambda _: [9.0, 9.0, 9.0], epoch=1)
     late = make_probes(sweep, "skewness", lambda t: [3.0, t.seed, math.nan], epoch=2)
-    shown = plot_of(sweep, frames_of(sweep, pd.concat([late, early]).iloc[::-1]))
+    shown = plot_of(sweep, pd.concat([late, early]).iloc[::-1])
     first, second, third = points(shown)["swap"]
     assert first == ("block0", 3.0, 0.0, 3)
     assert second == ("block1", 1.0, 1.0, 3)
@@ -111,7 +107,7 @@ def test_layers_are_in_order_and_at_the_last_epoch():
 def test_bars_and_relations_stand_over_the_values_of_a_factor():
     for kind in ("bars", "relation"):
         sweep = sweep_of(kind=kind, values=("test_accuracy",), x="order", panels="dataset")
-        shown = plot_of(sweep, frames_of(sweep))
+        shown = plot_of(sweep)
         std = pytest.approx(100 / 64)
         assert points(shown, column=1) == {
             "": [("convention", 50.0, std, 3), ("swap", 62.5, std, 3)]
@@ -125,7 +121,7 @@ def test_a_relation_of_two_values_has_a_point_per_seed():
         "skewness",
         lambda t: [t.seed if t.config.factors["dataset"] == "digits" else math.nan, t.seed + 2.0],
     )
-    shown = plot_of(sweep, frames_of(sweep, probes))
+    shown = plot_of(sweep, probes)
     assert points(shown)["letters, swap"] == []
     found = [(x, y, n) for x, y, _, n in sorted(points(shown)["digits, swap"])]
     assert found == [(1.0, 60.9375, 1), (2.0, 62.5, 1), (3.0, 64.0625, 1)]
@@ -142,13 +138,13 @@ def histogram(sweep: Sweep) -> pd.DataFrame:
 def test_histograms_have_a_row_of_panels_per_layer_and_channel():
     keys = {"kind": "histogram", "values": ("probe:outputs",), "panels": "order"}
     sweep = sweep_of(**keys, where={"dataset": "digits"})
-    shown = plot_of(sweep, frames_of(sweep, histogram(sweep)))
+    shown = plot_of(sweep, histogram(sweep))
     assert [row[1].title for row in shown.panels] == [
         f"swap, block{layer}, channel {unit}" for layer in (0, 1) for unit in (0, 1)
     ]
     assert points(shown, row=3) == {"": [(-0.5, 0.5, 0.0, 3), (0.5, 1.5, 0.0, 3)]}
     chosen = sweep_of(**keys, where={"dataset": "digits"}, layers=("block1",), units=(0,))
-    (row,) = plot_of(chosen, frames_of(chosen, histogram(chosen))).panels
+    (row,) = plot_of(chosen, histogram(chosen)).panels
     assert row[0].title == "convention, block1, channel 0"
 
 
@@ -156,7 +152,7 @@ def test_too_many_panels_are_refused():
     sweep = sweep_of(kind="histogram", values=("probe:outputs",), panels="order")
     many = make_probes(sweep, "outputs", lambda _: [0.0] * 21).assign(at=0.0)
     with pytest.raises(ShowError, match="42 panels, and the limit is 40; choose"):
-        plot_of(sweep, frames_of(sweep, many))
+        plot_of(sweep, many)
 
 
 @pytest.mark.parametrize(
@@ -170,7 +166,7 @@ def test_too_many_panels_are_refused():
 def test_what_the_store_lacks_is_told(keys, said):
     sweep = sweep_of(**keys)
     with pytest.raises(ShowError, match=said):
-        plot_of(sweep, frames_of(sweep))
+        plot_of(sweep)
 
 
 def test_empty_cells_have_no_points_and_are_counted():
@@ -178,7 +174,7 @@ def test_empty_cells_have_no_points_and_are_counted():
     trials = make_trials(
         sweep, lambda t: accuracy(t) if t.config.factors["order"] != "swap" else None
     )
-    shown = plot_of(sweep, Frames(trials, epochs_of(sweep), trials))
+    shown = results_of(sweep, trials, epochs=epochs_of(sweep)).figure("shown")
     assert points(shown)["swap"] == []
     assert shown.notes[1] == "2 of 4 cells incomplete."
     assert shown.title == "Curves"
@@ -188,14 +184,14 @@ def test_without_figures_there_are_curves_and_one_figure_per_layerwise_probe():
     sweep = make_sweep()
     probes = [make_probes(sweep, name, lambda _: [1.0]) for name in ("skewness", "Saturation")]
     frame = pd.concat([*probes, histogram(sweep)])
-    figures = default_figures(sweep, frame)
-    assert [(f.name, f.kind, f.values) for f in figures] == [
+    figures = results_of(sweep, make_trials(sweep, accuracy), frame).figures
+    assert [(name, f.kind, f.values) for name, f in figures.items()] == [
         ("curves", "curves", ("test_accuracy",)),
         ("layers-saturation", "layers", ("probe:Saturation",)),
         ("layers-skewness", "layers", ("probe:skewness",)),
     ]
     own = sweep_of(kind="curves", values=("test_loss",))
-    assert default_figures(own, frame) == own.figures
+    assert results_of(own, make_trials(own, accuracy), frame).figures == {"shown": own.figures[0]}
 
 
 def test_an_axis_of_numbers_does_not_repeat_its_name():
@@ -203,7 +199,7 @@ def test_an_axis_of_numbers_does_not_repeat_its_name():
         factors={"order": ("convention", "swap"), "decay": (0, 0.5)},
         figures=({"name": "shown", "kind": "bars", "values": ("test_accuracy",), "x": "decay"},),
     )
-    shown = plot_of(sweep, frames_of(sweep))
+    shown = plot_of(sweep)
     assert [x for x, *_ in points(shown)["swap"]] == ["0", "0.5"]
     assert shown.panels[0][0].x_label == "decay"
 
@@ -214,11 +210,11 @@ def test_figures_are_written_as_svg_and_png_with_the_same_bytes(tmp_path: Path):
         {"kind": "bars", "values": ("test_accuracy",), "x": "order"},
     ):
         sweep = sweep_of(**keys)
-        shown = plot_of(sweep, frames_of(sweep))
-        svg, png = save(shown, tmp_path / "a")
+        shown = plot_of(sweep)
+        svg, png = shown.save(tmp_path / "a")
         assert png.read_bytes().startswith(b"\x89PNG")
         assert "convention" in svg.read_text(encoding="utf-8")
-        for again, before in zip(save(shown, tmp_path / "b"), (svg, png), strict=True):
+        for again, before in zip(shown.save(tmp_path / "b"), (svg, png), strict=True):
             assert again.read_bytes() == before.read_bytes()
 
 

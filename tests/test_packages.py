@@ -64,6 +64,6 @@ REPORTING_IMPORTS = """
 import atexit, sys
 heavy = {"ray", "torch", "scipy.stats", "matplotlib"}
 atexit.register(lambda: print(sorted(heavy & sys.modules.keys()), file=sys.stderr))
-from orchestrator.cli.commands import main
+from orchestrator.cli.main import main
 main()
 """

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 from support.scripts import imported
 
-from orchestrator.cli.commands import main
+from orchestrator.cli.main import main
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs/results"

@@ -11,15 +11,13 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from support.synthetic import make_probes, make_sweep, make_trials
+from support.synthetic import make_sweep, make_trials, results_of
 
-from orchestrator.cli import show as cli_show
+from orchestrator.cli import reading
 from orchestrator.errors import InputError
-from orchestrator.results.figures import Frames, Panel, Plot, Point, Series
-from orchestrator.results.report import Origin, render
+from orchestrator.results.figures import Panel, Plot, Point, Series
 from orchestrator.results.report._charts import chart
-from orchestrator.running.display import Display
-from orchestrator.running.driver import Driver, Options
+from orchestrator.running.run import run
 
 TRAINABLE = """
 def train(params, trial):
@@ -59,14 +57,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Any:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(place)
         patch.syspath_prepend(place)
-        Driver(Path("small.yaml"), Options(runner="inline"), Display()).run()
+        run("small.yaml", runner="inline", progress=False)
         yield place
 
 
 @pytest.fixture(scope="module")
 def page(folder: Path) -> Path:
     """The report of that sweep."""
-    assert invoke(cli_show.report, "small.yaml", "-o", "out/page.html").stdout == "out/page.html\n"
+    assert invoke(reading.report, "small.yaml", "-o", "out/page.html").stdout == "out/page.html\n"
     return folder / "out/page.html"
 
 
@@ -78,25 +76,25 @@ def invoke(command: Any, *arguments: str) -> Result:
 
 @pytest.mark.usefixtures("folder")
 def test_claims_prints_verdicts_and_json():
-    assert "swap greater than" in invoke(cli_show.claims, "small.yaml").stdout
-    (claim,) = json.loads(invoke(cli_show.claims, "small.yaml", "--format", "json").stdout)
+    assert "swap greater than" in invoke(reading.claims, "small.yaml").stdout
+    (claim,) = json.loads(invoke(reading.claims, "small.yaml", "--format", "json").stdout)
     assert claim["effect"] == pytest.approx(0.125)
     assert (claim["n"], claim["verdict"], claim["p"]) == (3, "undecided", None)
     assert claim["notes"][0].startswith("no spread")
 
 
 def test_figure_draws_all_or_one(folder: Path):
-    lines = invoke(cli_show.figure, "small.yaml").stdout.split()
+    lines = invoke(reading.figure, "small.yaml").stdout.split()
     assert lines == [
         f"figures/small/{name}.{kind}"
         for name in ("curves", "layers-skewness")
         for kind in ("svg", "png")
     ]
     assert all((folder / line).stat().st_size > 1000 for line in lines)
-    one = invoke(cli_show.figure, "small.yaml", "curves", "-o", "one").stdout
+    one = invoke(reading.figure, "small.yaml", "curves", "-o", "one").stdout
     assert one == "one/small/curves.svg\none/small/curves.png\n"
     with pytest.raises(InputError, match="did you mean `curves`"):
-        invoke(cli_show.figure, "small.yaml", "curve")
+        invoke(reading.figure, "small.yaml", "curve")
 
 
 class Page(HTMLParser):
@@ -137,12 +135,14 @@ def test_report_says_what_ran_what_failed_and_how_to_make_it_again(page: Path):
     assert "* 1 of 2 cells incomplete: 0 trials missing, 1 failed." in text
 
 
-def test_report_of_a_store_without_results_has_words():
+def test_report_of_a_store_without_results_has_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     sweep = make_sweep(claims=())
     trials = make_trials(sweep, lambda _: None)
-    probes = make_probes(sweep, "skewness", lambda _: [0.0]).head(0)
-    origin = Origin("a file.yaml", "", "results", "0" * 64, str)
-    text = render(sweep, Frames(trials, trials, probes), origin)
+    (tmp_path / "a file.yaml").write_text("")
+    monkeypatch.chdir(tmp_path)
+    text = results_of(sweep, trials).report("a file.yaml")
     assert "24: 0 completed, 0 diverged, 0 failed, 24 missing" in text
     assert "No cell has a selected config yet." in text
     assert "orch report &#39;a file.yaml&#39; --store results" in text

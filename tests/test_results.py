@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from orchestrator.errors import InputError, ShowError
 from orchestrator.results.results import Results, open_store
-from orchestrator.running.display import Display
-from orchestrator.running.driver import Driver, Options
+from orchestrator.running.run import run
 
 TRAINABLE = """
 def train(params, trial):
@@ -37,7 +35,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Any:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(place)
         patch.syspath_prepend(place)
-        Driver(Path("asked.yaml"), Options(runner="inline"), Display()).run()
+        run("asked.yaml", runner="inline", progress=False)
         yield open_store("results/asked")
 
 

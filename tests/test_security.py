@@ -26,7 +26,7 @@ from orchestrator.spec.grid import expand
 from orchestrator.spec.loading import load
 from orchestrator.store import Store
 from orchestrator.store.checkpoint import Checkpoint
-from orchestrator.store.schema import PROBE
+from orchestrator.store.schema import PROBE_SCHEMA
 
 ROOT = Path(__file__).parent.parent
 
@@ -152,7 +152,7 @@ def test_a_checkpoint_that_would_run_code_is_refused_in_words(tmp_path: Path, ma
         code_digest=digests(ROOT)["trainables"],
         state=state.getvalue(),
         epochs=pa.table({"epoch": [1], "test_accuracy": [0.5], "seconds": [1.0]}),
-        probes=pa.schema(list(PROBE.items())).empty_table(),
+        probes=PROBE_SCHEMA.empty_table(),
         seconds=1.0,
         attempts=1,
         started_at=datetime.now(UTC),

@@ -252,7 +252,7 @@ BAD_KEYS = {
     "a seed in quotes": ("[0, 1]", "['0']", 3, "`seeds[0]`: expected an integer"),
     "a seed that is true": ("[0, 1]", "[true]", 3, "`seeds[0]`: expected an integer"),
     "a negative seed": ("[0, 1]", "[-1]", 3, "`seeds`: expected seeds from 0"),
-    "a seed twice": ("[0, 1]", "[4, 4]", 3, "`seeds`: the value 4 stands twice"),
+    "a seed twice": ("[0, 1]", "[4, 4]", 3, "`seeds`: the value 4 is repeated"),
     "a bad mode": ("accuracy}", "a, mode: best}", 10, "`select.mode`: expected 'max' or 'min'"),
     "a bad at": ("accuracy}", "a, at: end}", 10, "`select.at`: expected 'last' or 'best'"),
     "a loss without mode": ("accuracy}", "test_loss}", 10, "say `mode: min` or `mode: max`"),
@@ -263,10 +263,10 @@ BAD_PARAMS = {
     "an empty axis": ("[1, 2]", "[]", 6, "`factors.depth`: an empty axis"),
     "a value for an axis": ("[1, 2]", "3", 6, "`factors.depth`: expected a list of values", "[3]"),
     "a mapping as a value": ("[1, 2]", "[{a: 1}]", 6, "`factors.depth`: expected a number, string"),
-    "a value twice": ("[1, 2]", "[a, b, a]", 6, '`factors.depth`: the value "a" stands twice'),
-    "one as two numbers": ("[1, 2]", "[1, 1.0]", 6, "`factors.depth`: the value 1.0 stands twice"),
-    "equal lists": ("[1, 2]", "[[1], [1.0]]", 6, "`factors.depth`: the value [1.0] stands twice"),
-    "null twice": ("[1, 2]", "[null, ~]", 6, "`factors.depth`: the value null stands twice"),
+    "a value twice": ("[1, 2]", "[a, b, a]", 6, '`factors.depth`: the value a is repeated'),
+    "one as two numbers": ("[1, 2]", "[1, 1.0]", 6, "`factors.depth`: the value 1 is repeated"),
+    "equal lists": ("[1, 2]", "[[1], [1.0]]", 6, "`factors.depth`: the value [1] is repeated"),
+    "null twice": ("[1, 2]", "[null, ~]", 6, "`factors.depth`: the value null is repeated"),
     "a number in quotes": ("[1, 2]", "['1', 2]", 6, "`factors.depth[0]`: a number in quotes"),
     "a power in quotes": ("1e-2]", '"1e-2"]', 8, "`search.lr[1]`: a number in quotes"),
     "a hexadecimal in quotes": ("epochs: 2", "x: '0x1F'", 9, "`fixed.x`: a number in quotes"),
@@ -365,7 +365,7 @@ BAD_ENDINGS = {
     "a search param in a table": (TABLE + "columns: [lr]}]", "unknown factor `lr`"),
     "a factor on both sides": (
         TABLE + "rows: [order], columns: [order]}]",
-        "`tables[0].columns[0]`: the factor `order` stands twice",
+        "`tables[0].columns[0]`: the factor `order` is repeated",
     ),
     "a factor alone": (TABLE + "rows: order}]", "`tables[0].rows`: expected a list"),
     "a param as a value": (TABLE + "values: [lr]}]", "expected a metric or `probe:NAME`"),
@@ -410,7 +410,7 @@ BAD_ENDINGS = {
     ),
     "a claim on a value twice": (
         CLAIM + "compare: {depth: [1, 1.0]}, expect: less}]",
-        "`claims[0].compare.depth`: a value stands twice",
+        "`claims[0].compare.depth`: a value is repeated",
     ),
     "a claim on a number in quotes": (
         CLAIM + "compare: {depth: ['1', 2]}, expect: less}]",
@@ -641,7 +641,7 @@ def test_seeds_are_read_as_a_list_of_numbers_and_ranges(parts: list[tuple[int, i
     if len(set(seeds)) == len(seeds):
         assert parse_seeds(text) == tuple(seeds)
     else:
-        with pytest.raises(InputError, match="stands twice"):
+        with pytest.raises(InputError, match="is repeated"):
             parse_seeds(text)
 
 

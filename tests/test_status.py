@@ -40,7 +40,7 @@ def test_cells_are_named_by_what_they_differ_in(tmp_path: Path) -> None:
 def test_the_time_left_is_the_drivers(tmp_path: Path) -> None:
     store = empty_store(tmp_path)
     with heartbeat.beating(store, dict, lambda: 90.0):
-        while heartbeat.look(store) is None:
+        while heartbeat.driver_of(store) is None:
             pass
         assert ", 0 failed, about 2 min left\n" in printed(make_sweep(), store)
     assert "left" not in printed(make_sweep(), store)

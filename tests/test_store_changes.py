@@ -25,10 +25,11 @@ from support.storing import (
     score,
 )
 
+from orchestrator.columns import TABLES
 from orchestrator.spec.grid import PlannedTrial, expand
 from orchestrator.spec.model import Sweep
 from orchestrator.store import Store, settle
-from orchestrator.store.schema import TABLES, Layout, encode
+from orchestrator.store.schema import Layout, encode
 
 
 def test_a_trial_shows_in_all_tables_or_in_none(lab: Lab) -> None:
@@ -236,9 +237,9 @@ def test_retiring_moves_rows_logs_and_checkpoints_and_leaves_the_others_alone(la
     lab.prepare(sweep)
     lab.commit(sweep, *done)
     for trial in begun:
-        lab.store.save_checkpoint(trial.trial_id, make_checkpoint(trial, sweep))
+        lab.writer.save_checkpoint(trial.trial_id, make_checkpoint(trial, sweep))
     for trial in trials:
-        lab.store.log(trial.trial_id, f"log of {trial.trial_id}")
+        lab.writer.log(trial.trial_id, f"log of {trial.trial_id}")
     before = {table: lab.plain(table) for table in TABLES}
     gone = settle.retire(lab.store, sweep, wanted)
     assert set(gone) == {trial.trial_id for trial in trials} - wanted

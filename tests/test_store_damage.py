@@ -20,11 +20,11 @@ from support.storing import (
     make_sweep,
 )
 
+from orchestrator.columns import TABLES
 from orchestrator.spec.grid import expand
 from orchestrator.store import settle
 from orchestrator.store.checkpoint import Checkpoint, DamagedError
 from orchestrator.store.intact import FILE
-from orchestrator.store.schema import TABLES
 from orchestrator.store.store import CorruptFileWarning
 
 
@@ -194,7 +194,7 @@ def test_a_damaged_checkpoint_is_kept_aside_and_its_trial_starts_anew(
     lab.prepare(sweep)
     lab.commit(sweep, done)
     for trial in (begun, hit):
-        lab.store.save_checkpoint(trial.trial_id, make_checkpoint(trial, sweep))
+        lab.writer.save_checkpoint(trial.trial_id, make_checkpoint(trial, sweep))
     damaged = harm(lab.folder / "checkpoints" / hit.trial_id, damage)
     frame, told = quietly(lab.store.trials)
     assert set(frame["trial_id"]) == {done.trial_id, begun.trial_id}

@@ -10,14 +10,15 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import StoreError, StoreLockedError
-from orchestrator.store.lock import locked
+from orchestrator.store import Store
+from orchestrator.store.lock import holding
 
 HOLD = """
 import sys
-from pathlib import Path
-from orchestrator.store.lock import locked
+from orchestrator.store import Store
+from orchestrator.store.lock import holding
 
-with locked(Path(sys.argv[1]), str):
+with holding(Store(sys.argv[1]), str):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -35,17 +36,17 @@ def test_a_second_process_is_refused_until_the_first_is_dead(tmp_path: Path) -> 
         assert first.stdout.readline() == "held\n"
         with (
             pytest.raises(StoreLockedError, match="in use: process 7 on thishost runs a sweep"),
-            locked(tmp_path, lambda: "process 7 on thishost"),
+            holding(Store(str(tmp_path)), lambda: "process 7 on thishost"),
         ):
             pass
         first.send_signal(signal.SIGKILL)
-    with locked(tmp_path, str):
+    with holding(Store(str(tmp_path)), str):
         pass
 
 
 def test_a_store_that_cannot_be_locked_is_told_in_words(tmp_path: Path) -> None:
     with (
         pytest.raises(StoreError, match="gone cannot be written"),
-        locked(tmp_path / "gone", str),
+        holding(Store(str(tmp_path / "gone")), str),
     ):
         pass

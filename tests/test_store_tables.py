@@ -6,13 +6,22 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from support.storing import Lab, assert_shows, make_checkpoint, make_sweep, probes_of, row_of, score
+from support.storing import (
+    UNKNOWN,
+    Lab,
+    assert_shows,
+    make_checkpoint,
+    make_sweep,
+    probes_of,
+    row_of,
+    score,
+)
 
 from orchestrator import open_store
+from orchestrator.columns import TABLES
 from orchestrator.errors import StoreError
 from orchestrator.spec.grid import expand
 from orchestrator.store import settle
-from orchestrator.store.schema import TABLES
 
 
 @pytest.mark.parametrize("settled", [False, True], ids=["while it runs", "at rest"])
@@ -147,8 +156,8 @@ def test_a_best_epoch_is_among_the_finite_ones(lab: Lab, mode: str, last: str, b
     layout = lab.prepare(sweep)
     values = [0.5, 2.0, float(last)]
     rows = [{"epoch": e, "score": v, "loss": 0.0} for e, v in enumerate(values, 1)]
-    ended = {**row_of(trial, sweep), "status": "diverged", "score": values[-1]}
-    lab.store.commit(ended, pa.Table.from_pylist(rows), probes_of(trial.trial_id), layout)
+    ended = {**row_of(trial, sweep), **UNKNOWN, "status": "diverged", "score": values[-1]}
+    lab.writer.commit(ended, pa.Table.from_pylist(rows), probes_of(trial.trial_id), layout)
     settle.settle(lab.store, sweep)
     assert list(lab.plain("trials")["best_score"]) == [best]
 
@@ -173,7 +182,7 @@ def test_unfinished_trials_show_with_their_epochs_so_far(lab: Lab) -> None:
     lab.prepare(sweep)
     lab.commit(sweep, done, committed_just_now)
     for trial in (begun, committed_just_now):
-        lab.store.save_checkpoint(trial.trial_id, make_checkpoint(trial, sweep))
+        lab.writer.save_checkpoint(trial.trial_id, make_checkpoint(trial, sweep))
     trials = open_store(str(lab.folder)).trials().set_index("trial_id")
     assert trials["status"].to_dict() == {
         done.trial_id: "completed",

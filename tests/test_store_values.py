@@ -15,10 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.storing import Lab, assert_shows, make_sweep
 
+from orchestrator.columns import TABLES
 from orchestrator.spec.grid import expand
 from orchestrator.store import settle
 from orchestrator.store.checkpoint import Checkpoint
-from orchestrator.store.schema import PROBE, TABLES
+from orchestrator.store.schema import PROBE_SCHEMA
 
 TEXTS_ANY = st.text(max_size=8)
 # Larger integers have no double of their own to be widened to.
@@ -114,7 +115,7 @@ def test_a_checkpoint_comes_back_as_it_was_saved(
         code_digest="digest",
         state=state,
         epochs=pa.Table.from_pylist([{"epoch": e, "m": m} for e, m in enumerate(metrics, 1)]),
-        probes=pa.Table.from_pylist(rows, schema=pa.schema(list(PROBE.items()))),
+        probes=pa.Table.from_pylist(rows, schema=PROBE_SCHEMA),
         seconds=1.5,
         attempts=2,
         started_at=started,

@@ -10,9 +10,8 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from support.synthetic import make_sweep, make_trials
+from support.synthetic import make_sweep, make_trials, results_of
 
-from orchestrator.results.selection import select
 from orchestrator.results.tables import Pivot, html, latex, pivot
 from orchestrator.spec.grid import PlannedTrial
 
@@ -28,7 +27,7 @@ def shown(**keys: Any) -> Pivot:
     layout = {"name": "main", "rows": ("dataset",), "columns": ("order",), "best": "max"}
     sweep = make_sweep(tables=(layout | keys,))
     trials = make_trials(sweep, accuracy)
-    return pivot(sweep, sweep.tables[0], select(sweep, trials), trials, None)
+    return pivot(results_of(sweep, trials), sweep.tables[0])
 
 
 def test_latex_is_a_booktabs_table():
@@ -57,7 +56,7 @@ def test_latex_compiles_as_it_is(tmp_path: Path):
     factors = {"odd": ("a_b", "50%", "x & y", "{", "\\", "~", "^", "#", "$", "<", "|")}
     sweep = make_sweep(factors=factors, tables=({"name": "odd", "rows": ("odd",)},))
     trials = make_trials(sweep, lambda _: 0.5)
-    odd = pivot(sweep, sweep.tables[0], select(sweep, trials), trials, None)
+    odd = pivot(results_of(sweep, trials), sweep.tables[0])
     wide = shown(rows=(), columns=("dataset", "order"), precision=12)
     (tmp_path / "tables.tex").write_text(latex([shown(), odd, wide]), encoding="utf-8")
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "tables.tex"]
@@ -69,7 +68,7 @@ def test_latex_escapes_what_it_would_take_as_commands():
     factors = {"odd": ("a_b", "50%", "x & y", "{", "\\", "~")}
     sweep = make_sweep(factors=factors, tables=({"name": "odd", "rows": ("odd",)},))
     trials = make_trials(sweep, lambda _: 0.5)
-    text = latex([pivot(sweep, sweep.tables[0], select(sweep, trials), trials, None)])
+    text = latex([pivot(results_of(sweep, trials), sweep.tables[0])])
     for escaped in (r"a\_b", r"50\%", r"x \& y", r"\{", r"\textbackslash{}", r"\textasciitilde{}"):
         assert f"\n{escaped} & " in text
 
@@ -95,6 +94,6 @@ def test_html_spans_labels_and_escapes_values():
     assert '<th scope="colgroup" colspan="2">digits</th>' in text
     sweep = make_sweep(factors={"odd": ("<b>", "x & y")}, tables=({"name": "odd"},))
     trials = make_trials(sweep, lambda _: 0.5)
-    text = html(pivot(sweep, sweep.tables[0], select(sweep, trials), trials, None))
+    text = html(pivot(results_of(sweep, trials), sweep.tables[0]))
     assert "&lt;b&gt;" in text
     assert "<b>" not in text

@@ -11,10 +11,9 @@ from typing import Any
 import pandas as pd
 import pytest
 from rich.console import Console
-from support.synthetic import Outcome, make_probes, make_sweep, make_trials
+from support.synthetic import Outcome, make_probes, make_sweep, make_trials, results_of
 
 from orchestrator.errors import ShowError
-from orchestrator.results.selection import select
 from orchestrator.results.tables import Pivot, markdown, pivot, print_text, show, tidy
 from orchestrator.spec.checks import check
 from orchestrator.spec.grid import PlannedTrial
@@ -41,16 +40,16 @@ def printed(
     width: int = 80,
 ) -> str:
     out = io.StringIO()
-    show(sweep, trials, probes, Console(file=out, width=width), format_)
+    show(results_of(sweep, trials, probes), Console(file=out, width=width), format_)
     return out.getvalue()
 
 
 def tidy_of(sweep: Sweep, trials: pd.DataFrame, probes: pd.DataFrame | None = None) -> pd.DataFrame:
-    return tidy(sweep, sweep.tables[0], select(sweep, trials), trials, probes)
+    return tidy(results_of(sweep, trials, probes), sweep.tables[:1])
 
 
 def pivot_of(sweep: Sweep, trials: pd.DataFrame, probes: pd.DataFrame | None = None) -> Pivot:
-    return pivot(sweep, sweep.tables[0], select(sweep, trials), trials, probes)
+    return pivot(results_of(sweep, trials, probes), sweep.tables[0])
 
 
 def table(**keys: Any) -> tuple[dict[str, Any]]:

@@ -129,7 +129,7 @@ def _table(sweep: Sweep, table: Table, key: Key) -> Iterator[Problem]:
             if name not in sweep.factors:
                 yield Problem((*key, side, index), unknown("factor", name, sweep.factors))
             elif name in seen:
-                yield Problem((*key, side, index), f"the factor `{name}` stands twice")
+                yield Problem((*key, side, index), f"the factor `{name}` is repeated")
             seen.add(name)
     for index, value in enumerate(table.values):
         if value.removeprefix(PROBE) in {"", *sweep.axes, *sweep.fixed}:
@@ -189,7 +189,7 @@ def _claim(sweep: Sweep, claim: Claim, key: Key) -> Iterator[Problem]:
     else:
         yield from _values(values, sweep.factors[factor], (*key, "compare", factor))
         if len({canonical(value) for value in values}) < len(values):
-            yield Problem((*key, "compare", factor), "a value stands twice")
+            yield Problem((*key, "compare", factor), "a value is repeated")
     pair = claim.expect in {"greater", "less", "close"}
     if pair and len(values) != 2:
         yield Problem((*key, "compare"), f"`expect: {claim.expect}` compares two values")

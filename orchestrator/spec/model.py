@@ -208,6 +208,12 @@ class Sweep(_Part):
         """The module that holds the trainable."""
         return self.trainable.partition(":")[0]
 
+    def __eq__(self, other: object) -> bool:
+        """Compare what is to run and reported, whatever text it was read from."""
+        return (
+            isinstance(other, Sweep) and self._smoke == other._smoke and dict(self) == dict(other)
+        )
+
     @property
     def source(self) -> Source | None:
         """The file that it was read from; None for a sweep that was made in Python."""

@@ -68,7 +68,7 @@ def _distinct(values: tuple[Value, ...]) -> tuple[Value, ...]:
     seen: set[str] = set()
     for value in values:
         if canonical(value) in seen:
-            raise ValueError(f"the value {label(value)} is there twice")
+            raise ValueError(f"the value {label(value)} is repeated")
         seen.add(canonical(value))
     return values
 

@@ -8,11 +8,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from orchestrator.columns import FINISHED, TABLES
+from orchestrator.columns import FINISHED, TABLES, columns_of
 from orchestrator.store.checkpoint import Checkpoint
 from orchestrator.store.logs import Logs
 from orchestrator.store.schema import Layout, require_complete, to_parquet, with_ids
 from orchestrator.store.store import Store
+
+
+_IDS = {column.name for column in columns_of("trials", "id")}
 
 
 class Writer:
@@ -51,8 +54,9 @@ class Writer:
             ValueError: the rows lack a column that every store has.
         """
         own = {"trials": None, "epochs": epochs, "probes": probes}
-        for table, rows in own.items():
-            require_complete(table, row.keys() | set(rows.column_names if rows else ()))
+        require_complete("trials", row.keys())
+        require_complete("epochs", {*_IDS, *epochs.column_names})
+        require_complete("probes", {*_IDS, *probes.column_names})
         for table in reversed(TABLES):
             rows = with_ids(row, own[table], layout.schema(table))
             self._files.write(f"{table}/{row['trial_id']}.parquet", to_parquet(rows))

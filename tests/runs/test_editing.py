@@ -20,7 +20,7 @@ from support.comparing import assert_same
 from support.folder import TOY, Folder
 
 from orchestrator import open_store
-from orchestrator.cli.commands import main
+from orchestrator.cli.main import main
 from orchestrator.spec.grid import expand
 from orchestrator.spec.loading import load
 

@@ -14,16 +14,21 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from orchestrator.columns import columns_of
 from orchestrator.spec.grid import PlannedTrial, carried
 from orchestrator.spec.model import Sweep
-from orchestrator.store import Store, settle
+from orchestrator.store import Store, Writer, settle
 from orchestrator.store.checkpoint import Checkpoint
 from orchestrator.store.files import Files
-from orchestrator.store.schema import PROBE, Layout
+from orchestrator.store.schema import PROBE_SCHEMA, Layout
 
 METRICS = ("score", "loss")
 EPOCHS = 3
 SCHEMA = "0-schema.parquet"
+
+
+UNKNOWN = {column.name: None for column in columns_of("trials") if column.role != "id"}
+"""What a row must have at least."""
 
 
 def make_sweep(**changes: Any) -> Sweep:
@@ -66,7 +71,7 @@ def probes_of(trial_id: str, n: int = EPOCHS) -> pa.Table:
         for e in range(1, n + 1)
         for probe in ("skewness", "sparsity")
     ]
-    return pa.Table.from_pylist(rows, schema=pa.schema(list(PROBE.items())))
+    return pa.Table.from_pylist(rows, schema=PROBE_SCHEMA)
 
 
 def make_checkpoint(trial: PlannedTrial, sweep: Sweep) -> Checkpoint:
@@ -98,6 +103,10 @@ class Lab:
     def store(self) -> Store:
         return Store(self.location)
 
+    @property
+    def writer(self) -> Writer:
+        return Writer(self.store)
+
     def prepare(self, sweep: Sweep, drop: set[str] = frozenset()) -> Layout:
         """Do what a driver does before the trials run and after the first epoch came."""
         settle.create(self.store)
@@ -116,6 +125,7 @@ class Lab:
                 **row_of(trial, sweep),
                 **{name: last[name] for name in METRICS},
                 f"best_{sweep.select.metric}": score(trial.trial_id, 2),
+                **UNKNOWN,
                 "status": "completed",
                 "attempts": 1,
                 "epochs_run": EPOCHS,
@@ -130,7 +140,7 @@ class Lab:
                 "params": "{}",
             }
             own = epochs_of(trial.trial_id), probes_of(trial.trial_id)
-            self.store.commit(row, *own, layout)
+            self.writer.commit(row, *own, layout)
 
     def fail(self, sweep: Sweep, *trials: PlannedTrial) -> None:
         """Write down that trials failed, as a driver does."""
@@ -138,8 +148,8 @@ class Lab:
         assert layout
         nothing = [layout.schema(table).empty_table() for table in ("epochs", "probes")]
         for trial in trials:
-            ended = {"status": "failed", "error": "no luck", "attempts": 3}
-            self.store.commit({**row_of(trial, sweep), **ended}, *nothing, layout)
+            ended = {**UNKNOWN, "status": "failed", "error": "no luck", "attempts": 3}
+            self.writer.commit({**row_of(trial, sweep), **ended}, *nothing, layout)
 
     def files(self, table: str) -> list[str]:
         return sorted(path.name for path in (self.folder / table).iterdir())

@@ -9,8 +9,10 @@ from typing import Any
 
 import pandas as pd
 
+from orchestrator.results import Results
 from orchestrator.spec.grid import PlannedTrial, expand
 from orchestrator.spec.model import Sweep
+from orchestrator.store.files import Files
 
 Outcome = Mapping[str, Any] | float | None
 
@@ -59,6 +61,48 @@ def make_probes(
         for i, value in enumerate(values(trial))
     ]
     return _categorical(pd.DataFrame(rows))
+
+
+class FrameStore:
+    """Frames in memory in place of a store, for what only reads one."""
+
+    def __init__(
+        self,
+        trials: pd.DataFrame,
+        probes: pd.DataFrame | None = None,
+        epochs: pd.DataFrame | None = None,
+    ) -> None:
+        self._trials, self._epochs = trials, epochs
+        self._probes = pd.DataFrame({"probe": []}) if probes is None else probes
+        self.files = Files("results/synthetic")
+
+    def trials(self) -> pd.DataFrame:
+        return self._trials
+
+    def epochs(self) -> pd.DataFrame | None:
+        return self._epochs
+
+    def probes(self, probe: str) -> pd.DataFrame:
+        return self._probes[self._probes["probe"] == probe]
+
+    def probe_names(self, *, layerwise: bool = False) -> list[str]:
+        rows = self._probes
+        if layerwise:
+            rows = rows[rows["unit"].isna() & rows["at"].isna()]
+        return sorted(rows["probe"].unique())
+
+    def log_name(self, trial_id: str) -> str:
+        return f"logs/{trial_id}.log"
+
+
+def results_of(
+    sweep: Sweep,
+    trials: pd.DataFrame,
+    probes: pd.DataFrame | None = None,
+    epochs: pd.DataFrame | None = None,
+) -> Results:
+    """Make the results of a sweep from frames."""
+    return Results(sweep, FrameStore(trials, probes, epochs))
 
 
 def _categorical(frame: pd.DataFrame) -> pd.DataFrame:
