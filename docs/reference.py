@@ -1,4 +1,4 @@
-"""Writes the reference pages from the code: commands, keys, columns, sweeps.
+"""Writes the reference pages from the code: commands, keys, columns, sweeps, Python.
 
 Run it as ``python docs/reference.py`` after a change; a test compares its pages with what lies
 beside it.
@@ -8,22 +8,25 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
+import textwrap
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
 import click
-import pyarrow as pa
 from pydantic import BaseModel
 
+import orchestrator
 from orchestrator.cli.main import main
+from orchestrator.columns import TABLES, Column, columns_of
 from orchestrator.spec import loading as spec
 from orchestrator.spec import model as sweep
+from orchestrator.spec import values
 from orchestrator.spec.grid import cells
-from orchestrator.store.schema import JSON, TABLES, TEXT, Layout
 
 DOCS = Path(__file__).parent
 SWEEPS = DOCS.parent / "sweeps"
@@ -37,6 +40,7 @@ def pages() -> dict[str, str]:
         "sweep-file.md": _page(_keys()),
         "columns.md": _page(_columns()),
         "sweeps.md": _page(_sweeps()),
+        "python.md": _page(_python()),
     }
 
 
@@ -98,12 +102,12 @@ differences. Mappings merge key by key; lists and single values replace. A param
 another section leaves its old one. The file needs a `name` of its own."""
 
 ALIASES = {
-    id(sweep.Name): "name",
-    id(sweep.Seeds): "list of integers",
-    id(sweep.Axis): "list of values",
-    id(sweep.ParamValue): "value",
-    id(sweep.Amount): "number",
-    id(sweep.Gpus): "number",
+    id(values.Name): "name",
+    id(values.Seeds): "list of integers",
+    id(values.Axis): "list of values",
+    id(values.ParamValue): "value",
+    id(values.Amount): "number",
+    id(values.Gpus): "number",
 }
 PLAIN = {str: "text", int: "integer", float: "number", bool: "`true` or `false`"}
 TITLES = {
@@ -196,40 +200,14 @@ def _default(field: Any) -> str:
 
 # Columns of the store
 
-IDS = {
-    "trial_id": "Config and seed, as 16 hexadecimal digits.",
-    "config_id": "Cell and search values, likewise.",
-    "cell_id": "The combination of factors, likewise.",
-    "seed": "The replicate.",
+METRICS = {
+    "trials": [
+        ["`METRIC`", "double", "Each metric by its name, as yielded in the last epoch."],
+        ["`best_METRIC`", "double", "The selection metric's best epoch."],
+    ],
+    "epochs": [["`METRIC`", "double", "Each metric by its name, as yielded."]],
+    "probes": [],
 }
-TRIALS = {
-    "status": "`completed`, `diverged` or `failed`; from `open_store`, `unfinished` too.",
-    "error": "Why it failed; null otherwise.",
-    "attempts": "How often it was started.",
-    "best_METRIC": "The selection metric's best epoch.",
-    "epochs_run": "Epochs that it has behind it.",
-    "seconds": "What it took, in all attempts.",
-    "threads": "CPU threads that it was given. Other numbers of threads give other bits.",
-    "started_at": "Start of the first attempt, UTC.",
-    "ended_at": "End of the last one, UTC.",
-    "host": "Where it ran.",
-    "device": "On what: `cpu`, or the GPU's name.",
-    "code_digest": "SHA-256 of the trainable's sources; `code/DIGEST.zip` holds them.",
-    "versions": "Versions of Python and packages as JSON, and what the trainable recorded.",
-    "params": "The fixed params as JSON.",
-    "reused_from": "The sweep whose store it was copied from; null if it ran here.",
-}
-EPOCHS = {"epoch": "From 1.", "seconds": "What the epoch took."}
-PROBES = {
-    "epoch": "From 1.",
-    "probe": "What was measured, such as `skewness`.",
-    "layer": "Where, by name.",
-    "layer_index": "Where, as a number from 0 that orders the layers.",
-    "unit": "The channel or neuron; null for the whole layer.",
-    "at": "The centre of a histogram's bin, or a step; null otherwise.",
-    "value": "The measurement.",
-}
-MEANINGS: Mapping[str, Mapping[str, str]] = {"trials": TRIALS, "epochs": EPOCHS, "probes": PROBES}
 ROWS = {
     "trials": "One row per trial that ended.",
     "epochs": "One row per trial and epoch.",
@@ -244,9 +222,7 @@ def _columns() -> Iterator[str]:
         "per search param, and per fixed param that a variant changes. So a question is one line, "
         "without a join."
     )
-    example = Layout({"PARAM": pa.null()}, ("METRIC",), "METRIC", "max")
-    ids = [[f"`{name}`", "string", text] for name, text in IDS.items()]
-    ids[-1][1] = "int64"
+    ids = [_column(column) for column in columns_of("trials", "id")]
     yield _table(["column", "type", "meaning"], ids)
     yield (
         "The type of a param follows from all its values in the file: int64; double where any "
@@ -254,21 +230,79 @@ def _columns() -> Iterator[str]:
         "distinct values are dictionaries, which pandas reads as categories."
     )
     for table in TABLES:
-        schema = example.schema(table)
-        meanings = MEANINGS[table] | {"METRIC": "Each metric by its name, as yielded."}
-        own = [field for field in schema if field.name not in {*IDS, "PARAM"}]
-        if table == "trials":
-            meanings["METRIC"] = "Each metric by its name, as yielded in the last epoch."
         yield f"## `{table}`"
         yield ROWS[table]
-        rows = [[f"`{f.name}`", _arrow(f.type), meanings[f.name]] for f in own]
+        rows = [*map(_column, columns_of(table, "result")), *METRICS[table]]
+        rows += map(_column, columns_of(table, "detail"))
         yield _table(["column", "type", "meaning"], rows)
 
 
-def _arrow(kind: pa.DataType) -> str:
-    if kind in {TEXT, JSON}:
-        return "string"
-    return "timestamp" if pa.types.is_timestamp(kind) else str(kind)
+def _column(column: Column) -> list[str]:
+    kind = "string" if column.type == "category" else column.type
+    return [f"`{column.name}`", kind, column.meaning]
+
+
+# The Python API
+
+SECTION = re.compile(r"^(Args|Returns|Raises|Attributes):\n((?:    .*\n|\n)+)", re.MULTILINE)
+ENTRY = re.compile(r"^(\w+): (.+?)(?=^\w+: |\Z)", re.MULTILINE | re.DOTALL)
+
+
+def _python() -> Iterator[str]:
+    yield "# From Python"
+    yield (
+        "All that the commands do, from a script or a notebook. "
+        "[`notebook.ipynb`](notebook.ipynb) is a sweep from start to verdict."
+    )
+    example = inspect.cleandoc(orchestrator.__doc__ or "").partition("::\n\n")[2]
+    yield f"<!-- not run: a sketch -->\n```python\n{textwrap.dedent(example)}\n```"
+    for name in ("load", "run", "open_store"):
+        yield from _function(f"orchestrator.{name}", getattr(orchestrator, name))
+    yield "## orchestrator.Results"
+    yield _prose(orchestrator.Results)
+    for name, member in vars(orchestrator.Results).items():
+        if not name.startswith("_"):
+            yield from _member(name, member)
+    yield "## Errors"
+    yield "Each is an `OrchError`; `str(error)` is the whole message."
+    errors = [getattr(orchestrator, name) for name in orchestrator.__all__ if "Error" in name]
+    yield _table(["class", "means"], [[f"`{e.__name__}`", _prose(e)] for e in errors])
+
+
+def _member(name: str, member: Any) -> Iterator[str]:
+    if isinstance(member, types.FunctionType):
+        yield from _function(f"Results.{name}", member, level=3)
+    else:
+        getter = member.fget if isinstance(member, property) else member.func
+        kind = inspect.signature(getter).return_annotation
+        yield f"### Results.{name}"
+        yield f"`{kind}`"
+        yield _prose(getter)
+
+
+def _function(name: str, function: Any, level: int = 2) -> Iterator[str]:
+    yield f"{'#' * level} {name}"
+    signature = inspect.signature(function)
+    shown = [p for p in signature.parameters.values() if p.name != "self"]
+    # Annotations are strings, which a signature shows in quotes.
+    call = re.sub(r"(: |-> )'([^']*)'", r"\1\2", str(signature.replace(parameters=shown)))
+    yield f"`{name.rpartition('.')[2]}{call}`"
+    yield _prose(function)
+
+
+def _prose(documented: Any) -> str:
+    """Write a Google-style docstring as Markdown."""
+    text = inspect.cleandoc(documented.__doc__ or "") + "\n"
+    return SECTION.sub(_section, text).replace("``", "`").strip()
+
+
+def _section(found: re.Match[str]) -> str:
+    body = textwrap.dedent(found[2])
+    entries = ENTRY.findall(body)
+    if found[1] == "Returns" or not entries:
+        return f"*{found[1]}.* {' '.join(body.split())}\n"
+    items = "\n".join(f"- `{name}`: {' '.join(meaning.split())}" for name, meaning in entries)
+    return f"*{found[1]}*\n\n{items}\n\n"
 
 
 # Sweep files

@@ -6,9 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from support import buckets
 from support.storing import Lab
 from support.toys import Toy
+
+# How long an example takes is for benchmarks; a loaded machine fails no test.
+settings.register_profile("orch", deadline=None)
+settings.load_profile("orch")
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from support.unreliable import FAULTS, Flaky, flaky
 from orchestrator.columns import TABLES
 from orchestrator.errors import StoreError
 from orchestrator.spec.grid import expand
-from orchestrator.store import Store, bucket, settle
+from orchestrator.store import Store, Writer, bucket, settle
 from orchestrator.store.files import TRIES, Files
 from orchestrator.store.index import Index
 from orchestrator.store.logs import LIMIT
@@ -285,23 +285,25 @@ def test_addresses_open_the_file_systems_of_their_kind(s3: Bucket, google: Bucke
 
 def test_a_log_in_a_bucket_is_put_once_and_then_when_it_must(s3: Bucket, proxy: Flaky) -> None:
     store = Store(f"{s3.address}/runs/toy")
+    writer = Writer(store)
     for line in range(500):
-        store.log("0123", f"line {line}")
+        writer.log("0123", f"line {line}")
     puts = [path for method, path in proxy.requests if method == "PUT"]
     assert len(puts) == 1
     assert store.files.read("logs/0123.log") == b"line 0\n"
-    store.flush_log()
+    writer.flush_log()
     text = "".join(f"line {line}\n" for line in range(500))
     assert store.files.read("logs/0123.log") == text.encode()
-    Store(store.files.location).log("0123", "of another process")
+    Writer(Store(store.files.location)).log("0123", "of another process")
     assert store.files.read("logs/0123.log") == f"{text}of another process\n".encode()
 
 
 def test_what_waits_of_a_log_is_put_when_the_next_trial_begins(s3: Bucket) -> None:
     store = Store(f"{s3.address}/runs/toy")
+    writer = Writer(store)
     for trial_id in ("one", "two"):
-        store.log(trial_id, "first")
-        store.log(trial_id, "second")
+        writer.log(trial_id, "first")
+        writer.log(trial_id, "second")
     assert store.files.read("logs/one.log") == b"first\nsecond\n"
 
 
@@ -310,17 +312,19 @@ def test_what_waits_of_a_log_is_put_after_a_pause(
 ) -> None:
     monkeypatch.setattr("orchestrator.store.logs.PAUSE", 0.2)
     store = Store(f"{s3.address}/runs/toy")
-    store.log("0123", "first")
-    store.log("0123", "second")
+    writer = Writer(store)
+    writer.log("0123", "first")
+    writer.log("0123", "second")
     while store.files.read("logs/0123.log") != b"first\nsecond\n":
         assert len(proxy.requests) < 5000
 
 
 def test_an_endless_log_keeps_its_begin_and_its_end(s3: Bucket) -> None:
     store = Store(f"{s3.address}/runs/toy")
+    writer = Writer(store)
     for number in range(5):
-        store.log("0123", f"{number} begins\n{'x' * (LIMIT // 4)}\n{number} ends")
-    store.flush_log()
+        writer.log("0123", f"{number} begins\n{'x' * (LIMIT // 4)}\n{number} ends")
+    writer.flush_log()
     text = (store.files.read("logs/0123.log") or b"").decode()
     assert len(text) <= LIMIT + 100
     assert text.startswith("0 begins\n")
@@ -334,12 +338,13 @@ def test_a_log_that_cannot_be_put_fails_no_trial_and_goes_with_the_next(
     monkeypatch.setattr(bucket, "ATTEMPTS", 1)
     bucket._s3.cache_clear()
     store = Store(f"{s3.address}/runs/toy")
-    store.log("0123", "first")
+    writer = Writer(store)
+    writer.log("0123", "first")
     proxy.faults, proxy.one_in = ("500",), 1
-    store.log("0123", "second")
-    store.flush_log()
+    writer.log("0123", "second")
+    writer.flush_log()
     proxy.one_in = 0
-    store.flush_log()
+    writer.flush_log()
     assert store.files.read("logs/0123.log") == b"first\nsecond\n"
     bucket._s3.cache_clear()
 
@@ -445,20 +450,20 @@ def test_a_trial_lists_no_folder(s3: Bucket, proxy: Flaky) -> None:
     lab, sweep = Lab(f"{s3.address}/runs/toy"), make_sweep()
     lab.prepare(sweep)
     lab.commit(sweep, *expand(sweep)[:2])
-    store, trial = lab.store, expand(sweep)[2]
+    store, writer, trial = lab.store, lab.writer, expand(sweep)[2]
     proxy.requests.clear()
     assert store.checkpoint(trial.trial_id) is None
-    store.log(trial.trial_id, "begun")
-    store.save_checkpoint(trial.trial_id, make_checkpoint(trial, sweep))
+    writer.log(trial.trial_id, "begun")
+    writer.save_checkpoint(trial.trial_id, make_checkpoint(trial, sweep))
     assert store.layout()
-    assert not store.is_finished(trial.trial_id, "digest")
+    assert not writer.is_finished(trial.trial_id, "digest")
     lab.commit(sweep, trial)
-    store.drop_checkpoint(trial.trial_id)
-    store.flush_log()
+    writer.drop_checkpoint(trial.trial_id)
+    writer.flush_log()
     listings = [path for _, path in proxy.requests if "list-type" in path]
     assert all("max-keys=1&" in path for path in listings)
     assert len(proxy.requests) < 30
-    assert store.is_finished(trial.trial_id, "digest")
+    assert writer.is_finished(trial.trial_id, "digest")
     assert score(trial.trial_id, 1) in set(store.epochs()["score"])
 
 

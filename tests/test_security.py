@@ -24,7 +24,7 @@ from orchestrator import open_store
 from orchestrator.code import digests
 from orchestrator.spec.grid import expand
 from orchestrator.spec.loading import load
-from orchestrator.store import Store
+from orchestrator.store import Store, Writer
 from orchestrator.store.checkpoint import Checkpoint
 from orchestrator.store.schema import PROBE_SCHEMA
 
@@ -127,7 +127,7 @@ def test_an_arrow_type_that_is_a_pickle_is_not_loaded(toy: Toy, mark: Path) -> N
     field = pa.field("host", pa.string(), metadata=hostile)
     table = table.set_column(position, field, table["host"].cast(pa.string()))
     pq.write_table(table, merged)
-    assert len(open_store(str(toy.folder / "results/toy")).trials()) == 16
+    assert len(open_store(toy.folder / "results/toy").trials) == 16
     assert not mark.exists()
 
 
@@ -160,7 +160,7 @@ def test_a_checkpoint_that_would_run_code_is_refused_in_words(tmp_path: Path, ma
         facts={},
     )
     (tmp_path / "results/digits/checkpoints").mkdir(parents=True)
-    Store(str(tmp_path / "results/digits")).save_checkpoint(trial.trial_id, planted)
+    Writer(Store(str(tmp_path / "results/digits"))).save_checkpoint(trial.trial_id, planted)
     done = orch(tmp_path, "sweep", "digits.yaml", "--runner", "inline")
     assert done.returncode == 1
     assert "the checkpoint holds other things than tensors and plain values" in done.stderr

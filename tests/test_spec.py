@@ -263,7 +263,7 @@ BAD_PARAMS = {
     "an empty axis": ("[1, 2]", "[]", 6, "`factors.depth`: an empty axis"),
     "a value for an axis": ("[1, 2]", "3", 6, "`factors.depth`: expected a list of values", "[3]"),
     "a mapping as a value": ("[1, 2]", "[{a: 1}]", 6, "`factors.depth`: expected a number, string"),
-    "a value twice": ("[1, 2]", "[a, b, a]", 6, '`factors.depth`: the value a is repeated'),
+    "a value twice": ("[1, 2]", "[a, b, a]", 6, "`factors.depth`: the value a is repeated"),
     "one as two numbers": ("[1, 2]", "[1, 1.0]", 6, "`factors.depth`: the value 1 is repeated"),
     "equal lists": ("[1, 2]", "[[1], [1.0]]", 6, "`factors.depth`: the value [1] is repeated"),
     "null twice": ("[1, 2]", "[null, ~]", 6, "`factors.depth`: the value null is repeated"),

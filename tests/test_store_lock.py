@@ -45,8 +45,9 @@ def test_a_second_process_is_refused_until_the_first_is_dead(tmp_path: Path) -> 
 
 
 def test_a_store_that_cannot_be_locked_is_told_in_words(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
     with (
-        pytest.raises(StoreError, match="gone cannot be written"),
-        holding(Store(str(tmp_path / "gone")), str),
+        pytest.raises(StoreError, match="file/toy cannot be written"),
+        holding(Store(str(tmp_path / "file/toy")), str),
     ):
         pass

@@ -17,7 +17,6 @@ from support.storing import (
     score,
 )
 
-from orchestrator import open_store
 from orchestrator.columns import TABLES
 from orchestrator.errors import StoreError
 from orchestrator.spec.grid import expand
@@ -155,7 +154,7 @@ def test_a_best_epoch_is_among_the_finite_ones(lab: Lab, mode: str, last: str, b
     (trial,) = expand(sweep)
     layout = lab.prepare(sweep)
     values = [0.5, 2.0, float(last)]
-    rows = [{"epoch": e, "score": v, "loss": 0.0} for e, v in enumerate(values, 1)]
+    rows = [{"epoch": e, "score": v, "loss": 0.0, "seconds": 0.1} for e, v in enumerate(values, 1)]
     ended = {**row_of(trial, sweep), **UNKNOWN, "status": "diverged", "score": values[-1]}
     lab.writer.commit(ended, pa.Table.from_pylist(rows), probes_of(trial.trial_id), layout)
     settle.settle(lab.store, sweep)
@@ -183,7 +182,7 @@ def test_unfinished_trials_show_with_their_epochs_so_far(lab: Lab) -> None:
     lab.commit(sweep, done, committed_just_now)
     for trial in (begun, committed_just_now):
         lab.writer.save_checkpoint(trial.trial_id, make_checkpoint(trial, sweep))
-    trials = open_store(str(lab.folder)).trials().set_index("trial_id")
+    trials = lab.store.trials().set_index("trial_id")
     assert trials["status"].to_dict() == {
         done.trial_id: "completed",
         committed_just_now.trial_id: "completed",

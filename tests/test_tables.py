@@ -395,7 +395,7 @@ def test_values_are_shown_as_they_are_not_as_markup():
     sweep = make_sweep(factors={"odd": odd}, tables=table(rows=("odd",)))
     trials = make_trials(sweep, lambda _: 0.5)
     shown = pivot_of(sweep, trials)
-    labels = ["[red]", "[100,150]", "true", "1", "null", "a|b*"]
+    labels = ["[red]", "[100, 150]", "true", "1", "null", "a|b*"]
     assert [row[0] for row in shown.rows] == labels
     assert all(label in printed(sweep, trials) for label in labels)
     assert r"| a\|b\* | 50.00" in markdown(shown)

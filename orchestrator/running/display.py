@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from importlib.util import find_spec
 
 from rich.console import Console, Group, RenderableType
@@ -46,6 +46,8 @@ class Display:
 
     def checking(self, trials: int) -> AbstractContextManager[object]:
         """Show, on a terminal, that the configs are being checked."""
+        if not self.console.is_terminal:  # a notebook would keep an empty output
+            return nullcontext()
         return self.console.status(f"checking the configs of {counted(trials, 'trial')}")
 
     @contextmanager

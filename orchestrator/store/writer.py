@@ -14,7 +14,6 @@ from orchestrator.store.logs import Logs
 from orchestrator.store.schema import Layout, require_complete, to_parquet, with_ids
 from orchestrator.store.store import Store
 
-
 _IDS = {column.name for column in columns_of("trials", "id")}
 
 

@@ -19,10 +19,10 @@ import pytest
 from support.comparing import assert_same
 from support.folder import TOY, Folder
 
-from orchestrator import open_store
 from orchestrator.cli.main import main
 from orchestrator.spec.grid import expand
 from orchestrator.spec.loading import load
+from orchestrator.store import Store
 
 FIXED = {"epochs": 3}
 TABLES = ("trials", "epochs", "probes")
@@ -335,7 +335,7 @@ def test_a_damaged_sibling_gives_no_trial_without_its_epochs(bench: Bench) -> No
 
 
 def assert_each_once_in_readers(bench: Bench, name: str) -> None:
-    store = open_store(str(bench.path / "results" / name))
+    store = Store(str(bench.path / "results" / name))
     if store.outcomes():
         counted = store.epochs().groupby("trial_id", observed=True)["epoch"].count()
         assert counted.to_dict() == store.trials().set_index("trial_id")["epochs_run"].to_dict()
@@ -466,7 +466,7 @@ def test_an_unfinished_trial_shows_and_goes_on(interrupted: tuple[Bench, Path]) 
     assert unfinished["status"] == "unfinished"
     assert unfinished["epochs_run"] == 1
     assert unfinished["score"] > 0
-    store = open_store(str(bench.path / "results/toy"))
+    store = Store(str(bench.path / "results/toy"))
     assert list(store.epochs()["epoch"]) == [1]
     assert list(store.probes("chance")["epoch"]) == [1]
     assert bench.plan(sweep)["missing"] == 2
@@ -497,7 +497,7 @@ def test_status_and_table_of_a_half_finished_store(interrupted: tuple[Bench, Pat
     bench, sweep = interrupted
     bench.sweep(sweep, code=130)
     status = bench.run("status", sweep).stdout
-    assert "1 of 2 trials done, 0 running, 0 failed, 1 begun and waiting" in status
+    assert "1 of 2 trials done, 0 running, 0 failed, 1 interrupted" in status
     assert "no driver is running" in status
     assert "1 of 1" in status
     assert "0 of 1" in status
@@ -528,7 +528,7 @@ def test_a_driver_that_is_killed_leaves_a_store_that_goes_on(folder: Folder) -> 
     assert sorted(folder.trials()["status"]) == ["completed", "unfinished"]
     bench = Bench(folder.path, folder.environment)
     status = bench.run("status", sweep).stdout
-    assert "1 of 2 trials done, 0 running, 0 failed, 1 begun and waiting" in status
+    assert "1 of 2 trials done, 0 running, 0 failed, 1 interrupted" in status
     folder.orch("sweep", sweep, "--runner", "inline")
     bench.sweep(sweep, "--store", "undisturbed")
     assert_same(folder.numbers(), folder.numbers(root="undisturbed"))

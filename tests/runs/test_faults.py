@@ -15,12 +15,11 @@ import pytest
 from support.comparing import assert_same
 from support.folder import Folder, until
 
-from orchestrator import open_store
 from orchestrator.store import Store
 
 
 def store_of(folder: Folder) -> Store:
-    return open_store(str(folder.path / "results/toy"))
+    return Store(str(folder.path / "results/toy"))
 
 
 def epochs_kept(folder: Folder) -> int:
@@ -115,7 +114,7 @@ def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(gated: tuple[Folder
         assert f"this goes on: orch sweep {sweep}" in words.read()
     status = folder.orch("status", sweep).stdout
     assert "0 running" in status
-    assert "2 begun and waiting" in status
+    assert "2 interrupted" in status
     open_gate(folder)
     folder.orch("sweep", sweep)
     assert_as_undisturbed(folder, sweep)

@@ -9,7 +9,7 @@ import pytest
 from support.comparing import assert_same
 from support.folder import Folder
 
-from orchestrator import open_store
+from orchestrator.store import Store
 
 
 def test_both_runners_write_the_same_store_bit_for_bit(cluster_folder: Folder) -> None:
@@ -140,7 +140,7 @@ def test_a_failure_is_told_by_status_while_other_trials_still_run(cluster_folder
         factors={"fault": ["raise", "wait"]}, search={}, seeds=[0], retries=0, fixed=fixed
     )
     driver = cluster_folder.start("sweep", sweep)
-    store = open_store(str(cluster_folder.path / "results/toy"))
+    store = Store(str(cluster_folder.path / "results/toy"))
     while not store.outcomes():
         assert driver.poll() is None
     assert "1 failed" in cluster_folder.orch("status", sweep).stdout
@@ -175,7 +175,7 @@ def test_a_trial_that_fits_no_node_is_refused_before_the_start(cluster_folder: F
     done = cluster_folder.orch("sweep", sweep, code=2)
     assert "1 CPUs and 0.5 GPUs" in done.stderr
     assert "2 CPUs and 0 GPUs" in done.stderr
-    assert open_store(str(cluster_folder.path / "results/toy")).outcomes() == {}
+    assert Store(str(cluster_folder.path / "results/toy")).outcomes() == {}
 
 
 def test_a_cluster_that_is_not_there_is_told_in_words(folder: Folder) -> None:

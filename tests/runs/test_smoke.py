@@ -23,7 +23,7 @@ def test_a_smoke_run_tries_each_cell_once_and_makes_up_data_that_is_missing(
     sweep = folder.write(**CLASSIFY, seeds=[3, 4], resources={"cpu": 1, "gpu": 1})
     done = folder.orch("sweep", sweep, "--smoke", "--runner", "inline")
     assert "made-up images in place of parquet:not-here" in done.stderr
-    trials = open_store(str(folder.path / "results/toy--smoke")).trials()
+    trials = open_store(folder.path / "results/toy--smoke").trials
     assert len(trials) == 4
     assert set(trials["seed"]) == {3}
     assert set(trials["lr"]) == {0.1}
@@ -40,5 +40,5 @@ def test_a_smoke_run_shows_the_cells_that_are_wrong_and_is_tried_anew_as_a_whole
     assert "this trial always fails" in done.stderr
     mended = folder.write(factors={"x": [1]}, fixed={"epochs": 2}, search={})
     folder.orch("sweep", mended, "--smoke", "--runner", "inline")
-    trials = open_store(str(folder.path / "results/toy--smoke")).trials()
+    trials = open_store(folder.path / "results/toy--smoke").trials
     assert list(trials["status"]) == ["completed"]

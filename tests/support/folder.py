@@ -139,7 +139,7 @@ class Folder:
 
     def trials(self, name: str = "toy") -> pd.DataFrame:
         """Read the trials of a store, whatever their order in it."""
-        frame = open_store(str(self.path / "results" / name)).trials()
+        frame = open_store(self.path / "results" / name).trials
         return frame.sort_values("trial_id", ignore_index=True)
 
 

@@ -57,6 +57,29 @@ def row_of(trial: PlannedTrial, sweep: Sweep) -> dict[str, Any]:
     }
 
 
+def complete_row(trial: PlannedTrial, sweep: Sweep) -> dict[str, Any]:
+    """Make the row in `trials` of a trial that is completed."""
+    last = epochs_of(trial.trial_id).to_pylist()[-1]
+    return {
+        **row_of(trial, sweep),
+        **UNKNOWN,
+        **{name: last[name] for name in METRICS},
+        f"best_{sweep.select.metric}": score(trial.trial_id, 2),
+        "status": "completed",
+        "attempts": 1,
+        "epochs_run": EPOCHS,
+        "seconds": 0.3,
+        "threads": 1,
+        "started_at": datetime(2026, 1, 1, tzinfo=UTC),
+        "ended_at": datetime(2026, 1, 2, tzinfo=UTC),
+        "host": "here",
+        "device": "cpu",
+        "code_digest": "digest",
+        "versions": "{}",
+        "params": "{}",
+    }
+
+
 def epochs_of(trial_id: str, n: int = EPOCHS) -> pa.Table:
     rows = [
         {"epoch": e, "score": score(trial_id, e), "loss": 1 / e, "seconds": 0.1}
@@ -120,25 +143,7 @@ class Lab:
         """Finish trials, as workers do."""
         layout = replace(Layout.of(sweep).widened(self.store.layout()), metrics=METRICS)
         for trial in trials:
-            last = epochs_of(trial.trial_id).to_pylist()[-1]
-            row = {
-                **row_of(trial, sweep),
-                **{name: last[name] for name in METRICS},
-                f"best_{sweep.select.metric}": score(trial.trial_id, 2),
-                **UNKNOWN,
-                "status": "completed",
-                "attempts": 1,
-                "epochs_run": EPOCHS,
-                "seconds": 0.3,
-                "threads": 1,
-                "started_at": datetime(2026, 1, 1, tzinfo=UTC),
-                "ended_at": datetime(2026, 1, 2, tzinfo=UTC),
-                "host": "here",
-                "device": "cpu",
-                "code_digest": digest,
-                "versions": "{}",
-                "params": "{}",
-            }
+            row = complete_row(trial, sweep) | {"code_digest": digest}
             own = epochs_of(trial.trial_id), probes_of(trial.trial_id)
             self.writer.commit(row, *own, layout)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import ShowError
-from orchestrator.labels import PROBE, label, named_label, unit
+from orchestrator.labels import PROBE, counted, label, named_label, unit
 from orchestrator.results.figures._series import SeriesByTrial, X, by_bin, by_epoch, by_layer
 from orchestrator.results.selection import CellSelection
 from orchestrator.results.statistics import statistics
@@ -64,7 +64,7 @@ class Panel:
     series: tuple[Series, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Plot:
     """A figure's numbers.
 
@@ -81,6 +81,10 @@ class Plot:
     title: str
     panels: tuple[tuple[Panel, ...], ...]
     notes: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        panels = sum(map(len, self.panels))
+        return f"<Plot {self.name}: {counted(panels, 'panel')} of {self.kind}>"
 
     def save(self, folder: str | Path) -> list[Path]:
         """Write the figure as SVG and PNG, named after it; return the paths.

@@ -37,7 +37,7 @@ def print_text(pivot: Pivot, console: Console) -> None:
 def as_text(show: Callable[[Console], None]) -> str:
     """Show something on a console of 100 columns without styles; return the text."""
     buffer = io.StringIO()
-    show(Console(file=buffer, width=100, highlight=False))
+    show(Console(file=buffer, width=100, highlight=False, force_jupyter=False))
     return buffer.getvalue().rstrip("\n")
 
 
