@@ -1,12 +1,14 @@
 """Decoding, and the cache that processes share."""
 
 import multiprocessing
+import signal
 from io import BytesIO
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from filelock import Timeout
 from PIL import Image
 
 from trainables import datasets
@@ -102,6 +104,28 @@ def test_processes_that_start_together_decode_once_and_agree(folder, monkeypatch
         process.join()
     assert list(sums) == [colours.sum()] * 4
     assert (folder.parent / "decoded").read_text() == "."
+
+
+@pytest.mark.usefixtures("folder")
+def test_the_lock_of_a_killed_process_is_free():
+    context = multiprocessing.get_context("fork")
+    held = context.Event()
+
+    def hold():
+        with cache.locked("download"):
+            held.set()
+            signal.pause()
+
+    process = context.Process(target=hold)
+    process.start()
+    held.wait()
+    lock = cache.locked("download")
+    with pytest.raises(Timeout):
+        lock.acquire(blocking=False)
+    process.kill()
+    process.join()
+    with lock.acquire(blocking=False):
+        assert lock.is_locked
 
 
 def test_grey_images_stay_grey_unless_some_have_colour(folder, colours):

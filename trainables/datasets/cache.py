@@ -1,16 +1,15 @@
 """Decoded images in a cache folder: decoded once per node, mapped by every process after that."""
 
-import fcntl
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from filelock import FileLock
 
 Images = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
@@ -52,13 +51,13 @@ def cached(
     return np.load(entry / "images.npy", mmap_mode="c"), np.load(entry / "labels.npy")
 
 
-@contextmanager
-def locked(name: str) -> Iterator[None]:
-    """Let one process of the node at a time do what goes by a name; the others wait."""
+def locked(name: str) -> FileLock:
+    """The lock of that name in the cache folder: one process or thread of the node holds it.
+
+    The kernel releases the lock of a process that dies. The lock file stays in the folder.
+    """
     folder().mkdir(parents=True, exist_ok=True)
-    with (folder() / f"{name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+    return FileLock(folder() / f"{name}.lock")
 
 
 def _write(entry: Path, images: Images, labels: Labels) -> None:
