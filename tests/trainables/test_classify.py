@@ -192,7 +192,7 @@ def test_real_cifar_images_are_learnt_at_laptop_scale(real_data, make_trial):
     params = {
         "model": "vgg16_11",
         "activation": "relu",
-        "dataset": str(real_data("cifar10")),
+        "dataset": str(real_data("cifar10", "train.parquet", "test.parquet")),
         "image_size": 16,
         "train_size": 2000,
         "test_size": 500,

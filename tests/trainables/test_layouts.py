@@ -37,8 +37,8 @@ def real_jpegs(folder, count):
         ("fashion_mnist", "FashionMNIST", 72.9404, [9, 0, 0, 3, 0]),
     ],
 )
-def test_real_gzipped_idx_files_as_they_are(real_data, monkeypatch, name, folder, mean, labels):
-    monkeypatch.setenv("ORCH_DATA_DIR", str(real_data(folder).parent))
+def test_real_idx_files(real_data, name, folder, mean, labels):
+    real_data(folder, "raw")
     images, classes = datasets.load(name, "train", None)
     assert images.shape == (60_000, 28, 28, 1)
     assert images.mean() == pytest.approx(mean, abs=1e-3)
@@ -79,7 +79,7 @@ def test_a_truncated_idx_file_is_refused(data_dir):
 
 
 def real_pixels(real_data, count):
-    folder = real_data("cifar10")
+    folder = real_data("cifar10", "test.parquet")
     rows = pq.read_table(folder / "test.parquet").slice(0, count).to_pylist()
     images = [np.asarray(Image.open(BytesIO(row["image"]["bytes"]))) for row in rows]
     return np.stack(images), [row["label"] for row in rows]
@@ -117,7 +117,7 @@ def test_cifar100_by_its_fine_labels(real_data, data_dir):
 
 
 def test_tiny_imagenet_in_its_own_folders(real_data, data_dir):
-    jpegs = real_jpegs(real_data("tiny-imagenet"), 6)
+    jpegs = real_jpegs(real_data("tiny-imagenet", "val.parquet"), 6)
     root = data_dir / "tiny-imagenet-200"
     wnids = ["n02", "n01"]  # the order of this file decides, not the alphabet
     for number, wnid in enumerate(wnids):
@@ -142,7 +142,7 @@ def test_tiny_imagenet_in_its_own_folders(real_data, data_dir):
 @pytest.fixture
 def imagenet(real_data, data_dir):
     """Folders of classes with real JPEGs, four per class and split."""
-    jpegs = iter(real_jpegs(real_data("tiny-imagenet"), 16))
+    jpegs = iter(real_jpegs(real_data("tiny-imagenet", "val.parquet"), 16))
     for split in ("train", "val"):
         for wnid in ("n01", "n02"):
             folder = data_dir / "imagenet" / split / wnid

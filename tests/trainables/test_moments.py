@@ -37,7 +37,7 @@ def skewed(seed, shape, mean=0.0, deviation=1.0):
     return (mean + deviation * rng.gamma(2.0, size=shape)).astype(np.float32)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 2**32),
     channels=st.integers(1, 700),
@@ -54,7 +54,7 @@ def test_any_split_into_batches_agrees_with_scipy(seed, channels, count, mean, c
     assert_close(moments, x)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 2**32), cut=st.integers(0, 30), far=st.sampled_from([0, 100, 1e4]))
 def test_merging_halves_agrees_with_scipy(seed, cut, far):
     x = skewed(seed, (30, 3, 2, 2))
