@@ -1,1 +1,1 @@
-"""What a trial does: models, data, optimisation, probes. Knows nothing of the orchestrator."""
+"""What a trial runs: models, data, optimisation and probes, independent of the orchestrator."""

@@ -32,9 +32,9 @@ class Activation:
     """A kind of activation function.
 
     Attributes:
-        formula: What it computes, for people.
-        build: Makes the module from the params and the input's shape without the batch.
-        bound: The least upper bound of |f(x)| over all x, None where there is none.
+        formula: The function in readable form.
+        build: Makes the module from the params and the shape of one input, without the batch.
+        bound: The least upper bound of |f(x)| over all x, or None if f is unbounded.
     """
 
     formula: str
@@ -49,7 +49,7 @@ def _plain(formula: str, function: Callable[[Tensor], Tensor], bound: float | No
 def _leaky(
     formula: str, function: Callable[[Tensor, float], Tensor], bound: float | None
 ) -> Activation:
-    """A kind with the slope `leak` for negative inputs: 0.25 unless given, from 0 to 0.5."""
+    """An activation with slope `leak` for negative inputs, in [0, 0.5], by default 0.25."""
 
     def build(params: Params, _shape: Shape | None) -> nn.Module:
         leak = params.get("leak", 0.25)
@@ -61,9 +61,9 @@ def _leaky(
 
 
 def _shifted() -> Activation:
-    """The slides name a shifted tanh without a formula; this one is our reading.
+    """The shifted tanh that the slides name without a formula; this formula is our interpretation.
 
-    It goes through the origin, and is asymmetric for any shift but 0.
+    It passes through the origin and is asymmetric for any shift except 0.
     """
 
     def shift(params: Params) -> float:
@@ -93,7 +93,7 @@ ACTIVATIONS: Mapping[str, Activation] = {
         lambda x, leak: functional.leaky_relu(tanh(x), leak),
         1.0,
     ),
-    # as "Batch Normalization and Bounded Activation Functions" describes it in its introduction
+    # as the introduction of "Batch Normalization and Bounded Activation Functions" describes it
     "penalized_tanh": _leaky(
         "tanh(x), tanh(a x) for x < 0",
         lambda x, leak: tanh(functional.leaky_relu(x, leak)),
@@ -112,16 +112,16 @@ def build(params: Params, shape: Shape | None = None) -> nn.Module:
     Args:
         params: `activation`, and the params of that activation (`leak`, `shift`, `wsgaf_...`);
             others are ignored.
-        shape: The input's (channels, height, width), for activations with weights of their own.
+        shape: The input's (channels, height, width), for activations with trainable weights.
 
     Raises:
-        ValueError: If the name is unknown or a param of it is impossible.
+        ValueError: If the name is unknown or one of its params is invalid.
     """
     return _kind(params).build(params, shape)
 
 
 def bound(params: Params) -> float | None:
-    """The least upper bound of |f| for the activation in `params`; None for an unbounded one.
+    """The least upper bound of |f| for the activation in `params`, or None if it is unbounded.
 
     Raises:
         ValueError: If the name is unknown.

@@ -1,4 +1,4 @@
-"""Random crops and flips of whole batches, as one gather on the batch's device."""
+"""Random crops and flips of a whole batch, as one gather on the batch's device."""
 
 import torch
 from torch import Generator, Tensor
@@ -8,15 +8,15 @@ AUGMENTS = ("none", "crop", "crop_flip")
 
 
 def augment(images: Tensor, kind: str, generator: Generator) -> Tensor:
-    """Crop, and flip, every image of a batch at random.
+    """Randomly crop, and optionally flip, every image of a batch.
 
     Each image is padded with black by an eighth of its side (4 pixels of 32, as usual on
-    CIFAR) and cropped back to its size; `crop_flip` also mirrors every second one on average.
+    CIFAR) and cropped back to its size; `crop_flip` also mirrors it with probability 1/2.
 
     Args:
         images: Batch of shape (N, H, W, C).
         kind: none, crop or crop_flip.
-        generator: Of the CPU, so that a GPU sees the same crops.
+        generator: A CPU generator, so that crops do not depend on the device.
 
     Returns:
         A batch of the same shape, type and device.

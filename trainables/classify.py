@@ -1,4 +1,4 @@
-"""Train a network to classify images: the trainable behind the papers' accuracy tables."""
+"""Train a network to classify images: the trainable of the papers' accuracy tables."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -19,11 +19,11 @@ from trainables.settings import Settings
 
 
 def check(params: Mapping[str, Any]) -> None:
-    """Refuse params that `train` could not run; decodes the data set if no trial has yet.
+    """Reject params that `train` cannot run; decodes the data set if it is not in the cache.
 
     Raises:
-        ValueError: If a param is unknown, missing or impossible, or the data set's files are
-            missing; it says what exists, or where the files come from.
+        ValueError: If a param is unknown, missing or invalid, or the data set's files are
+            missing; the message lists what exists, or says where to get the files.
     """
     settings = validated(Settings, params)
     shape = _image_shape(_choice(settings))
@@ -35,19 +35,20 @@ def check(params: Mapping[str, Any]) -> None:
 def train(params: Mapping[str, Any], trial: Trial) -> Iterator[Mapping[str, float]]:
     """Run one trial, yielding the metrics of each epoch.
 
-    Yields `train_loss` and `train_accuracy`, averages over the epoch's own training steps;
-    `val_loss` and `val_accuracy` after it where `val_fraction` asks for them; and `test_loss`
-    and `test_accuracy`. Losses are mean cross entropies in nats, accuracies fractions.
+    Yields `train_loss` and `train_accuracy`, averages over the training steps of the epoch;
+    `val_loss` and `val_accuracy` after it if `val_fraction` is not 0; and `test_loss` and
+    `test_accuracy`. Losses are mean cross entropies in nats, accuracies fractions.
 
-    All that is random in an epoch follows from the seed and the epoch's number. So the state
-    to go on from holds no generator, and a resumed trial has the bits of an undisturbed one.
+    All randomness of an epoch derives from the seed and the number of the epoch. A checkpoint
+    therefore contains no generator state, and a resumed trial is bit-identical to an
+    uninterrupted one.
 
     Args:
         params: The fields of `trainables.settings.Settings`.
-        trial: What to run on, and where checkpoints and probes go.
+        trial: The resources to use, and where checkpoints and probes go.
 
     Raises:
-        ValueError: If a param is unknown, missing or impossible, or the data set missing.
+        ValueError: If a param is unknown, missing or invalid, or the data set is missing.
     """
     settings = validated(Settings, params)
     if trial.smoke:
@@ -55,7 +56,7 @@ def train(params: Mapping[str, Any], trial: Trial) -> Iterator[Mapping[str, floa
     device = devices.choose(trial, settings.precision)
     images = data.load(_choice(settings), device, workers=trial.threads, smoke=trial.smoke)
     if images.made_up:
-        trial.log(f"the data set {settings.dataset} is missing: made-up images instead")
+        trial.log(f"the data set {settings.dataset} is missing: using made-up images")
         trial.record(made_up_data=settings.dataset)
     with _seeded(settings.seed, 0, device):
         model = _build(settings, images.channels, images.size, images.classes)
@@ -76,7 +77,9 @@ def train(params: Mapping[str, Any], trial: Trial) -> Iterator[Mapping[str, floa
                 trial.save(_state(epoch, model, optimizer))
             yield metrics
     finally:
-        devices.record_peak_memory(device, trial)  # a pilot ends a trial within an epoch
+        devices.record_peak_memory(
+            device, trial
+        )  # here, since a pilot stops a trial within an epoch
 
 
 def _train(
@@ -101,7 +104,7 @@ def _train(
 def _test(
     model: nn.Module, images: data.Data, settings: Settings, epoch: int, trial: Trial
 ) -> dict[str, float]:
-    """Measure on the test images, with the epoch's probes."""
+    """Evaluate on the test images, with the probes that are due in the epoch."""
     if not settings.probes_at(epoch):
         return _named("test", passes.evaluate(model, images.test))
     watchers = probes.watchers(model, settings)
@@ -139,14 +142,14 @@ def _choice(settings: Settings) -> data.Choice:
 
 @lru_cache(maxsize=16)
 def _image_shape(choice: data.Choice) -> tuple[int, int, int]:
-    """Channels, side and classes of the images; many configs of a sweep share a choice."""
+    """Channels, side and classes of the images; cached, since many configs share a choice."""
     images = data.load(choice, torch.device("cpu"))
     return images.channels, images.size, images.classes
 
 
 @contextmanager
 def _seeded(seed: int, epoch: int, device: torch.device) -> Iterator[Generator]:
-    """Seed torch, and a generator of its own, for one epoch; the caller's state comes back."""
+    """Seed torch and a new generator for one epoch, and restore torch's state afterwards."""
     state = np.random.SeedSequence([seed, epoch]).generate_state(2)
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         torch.manual_seed(int(state[0]))
@@ -161,10 +164,10 @@ def _state(epoch: int, model: nn.Module, optimizer: SGD) -> bytes:
 
 
 def _restore(saved: bytes | None, model: nn.Module, optimizer: SGD) -> int:
-    """Put a saved state into model and optimizer; the number of epochs that it has behind it.
+    """Load a saved state into model and optimizer; return the number of completed epochs.
 
     Raises:
-        ValueError: If it is anything else than tensors and plain values, which could run code.
+        ValueError: If it contains objects other than tensors and plain values.
     """
     if saved is None:
         return 0
@@ -173,8 +176,8 @@ def _restore(saved: bytes | None, model: nn.Module, optimizer: SGD) -> int:
         state = torch.load(BytesIO(saved), map_location=device, weights_only=True)
     except UnpicklingError:
         raise ValueError(
-            "the checkpoint holds other things than tensors and plain values; it was not made "
-            "here, and is not loaded, since that could run code: delete it"
+            "the checkpoint contains objects other than tensors and plain values; no trial writes "
+            "those, and loading them could run code: delete it"
         ) from None
     model.load_state_dict(state["model"])
     optimizer.load_state_dict(state["optimizer"])

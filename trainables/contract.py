@@ -1,4 +1,4 @@
-"""What a trainable is given besides its params: the part of a trial that it may use."""
+"""The interface of a trial that a trainable may use."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol, cast
@@ -13,19 +13,19 @@ class Trial(Protocol):
 
     @property
     def threads(self) -> int:
-        """How many CPU threads the trial may use."""
+        """Number of CPU threads that the trial may use."""
 
     @property
     def gpus(self) -> float:
-        """How many GPUs it was given, 0 for none; fractions share one."""
+        """Number of GPUs assigned to it; a fraction is a share of one GPU."""
 
     @property
     def smoke(self) -> bool:
-        """Whether only a short try on a few images is wanted."""
+        """Whether this is only a short test run on a few images."""
 
     @property
     def checkpoint_due(self) -> bool:
-        """Whether a checkpoint is wanted for the epoch under way."""
+        """Whether the current epoch needs a checkpoint."""
 
     def probe(
         self,
@@ -37,19 +37,19 @@ class Trial(Protocol):
         unit: int | None = None,
         at: float | None = None,
     ) -> None:
-        """Log one measurement of the epoch under way."""
+        """Log one measurement of the current epoch."""
 
     def load(self) -> bytes | None:
-        """Return the state that was saved last, or None for a trial that starts afresh."""
+        """Return the last saved state, or None for a trial that starts from scratch."""
 
     def save(self, state: bytes) -> None:
-        """Hand over the state from which the next epoch could go on."""
+        """Save the state from which the trial can resume after this epoch."""
 
     def step(self, images: int, *, of: int) -> None:
-        """Tell of a training step on so many images, of those of the epoch."""
+        """Report a training step on `images` of the `of` images of an epoch."""
 
     def record(self, **facts: str) -> None:
-        """Note facts about where the trial runs."""
+        """Record facts about the machine that the trial runs on."""
 
     def log(self, text: str) -> None:
         """Write a line to the trial's log."""
@@ -60,7 +60,7 @@ Check = Callable[[Mapping[str, Any]], None]
 
 
 class CheckedTrain(Protocol):
-    """A trainable that carries a check of its params."""
+    """A trainable with a check of its params."""
 
     check: Check
 
@@ -69,7 +69,7 @@ class CheckedTrain(Protocol):
 
 
 def checked_by(check: Check) -> Callable[[Train], CheckedTrain]:
-    """Let a trainable carry a check, which raises ValueError for params that cannot run."""
+    """Attach a check to a trainable; it raises ValueError for params that cannot run."""
 
     def attach(train: Train) -> CheckedTrain:
         checked = cast(CheckedTrain, train)

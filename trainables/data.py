@@ -1,4 +1,4 @@
-"""The images of one trial: which part of a data set it sees, and where they come from."""
+"""The images of one trial: which part of a data set it uses, and how they are loaded."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,22 +15,22 @@ from trainables.in_memory import MemoryPart, standardisation
 from trainables.streamed import Folder, StreamedPart
 from trainables.subset import Index, split
 
-# Images that a smoke run trains on, in two batches, and measures on: so few that networks for
-# 224x224 pixels take seconds, and enough for a skewness where only one pixel is left.
+# Images that a smoke run trains on, in two batches, and tests on: few enough for networks on
+# 224x224 pixels to take seconds, and enough for a skewness of layers of a single pixel.
 _SMOKE_IMAGES = 4
 _IMAGENET_SIZE = 224
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Which images a trial is to see.
+    """Which images a trial uses.
 
     Attributes:
         dataset: Name of a data set; see `trainables.datasets`.
-        image_size: Side to which images are averaged down; None leaves them as they are.
-        train_size: Number of training images, equally many per class; None for all.
+        image_size: Side to which images are downsampled by averaging; None keeps their size.
+        train_size: Number of training images, the same number per class; None for all.
         test_size: Number of test images, likewise.
-        val_fraction: Part of the training images that is held out.
+        val_fraction: Fraction of the training images held out for validation.
     """
 
     dataset: str
@@ -55,21 +55,21 @@ class Part(Protocol):
     def training_batches(
         self, batch_size: int, kind: str, generator: Generator, *, shuffle: bool = True
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """All images once, augmented; the generator alone decides on order and augmentation."""
+        """All images once, augmented; order and augmentation depend on the generator alone."""
 
 
 @dataclass(frozen=True)
 class Data:
-    """What one trial trains and measures on.
+    """The images that one trial trains and is tested on.
 
     Attributes:
-        train: Training images, less those for validation.
-        val: Validation images, None where none are held out.
+        train: Training images without those held out for validation.
+        val: Validation images, or None if none are held out.
         test: Test images.
         channels: Channels of the images.
         size: Their side in pixels.
         classes: Number of classes.
-        made_up: Whether the images are noise, because a smoke run did not find the data set.
+        made_up: Whether the images are noise, because the data set of a smoke run is missing.
     """
 
     train: Part
@@ -82,16 +82,16 @@ class Data:
 
 
 def load(choice: Choice, device: torch.device, *, workers: int = 1, smoke: bool = False) -> Data:
-    """The chosen images.
+    """Load the chosen images.
 
     Args:
-        choice: Which they are.
-        device: Where batches are wanted; on a GPU, images that fit into memory move there.
-        workers: Number of processes that decode images which do not.
-        smoke: Keep a few images of each part, and make them up where the data set is missing.
+        choice: Which images to load.
+        device: Where batches are placed; data sets that fit into memory move there as a whole.
+        workers: Number of processes that decode the images of larger data sets.
+        smoke: Keep a few images of each part, and generate them if the data set is missing.
 
     Raises:
-        ValueError: If the data set is unknown or missing, or smaller than asked for.
+        ValueError: If the data set is unknown, missing or smaller than requested.
     """
     if smoke and not datasets.exists(choice.dataset):
         arrays = datasets.generated(choice.dataset, choice.image_size)
@@ -154,7 +154,7 @@ def _streamed(choice: Choice, device: torch.device, workers: int, smoke: bool) -
 def _indices(
     choice: Choice, labels: Labels, test_labels: Labels, smoke: bool
 ) -> tuple[Index, Index, Index]:
-    """Which images are for training, for validation and for testing."""
+    """Indices of the images for training, validation and testing."""
     train, val = split(labels, choice.train_size, choice.val_fraction)
     test, _ = split(test_labels, choice.test_size, 0)
     if smoke:

@@ -1,4 +1,4 @@
-"""What a trial computes on, and how exactly: all that is particular to GPUs is in here."""
+"""The device and precision of a trial, with everything specific to GPUs."""
 
 import ctypes
 import gc
@@ -19,13 +19,13 @@ _LARGEST_KEPT = 1 << 30  # bytes
 
 
 def choose(trial: Trial, precision: Precision) -> torch.device:
-    """The trial's GPU if it has one, else the CPU, set up for the trial.
+    """Return the trial's GPU if it has one, else the CPU, configured for the trial.
 
-    Worker processes are reused, so whatever an earlier trial may have set is set again. Of a
-    GPU that it shares, the process gets no more memory than the trial's part.
+    Worker processes are reused, so everything that an earlier trial may have set is set again.
+    On a shared GPU, the process is limited to the trial's share of the memory.
 
     Raises:
-        RuntimeError: If the trial was given a GPU that torch cannot use.
+        RuntimeError: If the trial has a GPU that torch cannot use.
     """
     torch.set_num_threads(trial.threads)
     if not trial.gpus:
@@ -33,15 +33,17 @@ def choose(trial: Trial, precision: Precision) -> torch.device:
         _keep_freed_memory()
         return torch.device("cpu")
     if not torch.cuda.is_available():
-        raise RuntimeError("the trial was given a GPU, but torch sees none: is it a CUDA build?")
+        raise RuntimeError(
+            "the trial has a GPU, but torch detects none: install a CUDA build of it"
+        )
     device = torch.device("cuda", 0)  # the first of those in CUDA_VISIBLE_DEVICES
     properties = torch.cuda.get_device_properties(device)
     trial.record(device=properties.name, gpu_memory_bytes=str(properties.total_memory))
-    # Both are set: left alone, torch would have convolutions round to 10 bits.
+    # Both are set, since by default torch lets convolutions round to 10 bits.
     torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
     torch.backends.cudnn.allow_tf32 = precision == "tf32"
-    torch.backends.cudnn.benchmark = True  # the shapes of a trial's batches hardly vary
-    gc.collect()  # what an earlier trial left would count against this one
+    torch.backends.cudnn.benchmark = True  # the batches of a trial have few shapes
+    gc.collect()  # memory of an earlier trial would count against this one
     torch.cuda.empty_cache()
     torch.cuda.set_per_process_memory_fraction(memory_fraction(trial.gpus), device)
     torch.cuda.reset_peak_memory_stats(device)
@@ -51,22 +53,23 @@ def choose(trial: Trial, precision: Precision) -> torch.device:
 def _keep_freed_memory() -> None:
     """Have glibc keep the memory that a step frees for the next step.
 
-    Else it hands large blocks back to the kernel, which clears every page once more for the
-    next step: 8 % of the time of VGG16_11 at width 1/4. What is computed stays the same.
+    By default it returns large blocks to the kernel, which has to clear every page again for
+    the next step: 8 % of the time of VGG16_11 at width 1/4. The results do not change.
     """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # elsewhere than on Linux there is none
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # only glibc has it
     if mallopt and mallopt(_M_MMAP_THRESHOLD, _LARGEST_KEPT):
         mallopt(_M_TRIM_THRESHOLD, _LARGEST_KEPT)
 
 
 @contextmanager
 def subnormals_as_zero() -> Iterator[None]:
-    """Take floating-point numbers nearer to zero than 1.2e-38 for zero, while the block runs.
+    """Flush subnormal numbers, those below 1.2e-38, to zero while the block runs.
 
-    A CPU takes many times as long for them, and gradients of a network that is about to die are
-    full of them: 004's, started at all three functions with large gates, took 72 s for an epoch
-    that takes 19 s so, with the same losses to the last digit. Not with several threads: torch
-    sets the calling one alone. Nor can torch be asked how it was; it is left as torch starts.
+    A CPU computes with them many times more slowly, and the gradients of a network that is about
+    to die consist largely of them: an epoch of the network of 004 that starts from all three
+    functions with large gates took 72 s with them and takes 19 s without, with the same losses to
+    the last digit. With several threads nothing changes, since torch sets the mode of the calling
+    thread only. Torch does not expose the previous mode, so its default, off, is restored.
     """
     torch.set_flush_denormal(torch.get_num_threads() == 1)
     try:
@@ -76,21 +79,21 @@ def subnormals_as_zero() -> Iterator[None]:
 
 
 def memory_fraction(gpus: float) -> float:
-    """The part of one GPU's memory that belongs to a trial which was given so many GPUs."""
+    """The fraction of one GPU's memory that a trial with so many GPUs may use."""
     return min(1.0, float(gpus))
 
 
 def record_peak_memory(device: torch.device, trial: Trial) -> None:
-    """Record the most bytes that the trial has held of a GPU; nothing on a CPU.
+    """Record the peak number of bytes that the trial reserved on a GPU; nothing on a CPU.
 
-    `orch plan --pilot` finds from it, and from the GPU's own, how many trials share one.
+    From it and the GPU's memory, `orch plan --pilot` computes how many trials fit on one GPU.
     """
     if device.type == "cuda":
         trial.record(peak_memory_bytes=str(torch.cuda.max_memory_reserved(device)))
 
 
 def place(model: nn.Module, device: torch.device, precision: Precision) -> None:
-    """Move a network to a device, in channels_last memory, to run there at a precision.
+    """Move a network to a device, in channels_last memory, and set its precision.
 
     With bf16, convolutions and matrix products round their inputs to bfloat16; parameters,
     logits and the loss stay float32.
@@ -108,10 +111,10 @@ def place(model: nn.Module, device: torch.device, precision: Precision) -> None:
 
 
 def pixel_by_pixel_on_cpu(x: Tensor) -> bool:
-    """Whether a batch is what networks pass on in a trial on a CPU, as `place` puts them there.
+    """Whether a batch has the layout of a trial on a CPU: 4-D float32 in channels_last memory.
 
-    That is float32 of four dimensions in channels_last memory. False while a network is compiled:
-    the compiler cannot follow what is made of such batches, nor the other questions.
+    False while a network is being compiled: the compiler supports neither these checks nor the
+    kernels that depend on them.
     """
     return (
         not torch.compiler.is_compiling()
@@ -123,9 +126,9 @@ def pixel_by_pixel_on_cpu(x: Tensor) -> bool:
 
 
 def compiled(model: nn.Module) -> nn.Module:
-    """The same network for training, compiled; it shares its parameters with the original.
+    """A compiled version of the network for training, which shares its parameters.
 
-    Probes need the original: what they hook into does not exist in the compiled one.
+    Probes need the original: the modules that they hook do not exist in the compiled one.
     """
-    torch.compiler.reset()  # else the ninth trial of a process would run uncompiled
+    torch.compiler.reset()  # otherwise the ninth trial of a process would not be compiled
     return cast(nn.Module, torch.compile(model))

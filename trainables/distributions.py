@@ -1,4 +1,4 @@
-"""The paper's measures on made-up distributions: Figures 6, 11 and 12, without a network."""
+"""The paper's measures on synthetic distributions, without a network: Figures 6, 11 and 12."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
@@ -15,8 +15,8 @@ from trainables.params import Params, validated
 from trainables.probes.moments import ChannelMoments
 from trainables.probes.units import saturation, skewness, sparsity
 
-# Beta distributions on [-1, 1] as activation outputs of known shape. The figure's own
-# distributions are not named; these run from gathered at 0 to saturated on one side.
+# Beta distributions on [-1, 1], as activation outputs of known shape. The paper does not name the
+# distributions of its figure; these range from concentrated at 0 to saturated on one side.
 _BETAS: Mapping[str, tuple[float, float]] = {
     "centred": (8, 8),
     "uniform": (1, 1),
@@ -24,13 +24,13 @@ _BETAS: Mapping[str, tuple[float, float]] = {
     "skewed": (4, 1),
     "one_sided": (4, 0.2),
 }
-# Where the normalised activation is drawn in Figure 6.
+# Inputs at which Figure 6 plots the normalised activation.
 _CURVE = torch.linspace(-4, 4, 65, dtype=torch.float64)
 _SMOKE_SAMPLES = 1_000
 
 
 class Distribution(Params):
-    """What is measured.
+    """The distribution to measure.
 
     Attributes:
         distribution: activated_normal, for the outputs of an activation on normal inputs; or
@@ -39,7 +39,7 @@ class Distribution(Params):
         input_mean: Mean of its inputs.
         input_deviation: Their standard deviation.
         samples: Number of values drawn.
-        seed: Seeds the draw.
+        seed: Seed of the draw.
     """
 
     distribution: Literal[
@@ -53,38 +53,38 @@ class Distribution(Params):
 
 
 def check(params: Mapping[str, Any]) -> None:
-    """Refuse params that `measure` could not run.
+    """Reject params that `measure` cannot run.
 
     Raises:
-        ValueError: If a param is unknown, missing or impossible.
+        ValueError: If a param is unknown, missing or invalid.
     """
     _activation(validated(Distribution, params))
 
 
 @checked_by(check)
 def measure(params: Mapping[str, Any], trial: Trial) -> Iterator[Mapping[str, float]]:
-    """Draw once and measure: one epoch, of a fraction of a second.
+    """Draw once and measure, as one epoch of a fraction of a second.
 
     Yields `saturation` (Eq. 2), `skewness` (absolute, Eq. 3) and `output_mean`,
     `output_deviation` of the activation's outputs, and `sparsity` (section 5.2) of those outputs
-    after normalisation, as the block output of the order swap would be at its start. For
+    after normalisation, like the block outputs of the order swap at initialisation. For
     activated_normal, rows of the probe `normalised_curve` give the activation followed by that
-    normalisation at inputs `at` (Figure 6).
+    normalisation at the inputs `at` (Figure 6).
 
     Args:
         params: The fields of `Distribution`.
         trial: Where the curve goes.
 
     Raises:
-        ValueError: If a param is unknown, missing or impossible.
+        ValueError: If a param is unknown, missing or invalid.
     """
     chosen = validated(Distribution, params)
     torch.set_num_threads(trial.threads)
     activation, bound = _activation(chosen)
     outputs = _outputs(chosen, activation, _SMOKE_SAMPLES if trial.smoke else chosen.samples)
-    seen = ChannelMoments(1)
-    seen.update(outputs)
-    mean, deviation = seen.mean, seen.variance.sqrt()
+    moments = ChannelMoments(1)
+    moments.update(outputs)
+    mean, deviation = moments.mean, moments.variance.sqrt()
     normalised = ChannelMoments(1)
     normalised.update((outputs - mean) / deviation)
     if chosen.distribution == "activated_normal":
@@ -92,8 +92,8 @@ def measure(params: Mapping[str, Any], trial: Trial) -> Iterator[Mapping[str, fl
         for at, value in zip(_CURVE.tolist(), curve.tolist(), strict=True):
             trial.probe("normalised_curve", "activation", value, index=0, at=at)
     yield {
-        "saturation": saturation(seen, bound),
-        "skewness": skewness(seen) or 0.0,
+        "saturation": saturation(moments, bound),
+        "skewness": skewness(moments) or 0.0,
         "sparsity": sparsity(normalised),
         "output_mean": float(mean),
         "output_deviation": float(deviation),
@@ -104,12 +104,12 @@ def _activation(chosen: Distribution) -> tuple[nn.Module, float]:
     """The activation with its bound; that of outputs drawn directly is 1.
 
     Raises:
-        ValueError: If the activation is unknown or unbounded, so that nothing saturates.
+        ValueError: If the activation is unknown, or unbounded, so that its saturation is undefined.
     """
     params = {"activation": chosen.activation}
     bound = activations.bound(params)
     if bound is None:
-        raise ValueError(f"activation: {chosen.activation} has no bound, so no saturation")
+        raise ValueError(f"activation: {chosen.activation} is unbounded and has no saturation")
     return activations.build(params), bound if chosen.distribution == "activated_normal" else 1.0
 
 

@@ -1,4 +1,4 @@
-"""Images that lie in memory, whole, where batches are gathered from them."""
+"""Images that are kept in memory as a whole; batches are gathered from them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,20 +10,20 @@ from trainables.augment import augment
 from trainables.datasets.cache import Images
 from trainables.subset import Index
 
-# Evaluation is fastest at this batch size on a CPU core.
+# The batch size at which evaluation is fastest on one CPU core.
 EVAL_BATCH = 128
 
 
 @dataclass(frozen=True)
 class MemoryPart:
-    """Some images of a data set, standardised as they are read.
+    """Some images of a data set, standardised per batch.
 
     Attributes:
         images: All images of the split, uint8, shape (N, H, W, C).
         labels: Their classes, int64, shape (N,).
-        index: Which of them belong to the part, int64, shape (n,).
-        mean: Per channel, in units of the images, float32, shape (C,).
-        deviation: Likewise.
+        index: Indices of those that belong to the part, int64, shape (n,).
+        mean: Mean per channel, in units of the images, float32, shape (C,).
+        deviation: Standard deviation per channel, likewise.
     """
 
     images: Tensor
@@ -43,18 +43,18 @@ class MemoryPart:
     def training_batches(
         self, batch_size: int, kind: str, generator: Generator, *, shuffle: bool = True
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """All images once, augmented as `trainables.augment` says for the kind."""
+        """All images once, augmented by `trainables.augment`."""
         order = self.index
         if shuffle:
             order = order[torch.randperm(len(order), generator=generator).to(order.device)]
         for index in torch.split(order, batch_size):
-            if len(index) > 1:  # batch norm has no deviation for a last image alone
+            if len(index) > 1:  # batch norm cannot train on a single last image
                 images = augment(self.images.index_select(0, index), kind, generator)
                 yield self._standardised(images), self.labels[index]
 
     def _standardised(self, images: Tensor) -> Tensor:
         count, height, width, channels = images.shape
-        # Rows of pixels: three channels alone are too few for vector instructions.
+        # Whole rows of pixels: three channels are too few for vector instructions.
         rows = images.float().view(count, height, width * channels)
         rows.sub_(self.mean.repeat(width)).div_(self.deviation.repeat(width))
         return rows.view(images.shape).permute(0, 3, 1, 2)
@@ -63,8 +63,8 @@ class MemoryPart:
 def standardisation(images: Images, index: Index) -> tuple[Tensor, Tensor]:
     """Mean and deviation per channel over the images of an index, float32, shape (C,).
 
-    Sums of squares of bytes are whole numbers below 2**53, so that they are exact in float64
-    and the same in any order.
+    Sums of squares of bytes are integers below 2**53, so they are exact in float64 and do not
+    depend on the order of summation.
     """
     total = torch.zeros(2, images.shape[3], dtype=torch.float64)
     pixels = 0

@@ -1,4 +1,4 @@
-"""Looking names up in tables, with an error that helps where a name does not exist."""
+"""Lookup of names in tables, with helpful errors for unknown names."""
 
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
@@ -11,7 +11,7 @@ def look_up(what: str, name: object, table: Mapping[str, T]) -> T:
     """The table's entry for a name.
 
     Raises:
-        ValueError: If there is none; it says which exist, and which is nearest.
+        ValueError: If there is none; the message lists the known names and the nearest one.
     """
     if isinstance(name, str) and name in table:
         return table[name]
@@ -19,8 +19,8 @@ def look_up(what: str, name: object, table: Mapping[str, T]) -> T:
 
 
 def unknown(what: str, name: object, known: Iterable[str]) -> str:
-    """The words for a name that does not exist: what was given, the nearest, all there are."""
+    """The message for an unknown name: the name, the nearest known one, and all known ones."""
     names = sorted(known)
     near = get_close_matches(str(name), names, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
-    return f"unknown {what} {name!r}; {hint}there are: {', '.join(names)}"
+    return f"unknown {what} {name!r}; {hint}choose from: {', '.join(names)}"

@@ -1,4 +1,4 @@
-"""SGD as the papers use it: which decay falls on which parameter, and when the rate drops."""
+"""SGD as in the papers: the weight decay of each parameter, and the learning rate schedule."""
 
 from collections.abc import Sequence
 
@@ -15,11 +15,11 @@ def sgd(
     bn_weight_decay: float | None = None,
     bn_beta_weight_decay: float | None = None,
 ) -> SGD:
-    """SGD with momentum 0.9 over a model's parameters, in order; `set_rate` before the first step.
+    """SGD with momentum 0.9 over a model's parameters; call `set_rate` before the first step.
 
     Args:
-        model: Whose parameters to train.
-        weight_decay: Decay of everything but batch norms.
+        model: The network to train.
+        weight_decay: Decay of all parameters except those of batch norms.
         bn_weight_decay: Decay of the batch norms' scale; `weight_decay` if None. NWDBN is 0.
         bn_beta_weight_decay: Decay of the batch norms' shift; `bn_weight_decay` if None.
     """
@@ -43,11 +43,11 @@ def sgd(
 
 
 def rate(lr: float, drops: Sequence[int], epoch: int) -> float:
-    """The learning rate of an epoch, counted from 1: a tenth after each of the `drops` epochs."""
+    """The learning rate of an epoch, counted from 1, divided by 10 after each epoch in `drops`."""
     return lr * 0.1 ** sum(epoch > drop for drop in drops)
 
 
 def set_rate(optimizer: SGD, lr: float) -> None:
-    """Use this learning rate for all parameters from now on."""
+    """Set the learning rate of all parameters."""
     for group in optimizer.param_groups:
         group["lr"] = lr

@@ -1,4 +1,4 @@
-"""From a mapping of params to checked fields, with errors that say what was expected."""
+"""Validation of params, with errors that say what was expected."""
 
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -9,7 +9,7 @@ from trainables.naming import unknown
 
 
 class Params(BaseModel):
-    """Params of a trainable as fields: names, types, ranges and defaults."""
+    """Params of a trainable as typed fields with ranges and defaults."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -18,10 +18,10 @@ P = TypeVar("P", bound=Params)
 
 
 def validated(kind: type[P], params: Mapping[str, Any]) -> P:
-    """The params as fields of a kind.
+    """The params as an instance of `kind`.
 
     Raises:
-        ValueError: If a param is unknown, missing or impossible, in words.
+        ValueError: If a param is unknown, missing or invalid.
     """
     for name in params:
         if name not in kind.model_fields:

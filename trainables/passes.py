@@ -1,4 +1,4 @@
-"""Passes over images: one epoch of training, and one measurement."""
+"""Passes over images: an epoch of training, and an evaluation."""
 
 from itertools import islice
 
@@ -12,8 +12,8 @@ from trainables.data import Part
 from trainables.devices import subnormals_as_zero
 from trainables.settings import Settings
 
-# Batches of test images behind each `test_loss` that is logged between epochs: 1,024 images.
-# 004 uses all 10,000 of MNIST, and a part on CIFAR-10, for want of memory.
+# Batches of test images, 1,024 images in all, for each `test_loss` logged between epochs.
+# 004 uses all 10,000 of MNIST, and only a part on CIFAR-10 for lack of memory.
 _STEP_BATCHES = 8
 
 
@@ -32,12 +32,12 @@ def train_epoch(
         model: The network.
         optimizer: Over its parameters, with the epoch's rate set.
         images: What to train on.
-        settings: For batch size, augmentation and shuffling.
-        generator: Decides on all that is random in the batches.
-        after_step: Told of every step's loss and images.
+        settings: Batch size, augmentation and shuffling.
+        generator: Source of all randomness in the batches.
+        after_step: Called with the loss and number of images of every step.
 
     Returns:
-        Mean loss and accuracy of the steps, each with the weights that it began with.
+        Mean loss and accuracy over the images, each with the weights before its step.
     """
     model.train()
     totals = Totals()
@@ -57,7 +57,7 @@ def train_epoch(
 
 @torch.inference_mode()
 def evaluate(model: nn.Module, images: Part, batches: int | None = None) -> tuple[float, float]:
-    """Mean loss and accuracy over images, or over their first batches, in eval mode."""
+    """Mean loss and accuracy over all images, or the first `batches` batches, in eval mode."""
     model.eval()
     totals = Totals()
     for x, labels in islice(images.batches(), batches):
@@ -67,30 +67,30 @@ def evaluate(model: nn.Module, images: Part, batches: int | None = None) -> tupl
 
 
 class Totals:
-    """Sums of loss and of right answers, which stay on the device, so that no step waits."""
+    """Sums of losses and correct predictions, kept on the device so that no step waits for them."""
 
     def __init__(self) -> None:
-        self._loss_and_right = torch.zeros(2, dtype=torch.float64)
+        self._sums = torch.zeros(2, dtype=torch.float64)
         self._count = 0
 
     def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
-        """Take in a batch: its mean loss, logits (n, classes) and labels (n,)."""
-        right = (logits.argmax(1) == labels).sum()
-        batch = torch.stack([loss.double() * len(labels), right.double()])
-        self._loss_and_right = self._loss_and_right.to(batch.device) + batch
+        """Add a batch: its mean loss, logits (n, classes) and labels (n,)."""
+        correct = (logits.argmax(1) == labels).sum()
+        batch = torch.stack([loss.double() * len(labels), correct.double()])
+        self._sums = self._sums.to(batch.device) + batch
         self._count += len(labels)
 
     def means(self) -> tuple[float, float]:
-        """Mean loss and accuracy over everything so far."""
-        loss, right = self._loss_and_right.tolist()
-        return loss / self._count, right / self._count
+        """Mean loss and accuracy over all batches so far."""
+        loss, correct = self._sums.tolist()
+        return loss / self._count, correct / self._count
 
 
 class AfterStep:
-    """Logs losses every so many steps, if at all, as rows `train_loss` and `test_loss`.
+    """Logs losses every few steps, if requested, as rows `train_loss` and `test_loss`.
 
-    The training loss is that of the step's own batch, `at` the number of the step over the
-    whole trial, counted from 1.
+    The training loss is that of the step's batch; `at` is the number of the step in the trial,
+    counted from 1.
 
     Args:
         model: The network.
@@ -98,7 +98,7 @@ class AfterStep:
         trial: Where the rows go.
         every: Number of steps between rows; None for no rows.
         done: Number of steps before this epoch.
-        of: Number of images in it.
+        of: Number of images in this epoch.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class AfterStep:
         self._every, self._step, self._of = every, done, of
 
     def __call__(self, loss: Tensor, images: int) -> None:
-        """Count a step on so many images, and log if it is due."""
+        """Report a step on `images` images, and log the losses if they are due."""
         self._step += 1
         self._trial.step(images, of=self._of)
         if self._every is None or self._step % self._every:

@@ -17,42 +17,42 @@ ProbeGroup = Literal["units", "inputs", "histograms", "gradients", "gates"]
 
 
 class Settings(Params):
-    """What one trial is to do.
+    """The params of one trial.
 
     Attributes:
-        case: A name for the setting, where several params make one axis; it changes nothing.
+        case: A label for settings that vary several params together; it has no effect.
         model: Name of a network; see `trainables.models`.
         activation: Name of an activation; see `trainables.activations`.
         leak: Slope for negative inputs of leaky_relu, leaky_tanh and penalized_tanh.
         shift: Shift of shifted_tanh.
-        wsgaf_per: neuron, channel or layer: what has weights of its own; see `trainables.wsgaf`.
+        wsgaf_per: neuron, channel or layer: what shares weights; see `trainables.wsgaf`.
         wsgaf_gate: linear or sigmoid.
         wsgaf_init: relu, tanh, sigmoid or all.
         wsgaf_std: small or large.
         order: convention, swap or nobn; see `trainables.units`.
-        width: Factor on the numbers of channels.
+        width: Factor applied to all numbers of channels.
         dataset: Name of a data set; see `trainables.datasets`.
-        image_size: Side to which images are averaged down; None leaves them as they are.
-        train_size: Number of training images, equally many per class; None for all.
+        image_size: Side to which images are downsampled by averaging; None keeps their size.
+        train_size: Number of training images, the same number per class; None for all.
         test_size: Number of test images, likewise.
-        val_fraction: Part of the training images that is held out and measured as `val_...`.
-        augment: Random crop, or crop and horizontal flip, of training images.
-        shuffle: Whether each epoch has an order of its own.
+        val_fraction: Fraction of the training images held out for the metrics `val_...`.
+        augment: none, or random crop, or crop and horizontal flip, of training images.
+        shuffle: Whether the images are shuffled in every epoch.
         lr: Learning rate of SGD with momentum 0.9.
         lr_drops: Epochs after which the rate is divided by 10.
-        weight_decay: Decay of all parameters but those of batch norms.
+        weight_decay: Decay of all parameters except those of batch norms.
         bn_weight_decay: Decay of batch norms' parameters; None means `weight_decay`.
         bn_beta_weight_decay: Decay of batch norms' shifts; None means `bn_weight_decay`.
         epochs: Number of passes over the training images.
         batch_size: Images per step; batch norm needs two.
-        probes: Which groups of probes are taken; see `trainables.probes`.
-        probe_epochs: Epochs, counted from 1, in which probes are taken; None means the last.
-        histogram_layers: Units of which the group `histograms` is to be taken.
-        histogram_channels: Channels of each of them that get a histogram of their own.
-        loss_every: Every how many steps losses are logged; None means once an epoch only.
-        precision: fp32; tf32, which a CPU computes as fp32; or bf16. See `trainables.devices`.
-        compile: Whether the network is compiled for training; measured and probed as it is.
-        seed: Seeds initial weights, order of images and augmentation, and nothing else.
+        probes: Groups of probes to measure; see `trainables.probes`.
+        probe_epochs: Epochs, counted from 1, in which probes are measured; None means the last.
+        histogram_layers: Units that the group `histograms` measures.
+        histogram_channels: Channels of each of these units that get their own histogram.
+        loss_every: Number of steps between logged losses; None logs them once an epoch only.
+        precision: fp32, bf16, or tf32, which is fp32 on a CPU; see `trainables.devices`.
+        compile: Whether the network is compiled for training; evaluation does not use that.
+        seed: Seed of initial weights, dropout, order of images and augmentation.
     """
 
     case: str = ""
@@ -90,15 +90,15 @@ class Settings(Params):
     seed: NonNegativeInt = 0
 
     def for_model(self) -> dict[str, Any]:
-        """The params that were given, for doors that have their own defaults."""
+        """The params that were given explicitly, for functions with their own defaults."""
         return self.model_dump(exclude_unset=True, exclude_none=True)
 
     def probes_at(self, epoch: int) -> bool:
-        """Whether probes are taken in an epoch, counted from 1."""
+        """Whether probes are measured in an epoch, counted from 1."""
         if self.probe_epochs is None:
             return epoch == self.epochs
         return self.probe_epochs == "all" or epoch in self.probe_epochs
 
     def for_smoke(self) -> "Settings":
-        """The same for one epoch of batches of 2 images, with every probe taken."""
+        """A copy for a smoke run: one epoch of batches of 2 images, with the probes measured."""
         return self.model_copy(update={"epochs": 1, "batch_size": 2, "probe_epochs": None})

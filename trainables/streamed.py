@@ -1,4 +1,4 @@
-"""Images that are decoded as they are needed, by worker processes, ahead of the training."""
+"""Images that worker processes decode on demand, ahead of training."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ from torch.utils.data import DataLoader, Dataset
 from trainables.in_memory import EVAL_BATCH
 from trainables.subset import Index
 
-# Per channel of ImageNet, in units of bytes; the figures that torchvision's models use.
+# Statistics of ImageNet per channel, in units of bytes, as torchvision's models use them.
 _MEAN = torch.tensor([0.485, 0.456, 0.406]) * 255
 _DEVIATION = torch.tensor([0.229, 0.224, 0.225]) * 255
 
-# Number of an image, and the seed of its augmentation.
+# Index of an image, and the seed of its augmentation.
 Key = tuple[int, int]
 
 
@@ -25,8 +25,8 @@ class Folder(Dataset[tuple[Tensor, int]]):
     Args:
         root: The folder.
         size: Side of the images.
-        kind: none, for the middle of the image scaled to 8/7 of the size; crop, for a random
-            part of it at a random scale; crop_flip, which mirrors every second one on average.
+        kind: none, for the centre of the image scaled to 8/7 of the size; crop, for a crop at a
+            random place and scale; crop_flip, which also mirrors it with probability 1/2.
     """
 
     def __init__(self, root: Path, size: int, kind: str) -> None:
@@ -44,21 +44,21 @@ class Folder(Dataset[tuple[Tensor, int]]):
     def __getitem__(self, key: Key) -> tuple[Tensor, int]:
         index, seed = key
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)  # so that it does not matter which worker draws the crop
+            torch.manual_seed(seed)  # the crop must not depend on the worker
             image, label = self._images[index]
         return image, label
 
 
 @dataclass(frozen=True)
 class StreamedPart:
-    """Some images of a folder, standardised as they are read.
+    """Some images of a folder, standardised per batch.
 
     Attributes:
         root: The folder.
-        index: Which of its images belong to the part.
+        index: Indices of those of its images that belong to the part.
         size: Side of the images.
         workers: Number of processes that decode.
-        device: Where batches are wanted.
+        device: Where batches are placed.
     """
 
     root: Path
@@ -78,7 +78,7 @@ class StreamedPart:
     def training_batches(
         self, batch_size: int, kind: str, generator: Generator, *, shuffle: bool = True
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """All images once, cropped as `Folder` says for the kind."""
+        """All images once, augmented by `Folder`."""
         count = len(self)
         order = torch.randperm(count, generator=generator) if shuffle else torch.arange(count)
         seeds = torch.randint(2**62, (count,), generator=generator)
@@ -93,7 +93,7 @@ class StreamedPart:
             batch_sampler=[keys[i : i + batch_size] for i in range(0, len(keys), batch_size)],
             num_workers=self.workers,
             pin_memory=self.device.type == "cuda",
-            # Its default draws from torch's own generator, whose state is nobody's business here.
+            # The default would advance torch's global generator.
             generator=Generator(),
         )
         mean, deviation = (each.to(self.device).view(-1, 1, 1) for each in (_MEAN, _DEVIATION))

@@ -1,4 +1,4 @@
-"""Which images of a data set are used: the same for every seed, equally many of each class."""
+"""Selection of the images to use: the same for every seed, with the same number per class."""
 
 import numpy as np
 import numpy.typing as npt
@@ -9,23 +9,24 @@ Index = npt.NDArray[np.int64]
 
 
 def split(labels: Labels, size: int | None, val_fraction: float) -> tuple[Index, Index]:
-    """Choose which images to train on and which to validate on: the same for every seed.
+    """Choose the images to train and to validate on, independently of the seed.
 
     Args:
         labels: Class of every image, shape (N,).
-        size: Number of images to use, equally many of each class; None for all.
-        val_fraction: The part of each class that is held out for validation.
+        size: Number of images to use, the same number per class; None for all.
+        val_fraction: Fraction of each class that is held out for validation.
 
     Returns:
         Two sorted, disjoint indices into `labels`.
 
     Raises:
-        ValueError: If `size` cannot be met, or no image is left for one of the two.
+        ValueError: If `size` is not a multiple of the number of classes or larger than the data
+            set, or one of the two indices would be empty.
     """
     classes = int(labels.max()) + 1
     per_class = None if size is None else size // classes
     if size is not None and size % classes:
-        raise ValueError(f"{size} images cannot be equally many of each of {classes} classes")
+        raise ValueError(f"{size} images cannot be divided equally among {classes} classes")
     order = np.random.default_rng(0).permutation(len(labels))
     train, val = [], []
     for number in range(classes):

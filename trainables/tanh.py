@@ -1,4 +1,4 @@
-"""The hyperbolic tangent, which takes a CPU most of an activation's time."""
+"""The hyperbolic tangent, which dominates the time of bounded activations on a CPU."""
 
 from typing import Any
 
@@ -8,15 +8,15 @@ from torch.autograd.function import once_differentiable
 
 from trainables import devices
 
-# Whether this build of torch brings it.
+# Whether this build of torch includes oneDNN.
 _HAS_ONE_DNN: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
 
 
 def tanh(x: Tensor) -> Tensor:
-    """The tangent of each value, of x's shape and type.
+    """The hyperbolic tangent of each value, of x's shape and type.
 
-    In channels_last memory on a CPU, as a trial's networks run there, oneDNN computes it, which
-    is as exact as torch's own and several times faster.
+    For a trial's batches on a CPU, in channels_last memory, oneDNN computes it: as accurately as
+    torch's own implementation, and several times faster.
     """
     if _HAS_ONE_DNN and devices.pixel_by_pixel_on_cpu(x) and x.numel():
         y: Tensor = _OneDnnTanh.apply(x)
@@ -27,7 +27,7 @@ def tanh(x: Tensor) -> Tensor:
 class _OneDnnTanh(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
-        # Flat, since oneDNN's own order of four dimensions is another one.
+        # Flat, because oneDNN lays out four dimensions in another order.
         flat = x.permute(0, 2, 3, 1).view(-1)
         y = flat.to_mkldnn().tanh_().to_dense().as_strided(x.shape, x.stride())
         ctx.save_for_backward(y)

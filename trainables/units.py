@@ -1,4 +1,4 @@
-"""The unit that networks are made of: a weight layer, a batch norm and an activation."""
+"""The unit that networks consist of: a weight layer, a batch norm and an activation."""
 
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
@@ -14,7 +14,7 @@ ORDERS: Mapping[str, tuple[str, ...]] = {
     "swap": ("weight", "activation", "norm"),
     "nobn": ("weight", "activation"),
 }
-# In a pre-activation network (He et al., 2016, "Identity Mappings") the weight comes last.
+# Pre-activation networks (He et al., 2016, "Identity Mappings") have the weight last.
 PREACT_ORDERS: Mapping[str, tuple[str, ...]] = {
     "convention": ("norm", "activation", "weight"),
     "swap": ("activation", "norm", "weight"),
@@ -25,14 +25,14 @@ PREACT_ORDERS: Mapping[str, tuple[str, ...]] = {
 class Unit(nn.Sequential):
     """A weight layer with its batch norm and activation, in one of three orders.
 
-    The parts are the sub-modules `weight`, `norm` and `activation`, run in the order in which
-    they are registered; `norm` is missing in the order `nobn`.
+    The parts are the sub-modules `weight`, `norm` and `activation`, which run in the order
+    of their registration; the order `nobn` has no `norm`.
 
     Args:
         weight: The convolution. It has a bias, which the order swap needs.
         activation: The activation's module.
         order: convention, swap or nobn.
-        preact: Whether batch norm and activation stand before the weight.
+        preact: Whether batch norm and activation precede the weight.
 
     Raises:
         ValueError: If the order is unknown.
@@ -52,7 +52,7 @@ class Unit(nn.Sequential):
         self.output_name = [name for name in names if name != "weight"][-1]
 
     def preactivated(self, x: Tensor) -> Tensor:
-        """What a pre-activation unit's weight reads, for a shortcut that starts there."""
+        """The input of a pre-activation unit's weight, for a shortcut that branches off there."""
         for name, part in self.named_children():
             if name != "weight":
                 x = part(x)
@@ -60,9 +60,9 @@ class Unit(nn.Sequential):
 
     @property
     def output(self) -> nn.Module:
-        """The part whose output the next weight layer reads: the norm in swap, else the activation.
+        """The part whose output is the next weight layer's input: norm in swap, else activation.
 
-        In a pre-activation unit it is what the unit's own weight reads.
+        In a pre-activation unit, its output is the input of the unit's own weight.
         """
         return self.get_submodule(self.output_name)
 

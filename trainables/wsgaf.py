@@ -10,13 +10,13 @@ from trainables.naming import look_up
 from trainables.tanh import tanh
 
 FUNCTIONS = ("relu", "tanh", "sigmoid")
-# Deviation of the initial weights: Table I's note.
+# Standard deviation of the initial weights: the note of Table I.
 _DEVIATIONS: Mapping[str, Mapping[str, float]] = {
     "linear": {"large": 0.5, "small": 0.05},
     "sigmoid": {"large": 1.0, "small": 0.1},
 }
-# The function whose weight starts with mean 1, the others' with 0. The paper gives no mean for
-# `all`; that each starts at 1 is our reading of "high initial mean for weight of: all".
+# Mean of the initial weights of each function. The paper gives no mean for `all`; 1 for each is
+# our interpretation of "high initial mean for weight of: all".
 _MEANS: Mapping[str, tuple[float, float, float]] = {
     "relu": (1, 0, 0),
     "tanh": (0, 1, 0),
@@ -28,18 +28,18 @@ _MEANS: Mapping[str, tuple[float, float, float]] = {
 class Wsgaf(nn.Module):
     """g(w1) relu(x) + g(w2) tanh(x) + g(w3) sigmoid(x), with g linear or a sigmoid.
 
-    With the sigmoid gate the weights start from the same means, as the paper's text has it, so
-    that no function starts switched off: sigmoid(0) is one half.
+    With the sigmoid gate the weights start from the same means, as in the paper's text, so no
+    function is switched off at the start: sigmoid(0) is one half.
 
     Args:
         shape: Shape of the input without the batch: (C, H, W), or (C,) after a linear layer.
-        per: Whether each neuron, channel or the whole layer has weights of its own.
+        per: neuron, channel or layer: what shares one set of weights.
         gate: linear or sigmoid.
-        init: The function that the sum starts as: relu, tanh, sigmoid, or all.
-        std: Deviation of the initial weights: small or large.
+        init: The function that the sum initially is: relu, tanh, sigmoid, or all of them.
+        std: Standard deviation of the initial weights: small or large.
 
     Raises:
-        ValueError: If an argument is not one of those.
+        ValueError: If an argument is none of these.
     """
 
     initial: Tensor
@@ -50,16 +50,16 @@ class Wsgaf(nn.Module):
         deviation = look_up("wsgaf_std", std, look_up("wsgaf_gate", gate, _DEVIATIONS))
         ones = (1,) * len(shape)
         shapes = {"neuron": shape, "channel": (shape[0], *ones[1:]), "layer": ones}
-        own = look_up("wsgaf_per", per, shapes)
+        per_function = look_up("wsgaf_per", per, shapes)
         self.gate = gate
         mean = torch.tensor(means).view(3, *ones)
-        self.weights = nn.Parameter(mean + deviation * torch.randn(3, *own))
+        self.weights = nn.Parameter(mean + deviation * torch.randn(3, *per_function))
         self.register_buffer("initial", self.weights.detach().clone())
 
     def forward(self, x: Tensor) -> Tensor:
         """The weighted sum, of x's shape (N, *shape)."""
         if x.ndim == 4 and x.is_contiguous(memory_format=torch.channels_last):
-            # In the order of memory torch sums gradients over a batch several times faster.
+            # In memory order, torch sums gradients over a batch several times faster.
             inputs = x.movedim(1, 3), tanh(x).movedim(1, 3), self.weights.movedim(1, 3)
             return self._weighted(*inputs).movedim(3, 1)
         return self._weighted(x, tanh(x), self.weights)
@@ -79,12 +79,12 @@ class Wsgaf(nn.Module):
 
 
 def build(params: Mapping[str, Any], shape: tuple[int, ...] | None) -> Wsgaf:
-    """WSGAF for inputs of a shape; `wsgaf_per`, `wsgaf_gate`, `wsgaf_init`, `wsgaf_std`.
+    """Make WSGAF from `wsgaf_per`, `wsgaf_gate`, `wsgaf_init` and `wsgaf_std`.
 
-    The defaults are the setting that won in the paper: neuron, linear, tanh, small.
+    The defaults are the best setting of the paper: neuron, linear, tanh, small.
 
     Raises:
-        ValueError: If a param is none of those that exist, or there is no shape.
+        ValueError: If a param has an unknown value, or there is no shape.
     """
     if shape is None:
         raise ValueError("the activation wsgaf needs the shape of its input")

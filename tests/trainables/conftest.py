@@ -1,56 +1,20 @@
-"""A trial that keeps in memory what a runner would write, and a cache folder of the tests' own."""
+"""Fixtures of the trainables' tests: a trial in memory, a cache folder, real images."""
 
+import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 import torch
+from hypothesis import settings
+from memory_trial import MemoryTrial
 
-REAL_DATA = Path(__file__).parents[2].parent / "shared" / "data"
+DATA_DIR = os.environ.get("ORCH_DATA_DIR")
 
-
-class ProbeRow(NamedTuple):
-    probe: str
-    layer: str
-    value: float
-    index: int
-    unit: int | None
-    at: float | None
-
-
-@dataclass
-class MemoryTrial:
-    """The contract of `trainables.contract.Trial`, with everything kept in lists."""
-
-    saved: bytes | None = None
-    checkpoint_due: bool = True
-    smoke: bool = False
-    threads: int = 1
-    gpus: float = 0
-    rows: list[ProbeRow] = field(default_factory=list)
-    facts: dict[str, str] = field(default_factory=dict)
-    lines: list[str] = field(default_factory=list)
-    steps: list[tuple[int, int]] = field(default_factory=list)
-
-    def probe(self, probe, layer, value, *, index, unit=None, at=None):
-        self.rows.append(ProbeRow(probe, layer, value, index, unit, at))
-
-    def load(self):
-        return self.saved
-
-    def save(self, state):
-        self.saved = state
-
-    def step(self, images, *, of):
-        self.steps.append((images, of))
-
-    def record(self, **facts):
-        self.facts |= facts
-
-    def log(self, text):
-        self.lines.append(text)
+# An example may take as long as it needs on a slow or busy machine.
+settings.register_profile("no_deadline", deadline=None)
+settings.load_profile("no_deadline")
 
 
 @pytest.fixture
@@ -71,13 +35,16 @@ def _one_thread() -> None:
 
 
 @pytest.fixture(scope="session")
-def real_data() -> Callable[[str], Path]:
-    """The folder of a real data set; the test is skipped where it is not there."""
+def real_data() -> Callable[..., Path]:
+    """The folder of a real data set in ORCH_DATA_DIR; the test is skipped if a file is missing."""
 
-    def find(name: str) -> Path:
-        folder = REAL_DATA / name
-        if not folder.exists():
-            pytest.skip(f"needs the real images of {name}, which are not part of the repository")
+    def find(name: str, *files: str) -> Path:
+        if not DATA_DIR:
+            pytest.skip(f"ORCH_DATA_DIR is not set: the test needs {name} in that folder")
+        folder = Path(DATA_DIR).absolute() / name
+        for path in (folder / file for file in files):
+            if not path.exists():
+                pytest.skip(f"ORCH_DATA_DIR has no {path.relative_to(folder.parent)}")
         return folder
 
     return find

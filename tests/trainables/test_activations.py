@@ -1,4 +1,4 @@
-"""Activation functions against their formulas, and the bounds that saturation is measured by."""
+"""Activation functions against their formulas, and the bounds of the saturation."""
 
 import numpy as np
 import pytest
@@ -37,7 +37,7 @@ def test_values_are_those_of_the_formula(name):
 
 
 @pytest.mark.parametrize("name", FORMULAS)
-def test_the_bound_is_the_least_one(name):
+def test_the_bound_is_the_least_upper_bound(name):
     params = {"activation": name, **PARAMS}
     bound = activations.bound(params)
     far = activations.build(params)(torch.tensor([-1e9, 1e9], dtype=torch.float64)).abs().max()
@@ -48,14 +48,14 @@ def test_the_bound_is_the_least_one(name):
 
 
 @given(shift=st.floats(-3, 3))
-def test_a_shifted_tanh_goes_through_the_origin(shift):
+def test_a_shifted_tanh_passes_through_the_origin(shift):
     module = activations.build({"activation": "shifted_tanh", "shift": shift})
     assert abs(module(torch.zeros(1, dtype=torch.float64)).item()) < 1e-15
 
 
 @pytest.mark.parametrize("leak", [-0.01, 0.51, float("nan")])
 @pytest.mark.parametrize("name", ["leaky_relu", "leaky_tanh", "penalized_tanh"])
-def test_a_leak_outside_the_papers_range_is_refused(name, leak):
+def test_a_leak_outside_the_papers_range_is_rejected(name, leak):
     with pytest.raises(ValueError, match=r"leak must lie in \[0, 0.5\]"):
         activations.build({"activation": name, "leak": leak})
 
@@ -89,7 +89,7 @@ def test_wsgaf_is_the_gated_sum(per, count, gate):
     ("init", "means"),
     [("relu", (1, 0, 0)), ("tanh", (0, 1, 0)), ("sigmoid", (0, 0, 1)), ("all", (1, 1, 1))],
 )
-def test_wsgaf_starts_as_table_1_says(gate, std, deviation, init, means):
+def test_wsgaf_starts_as_in_table_1(gate, std, deviation, init, means):
     torch.manual_seed(0)
     module = wsgaf((40, 50, 50), wsgaf_gate=gate, wsgaf_std=std, wsgaf_init=init)
     flat = module.weights.detach().flatten(1)
@@ -98,7 +98,7 @@ def test_wsgaf_starts_as_table_1_says(gate, std, deviation, init, means):
     assert list(module.changes().values()) == [0, 0, 0]
 
 
-def test_wsgaf_knows_how_far_it_moved_across_a_checkpoint():
+def test_wsgaf_measures_its_change_across_a_checkpoint():
     module, other = wsgaf((2,)), wsgaf((2,))
     with torch.no_grad():
         module.weights[1] += 0.25
@@ -108,8 +108,8 @@ def test_wsgaf_knows_how_far_it_moved_across_a_checkpoint():
 
 
 @pytest.mark.parametrize("param", ["wsgaf_per", "wsgaf_gate", "wsgaf_init", "wsgaf_std"])
-def test_a_wsgaf_that_the_paper_does_not_have_is_refused(param):
-    with pytest.raises(ValueError, match=f"unknown {param} 'huge'.*there are"):
+def test_unknown_wsgaf_settings_are_rejected(param):
+    with pytest.raises(ValueError, match=f"unknown {param} 'huge'.*choose from"):
         wsgaf(**{param: "huge"})
 
 
@@ -123,13 +123,13 @@ def test_wsgaf_is_the_same_in_either_memory_format(per):
     torch.manual_seed(0)
     module = wsgaf((6, 4, 5), wsgaf_per=per)
     x = torch.randn(3, 6, 4, 5)
-    found = []
+    results = []
     for memory_format in (torch.contiguous_format, torch.channels_last):
         module.to(memory_format=memory_format).zero_grad()
-        entry = x.clone(memory_format=memory_format).requires_grad_()
-        out = module(entry)
+        inputs = x.clone(memory_format=memory_format).requires_grad_()
+        out = module(inputs)
         out.square().sum().backward()
         assert out.is_contiguous(memory_format=memory_format)
-        found.append((out, entry.grad, module.weights.grad))
-    for one, other in zip(*found, strict=True):
+        results.append((out, inputs.grad, module.weights.grad))
+    for one, other in zip(*results, strict=True):
         torch.testing.assert_close(one, other)

@@ -1,4 +1,4 @@
-"""Crops and flips against every crop that there can be."""
+"""Crops and flips against all possible ones."""
 
 import pytest
 import torch
@@ -13,7 +13,7 @@ def batch(count=200, size=8):
 
 
 def shifted(image, top, left, mirror):
-    """What a crop of the padded image, with the corner at (top, left), must look like."""
+    """The crop of the padded image with its corner at (top, left), optionally mirrored."""
     padded = torch.zeros(10, 10, 3, dtype=torch.uint8)
     padded[1:9, 1:9] = image
     window = padded[top : top + 8, left : left + 8]
@@ -23,28 +23,28 @@ def shifted(image, top, left, mirror):
 @pytest.mark.parametrize(("kind", "mirrors"), [("crop", [False]), ("crop_flip", [False, True])])
 def test_every_image_is_one_of_the_possible_crops(kind, mirrors):
     images = batch()
-    seen = set()
+    crops = set()
     for before, after in zip(
         images, augment(images, kind, Generator().manual_seed(0)), strict=True
     ):
-        found = [
+        matches = [
             (top, left, mirror)
             for top in range(3)
             for left in range(3)
             for mirror in mirrors
             if torch.equal(after, shifted(before, top, left, mirror))
         ]
-        assert len(found) == 1
-        seen.add(found[0])
-    assert len(seen) == 9 * len(mirrors)
+        assert len(matches) == 1
+        crops.add(matches[0])
+    assert len(crops) == 9 * len(mirrors)
 
 
-def test_none_leaves_the_batch_alone():
+def test_none_returns_the_batch_unchanged():
     images = batch(3)
     assert augment(images, "none", Generator()) is images
 
 
-def test_the_generator_alone_decides():
+def test_crops_depend_on_the_generator_alone():
     images = batch(20)
     for kind in AUGMENTS:
         one = augment(images, kind, Generator().manual_seed(5))

@@ -17,13 +17,13 @@ def trained(kind, x, grad, dtype):
         norm.weight.uniform_(0.5, 2)
         norm.bias.normal_()
     norm = norm.to(dtype)
-    entry = x.to(dtype, copy=True).requires_grad_()
+    inputs = x.to(dtype, copy=True).requires_grad_()
     for _ in range(2):
-        y = norm(entry)
+        y = norm(inputs)
         y.backward(grad.to(dtype))
     assert y.is_contiguous(memory_format=LAST)
-    assert entry.grad.is_contiguous(memory_format=LAST)
-    gradients = entry.grad, norm.weight.grad, norm.bias.grad
+    assert inputs.grad.is_contiguous(memory_format=LAST)
+    gradients = inputs.grad, norm.weight.grad, norm.bias.grad
     return y.detach(), *gradients, norm.running_mean, norm.running_var, norm.num_batches_tracked
 
 
@@ -39,7 +39,7 @@ def trained(kind, x, grad, dtype):
         (128, 100, 8, 8),
     ],
 )
-def test_training_is_as_exact_as_that_of_torch(shape, shift):
+def test_training_is_as_accurate_as_torchs(shape, shift):
     torch.manual_seed(0)
     x = (torch.randn(shape) * torch.rand(shape[1], 1, 1) + shift).to(memory_format=LAST)
     x[:, 0] = shift  # a constant channel
@@ -54,21 +54,21 @@ def test_training_is_as_exact_as_that_of_torch(shape, shift):
         assert error <= 2 * (other - truth).abs().max().item() + rounding
 
 
-def test_a_step_does_not_depend_on_what_ran_before():
+def test_a_step_is_reproducible():
     x = torch.randn(64, 8, 32, 32).to(memory_format=LAST)
-    found = [trained(BatchNorm2d, x, x, torch.float32) for _ in range(2)]
-    assert all(map(torch.equal, *found))
+    results = [trained(BatchNorm2d, x, x, torch.float32) for _ in range(2)]
+    assert all(map(torch.equal, *results))
 
 
 @pytest.mark.parametrize(
     ("shape", "memory_format"), [((2, 8, 32, 32), LAST), ((64, 8, 32, 32), torch.contiguous_format)]
 )
-def test_elsewhere_it_is_torch_itself(shape, memory_format):
+def test_other_batches_use_torchs_implementation(shape, memory_format):
     x = torch.randn(shape).to(memory_format=memory_format)
     assert torch.equal(BatchNorm2d(8)(x), nn.BatchNorm2d(8)(x))
 
 
-def test_evaluation_is_torch_itself():
+def test_evaluation_uses_torchs_implementation():
     x = torch.randn(64, 8, 32, 32).to(memory_format=LAST)
     ours, theirs = BatchNorm2d(8), nn.BatchNorm2d(8)
     ours(x)

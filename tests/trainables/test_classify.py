@@ -1,4 +1,4 @@
-"""Trials on real images: learning, resuming, reuse of a process, smoke, refusals."""
+"""Trials on real images: learning, resuming, reuse of a process, smoke runs, rejected params."""
 
 import math
 
@@ -29,7 +29,7 @@ def test_a_narrow_network_learns_digits(digits_params, make_trial):
     }
 
 
-def test_every_training_step_is_told_of_for_pilots(digits_params, make_trial):
+def test_every_training_step_is_reported_for_pilots(digits_params, make_trial):
     trial = make_trial()
     run({**digits_params, "epochs": 1}, trial)
     images, of = zip(*trial.steps, strict=True)
@@ -37,18 +37,18 @@ def test_every_training_step_is_told_of_for_pilots(digits_params, make_trial):
     assert set(of) == {sum(images)}
 
 
-def test_validation_is_measured_where_images_are_held_out(digits_params, make_trial):
+def test_validation_is_measured_if_images_are_held_out(digits_params, make_trial):
     params = {**digits_params, "epochs": 1, "val_fraction": 0.2}
     [metrics] = run(params, make_trial())
     assert {"val_loss", "val_accuracy"} <= metrics.keys()
 
 
 @pytest.mark.parametrize("killed_after", [1, 2, 3])
-def test_a_resumed_trial_has_the_bits_of_an_undisturbed_one(
+def test_a_resumed_trial_is_bit_identical_to_an_uninterrupted_one(
     digits_params, make_trial, killed_after
 ):
     whole = make_trial()
-    undisturbed = run(digits_params, whole)
+    uninterrupted = run(digits_params, whole)
     first = make_trial()
     epochs = train(digits_params, first)
     before = [next(epochs) for _ in range(killed_after)]
@@ -56,7 +56,7 @@ def test_a_resumed_trial_has_the_bits_of_an_undisturbed_one(
     torch.manual_seed(99)  # another process starts from another global state
     second = make_trial(saved=first.saved)
     after = run(digits_params, second)
-    assert before + after == undisturbed
+    assert before + after == uninterrupted
     assert first.rows + second.rows == whole.rows
     assert len(after) == 3 - killed_after
 
@@ -71,17 +71,17 @@ def test_dropout_and_trained_activations_resume_to_the_bit(digits_params, make_t
         "epochs": 2,
     }
     whole, first = make_trial(), make_trial()
-    undisturbed = run(params, whole)
+    uninterrupted = run(params, whole)
     before = next(train(params, first))
     second = make_trial(saved=first.saved)
-    assert [before, *run(params, second)] == undisturbed
+    assert [before, *run(params, second)] == uninterrupted
     assert first.rows + second.rows == whole.rows
     changes = [row.value for row in whole.rows if row.probe == "gate_change_tanh"]
     assert len(changes) == 3
     assert min(changes) > 0
 
 
-def test_every_group_of_probes_can_be_taken_together(digits_params, make_trial):
+def test_all_groups_of_probes_work_together(digits_params, make_trial):
     trial = make_trial()
     params = {
         **digits_params,
@@ -113,18 +113,18 @@ def test_losses_between_epochs_are_logged_by_step(digits_params, make_trial):
     assert 0 < last < 3
 
 
-def test_trials_in_one_process_do_not_meet(digits_params, make_trial):
+def test_trials_in_one_process_are_independent(digits_params, make_trial):
     alone = run(digits_params, make_trial())
     other = train({**digits_params, "seed": 2, "activation": "relu"}, make_trial())
-    beside = []
+    interleaved = []
     for metrics in train(digits_params, make_trial()):
-        beside.append(metrics)
+        interleaved.append(metrics)
         torch.rand(7)
         next(other)
-    assert beside == alone
+    assert interleaved == alone
 
 
-def test_the_global_generator_is_left_alone(digits_params, make_trial):
+def test_the_global_generator_keeps_its_state(digits_params, make_trial):
     torch.manual_seed(3)
     expected = torch.rand(4)
     torch.manual_seed(3)
@@ -159,17 +159,17 @@ def test_a_smoke_run_is_one_epoch_even_without_data(
     [metrics] = run(params, trial)
     assert math.isfinite(metrics["test_loss"])
     assert trial.rows
-    assert trial.lines == ["the data set parquet:cifar10 is missing: made-up images instead"]
+    assert trial.lines == ["the data set parquet:cifar10 is missing: using made-up images"]
 
 
-def test_a_gpu_that_torch_does_not_see_is_an_error(digits_params, make_trial, monkeypatch):
+def test_a_gpu_that_torch_does_not_detect_is_an_error(digits_params, make_trial, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(RuntimeError, match="given a GPU, but torch sees none"):
+    with pytest.raises(RuntimeError, match="has a GPU, but torch detects none"):
         run(digits_params, make_trial(gpus=1))
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
+    ("change", "message"),
     [
         ({"model": "vgg99"}, "unknown model 'vgg99'"),
         ({"order": "swapped"}, "unknown order 'swapped'; did you mean 'swap'"),
@@ -178,21 +178,21 @@ def test_a_gpu_that_torch_does_not_see_is_an_error(digits_params, make_trial, mo
         ({"dataset": "parquet:nowhere"}, r"missing .*train.parquet; .* ORCH_DATA_DIR"),
         ({"lr": -1}, "lr: "),
         ({"image_size": 9}, "image_size 9 is larger"),
-        ({"train_size": 1001}, "1001 images cannot"),
+        ({"train_size": 1001}, "1001 images cannot be divided"),
         ({"colour": 3}, "unknown param 'colour'"),
     ],
 )
-def test_check_refuses_what_cannot_run(digits_params, change, words):
+def test_check_rejects_params_that_cannot_run(digits_params, change, message):
     train.check(digits_params)
-    with pytest.raises(ValueError, match=words):
+    with pytest.raises(ValueError, match=message):
         train.check({**digits_params, **change})
 
 
-def test_real_cifar_images_are_learnt_at_laptop_scale(real_data, make_trial):
+def test_a_small_network_learns_real_cifar_images(real_data, make_trial):
     params = {
         "model": "vgg16_11",
         "activation": "relu",
-        "dataset": str(real_data("cifar10")),
+        "dataset": str(real_data("cifar10", "train.parquet", "test.parquet")),
         "image_size": 16,
         "train_size": 2000,
         "test_size": 500,

@@ -1,4 +1,4 @@
-"""Which images a trial sees, in what batches, and how they are standardised."""
+"""The images that a trial uses, their batches and their standardisation."""
 
 import numpy as np
 import pytest
@@ -34,18 +34,18 @@ def test_a_subset_has_equally_many_of_each_class(classes, each, val_fraction, se
     assert (np.diff(train) > 0).all()
 
 
-def test_all_images_are_used_unless_told():
+def test_all_images_are_used_by_default():
     train, val = split(np.array([0, 1, 1, 0, 2]), None, 0)
     assert train.tolist() == [0, 1, 2, 3, 4]
     assert val.tolist() == []
 
 
 @pytest.mark.parametrize(
-    ("size", "words"),
-    [(7, "7 images cannot be equally many of each of 3 classes"), (30, "class 0 has 4 images")],
+    ("size", "message"),
+    [(7, "7 images cannot be divided equally among 3 classes"), (30, "class 0 has 4 images")],
 )
-def test_a_subset_that_does_not_exist_is_refused(size, words):
-    with pytest.raises(ValueError, match=words):
+def test_an_impossible_subset_is_rejected(size, message):
+    with pytest.raises(ValueError, match=message):
         split(np.repeat([0, 1, 2], 4), size, 0)
 
 
@@ -72,7 +72,7 @@ def test_digits_come_in_standardised_channels_last_batches():
     assert sum(len(batch) for _, batch in digits.test.batches()) == 597
 
 
-def test_an_epoch_shows_every_image_once_in_an_order_of_the_generator():
+def test_an_epoch_has_every_image_once_in_an_order_of_the_generator():
     part = data.load(data.Choice("digits", train_size=100), CPU).train
     plain = torch.cat([x for x, _ in part.batches()])
     epochs = [
@@ -101,7 +101,7 @@ def test_validation_images_are_held_out_of_training():
     assert (len(held.train.index), len(held.val.index)) == (900, 100)
 
 
-def test_a_smoke_run_makes_images_up_only_where_they_are_missing(monkeypatch, tmp_path):
+def test_a_smoke_run_makes_images_up_only_if_they_are_missing(monkeypatch, tmp_path):
     monkeypatch.setenv("ORCH_DATA_DIR", str(tmp_path))
     made_up = data.load(data.Choice("parquet:nowhere", image_size=12), CPU, smoke=True)
     assert (made_up.channels, made_up.size, made_up.classes) == (3, 12, 10)

@@ -1,12 +1,14 @@
-"""Decoding, and the cache that processes share."""
+"""Decoding, and the cache that processes share, with its lock."""
 
 import multiprocessing
+import signal
 from io import BytesIO
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from filelock import Timeout
 from PIL import Image
 
 from trainables import datasets
@@ -39,7 +41,7 @@ def folder(tmp_path, monkeypatch, colours):
     return tmp_path / "six"
 
 
-def test_png_images_come_back_bit_for_bit(folder, colours):
+def test_png_images_are_decoded_bit_for_bit(folder, colours):
     images, labels = datasets.load("parquet:six", "train", None)
     assert np.array_equal(images, colours)
     assert labels.tolist() == [0, 1, 2, 0, 1, 2]
@@ -71,7 +73,7 @@ def test_other_contents_are_another_entry(folder, colours):
 
 
 @pytest.mark.usefixtures("folder")
-def test_what_a_killed_process_left_is_no_entry(colours):
+def test_an_unfinished_entry_of_a_killed_process_is_replaced(colours):
     datasets.load("parquet:six", "train", None)
     [entry] = [path for path in cache.folder().iterdir() if path.is_dir()]
     entry.rename(entry.with_suffix(".unfinished"))
@@ -83,18 +85,18 @@ def test_what_a_killed_process_left_is_no_entry(colours):
 def test_processes_that_start_together_decode_once_and_agree(folder, monkeypatch, colours):
     read = datasets.parquet._read
 
-    def told(*arguments):
+    def counted(*arguments):
         with (folder.parent / "decoded").open("a") as file:
             file.write(".")
         return read(*arguments)
 
     def load(number):
-        together.wait()
+        barrier.wait()
         sums[number] = int(datasets.load("parquet:six", "train", None)[0].sum())
 
-    monkeypatch.setattr(datasets.parquet, "_read", told)
+    monkeypatch.setattr(datasets.parquet, "_read", counted)
     context = multiprocessing.get_context("fork")
-    together, sums = context.Barrier(4), context.Array("q", 4)
+    barrier, sums = context.Barrier(4), context.Array("q", 4)
     processes = [context.Process(target=load, args=(number,)) for number in range(4)]
     for process in processes:
         process.start()
@@ -102,6 +104,28 @@ def test_processes_that_start_together_decode_once_and_agree(folder, monkeypatch
         process.join()
     assert list(sums) == [colours.sum()] * 4
     assert (folder.parent / "decoded").read_text() == "."
+
+
+@pytest.mark.usefixtures("folder")
+def test_the_lock_of_a_killed_process_is_free():
+    context = multiprocessing.get_context("fork")
+    held = context.Event()
+
+    def hold():
+        with cache.locked("download"):
+            held.set()
+            signal.pause()
+
+    process = context.Process(target=hold)
+    process.start()
+    held.wait()
+    lock = cache.locked("download")
+    with pytest.raises(Timeout):
+        lock.acquire(blocking=False)
+    process.kill()
+    process.join()
+    with lock.acquire(blocking=False):
+        assert lock.is_locked
 
 
 def test_grey_images_stay_grey_unless_some_have_colour(folder, colours):
@@ -114,24 +138,24 @@ def test_grey_images_stay_grey_unless_some_have_colour(folder, colours):
     assert np.array_equal(images[5], colours[5])
 
 
-def test_images_of_several_sizes_are_refused(folder, colours):
+def test_images_of_several_sizes_are_rejected(folder, colours):
     write_parquet(folder / "train.parquet", [colours[0], colours[1, :2]], [0, 1])
-    with pytest.raises(ValueError, match="images must all be of one size"):
+    with pytest.raises(ValueError, match="images must all have one size"):
         datasets.load("parquet:six", "train", None)
 
 
-def test_other_columns_are_refused(folder):
+def test_other_columns_are_rejected(folder):
     pq.write_table(pa.table({"img": [1], "label": [0]}), folder / "train.parquet")
     with pytest.raises(ValueError, match=r"expected columns image .* got \['img', 'label'\]"):
         datasets.load("parquet:six", "train", None)
 
 
-def test_an_unknown_name_is_refused_with_those_that_exist():
+def test_an_unknown_name_is_rejected_with_a_suggestion():
     with pytest.raises(ValueError, match="unknown dataset 'digit'; did you mean 'digits'"):
         datasets.load("digit", "train", None)
 
 
-def test_the_cache_lies_in_the_users_cache_folder_unless_told(monkeypatch, tmp_path):
+def test_the_cache_is_in_the_users_cache_folder_by_default(monkeypatch, tmp_path):
     monkeypatch.delenv("ORCH_CACHE_DIR")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert cache.folder() == tmp_path / "orch-sweeps"
@@ -148,9 +172,10 @@ def test_digits_are_scikit_learns():
 
 
 def test_real_tiny_imagenet_in_parquet(real_data):
-    folder = real_data("tiny-imagenet")
+    folder = real_data("tiny-imagenet", "train.parquet", "val.parquet")
     images, labels = datasets.load(str(folder), "test", None)
-    assert images.shape == (500, 64, 64, 3)
-    assert np.bincount(labels).tolist() == [50] * 10
-    row = pq.read_table(folder / "val.parquet")["image"][17]["bytes"].as_py()
+    table = pq.read_table(folder / "val.parquet")
+    assert images.shape == (len(table), 64, 64, 3)
+    assert set(np.bincount(labels)) == {50}
+    row = table["image"][17]["bytes"].as_py()
     assert np.array_equal(images[17], np.asarray(Image.open(BytesIO(row)).convert("RGB")))

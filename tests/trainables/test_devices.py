@@ -1,4 +1,4 @@
-"""Precision, compilation and a GPU's memory, as far as a CPU can show them."""
+"""Precision, compilation and GPU memory, as far as a CPU can test them."""
 
 from io import BytesIO
 
@@ -13,18 +13,18 @@ def run(params, trial):
     return list(train(params, trial))
 
 
-@pytest.mark.parametrize(("gpus", "part"), [(0.25, 0.25), (1, 1.0), (2, 1.0)])
-def test_a_trial_gets_its_part_of_one_gpus_memory(gpus, part):
-    assert devices.memory_fraction(gpus) == part
+@pytest.mark.parametrize(("gpus", "share"), [(0.25, 0.25), (1, 1.0), (2, 1.0)])
+def test_a_trial_gets_its_share_of_one_gpus_memory(gpus, share):
+    assert devices.memory_fraction(gpus) == share
 
 
 def test_bf16_learns_as_well_and_keeps_float32_parameters(digits_params, make_trial):
     exact, rounded = make_trial(), make_trial()
     expected = run(digits_params, exact)[-1]
-    found = run({**digits_params, "precision": "bf16"}, rounded)[-1]
-    assert found != expected
-    assert found["test_accuracy"] == pytest.approx(expected["test_accuracy"], abs=0.08)
-    assert found["test_loss"] == pytest.approx(expected["test_loss"], abs=0.15)
+    metrics = run({**digits_params, "precision": "bf16"}, rounded)[-1]
+    assert metrics != expected
+    assert metrics["test_accuracy"] == pytest.approx(expected["test_accuracy"], abs=0.08)
+    assert metrics["test_loss"] == pytest.approx(expected["test_loss"], abs=0.15)
     assert [row[:2] for row in rounded.rows] == [row[:2] for row in exact.rows]
     for one, other in zip(rounded.rows, exact.rows, strict=True):
         if one.probe in ("saturation", "sparsity"):  # the skewness of so few images is noise
@@ -36,10 +36,10 @@ def test_bf16_learns_as_well_and_keeps_float32_parameters(digits_params, make_tr
 
 def test_bf16_resumes_to_the_bit(digits_params, make_trial):
     params = {**digits_params, "precision": "bf16", "epochs": 2}
-    undisturbed = run(params, make_trial())
+    uninterrupted = run(params, make_trial())
     first = make_trial()
     before = next(train(params, first))
-    assert [before, *run(params, make_trial(saved=first.saved))] == undisturbed
+    assert [before, *run(params, make_trial(saved=first.saved))] == uninterrupted
 
 
 def test_tf32_is_fp32_on_a_cpu(digits_params, make_trial):
@@ -48,7 +48,7 @@ def test_tf32_is_fp32_on_a_cpu(digits_params, make_trial):
     assert tf32 == run(params, make_trial())
 
 
-def test_an_unknown_precision_is_refused(digits_params):
+def test_an_unknown_precision_is_rejected(digits_params):
     with pytest.raises(ValueError, match=r"precision: .*'fp32', 'tf32' or 'bf16', got 'fp16'"):
         train.check({**digits_params, "precision": "fp16"})
 
@@ -58,21 +58,21 @@ def test_compiled_training_is_the_plain_one_up_to_rounding(digits_params, make_t
     params = {**digits_params, "epochs": 2}
     plain, compiled = make_trial(), make_trial()
     expected = run(params, plain)
-    found = run({**params, "compile": True}, compiled)
-    for one, other in zip(found, expected, strict=True):
+    metrics = run({**params, "compile": True}, compiled)
+    for one, other in zip(metrics, expected, strict=True):
         assert one == pytest.approx(other, abs=0.05)
     assert [row[:2] for row in compiled.rows] == [row[:2] for row in plain.rows]
-    resumed = make_trial(saved=plain.saved)  # a state of the one is one of the other
+    resumed = make_trial(saved=plain.saved)  # their checkpoints are interchangeable
     assert run({**params, "compile": True}, resumed) == []
 
 
-@pytest.mark.parametrize(("threads", "counts_as_zero"), [(1, True), (2, False)])
-def test_subnormal_numbers_count_as_zero_for_a_while(threads, counts_as_zero):
+@pytest.mark.parametrize(("threads", "flushed"), [(1, True), (2, False)])
+def test_subnormal_numbers_are_flushed_within_the_block(threads, flushed):
     subnormal = torch.tensor(1e-40)
     torch.set_num_threads(threads)
     try:
         with devices.subnormals_as_zero():
-            assert (float(subnormal * 1) == 0) is counts_as_zero
+            assert (float(subnormal * 1) == 0) is flushed
     finally:
         torch.set_num_threads(1)
     assert float(subnormal * 1) > 0

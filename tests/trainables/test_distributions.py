@@ -14,7 +14,7 @@ def run(trial, **params):
 
 def test_a_uniform_distribution_is_half_saturated(make_trial):
     metrics = run(make_trial(), distribution="uniform")
-    assert metrics["saturation"] == pytest.approx(0.5, abs=0.005)  # as appendix A.3 says
+    assert metrics["saturation"] == pytest.approx(0.5, abs=0.005)  # appendix A.3
     assert metrics["skewness"] < 0.02
 
 
@@ -64,15 +64,15 @@ def test_the_curve_is_the_normalised_activation(make_trial):
 
 
 @pytest.mark.parametrize(
-    ("params", "words"),
+    ("params", "message"),
     [
         ({"distribution": "beta"}, "distribution: .*'centred'"),
-        ({"activation": "relu"}, "relu has no bound"),
+        ({"activation": "relu"}, "relu is unbounded"),
         ({"activation": "tahn"}, "did you mean 'tanh'"),
         ({"input_deviation": 0}, "input_deviation: .*greater than 0"),
         ({"mean": 0}, "unknown param 'mean'.*input_mean"),
     ],
 )
-def test_check_refuses_what_cannot_be_measured(params, words):
-    with pytest.raises(ValueError, match=words):
+def test_check_rejects_what_cannot_be_measured(params, message):
+    with pytest.raises(ValueError, match=message):
         measure.check({"distribution": "activated_normal", **params})

@@ -1,4 +1,4 @@
-"""Data sets in the layouts in which they are published, with real or really encoded images."""
+"""Data sets in their published layouts, with real images."""
 
 import gzip
 import pickle
@@ -37,8 +37,8 @@ def real_jpegs(folder, count):
         ("fashion_mnist", "FashionMNIST", 72.9404, [9, 0, 0, 3, 0]),
     ],
 )
-def test_real_gzipped_idx_files_as_they_are(real_data, monkeypatch, name, folder, mean, labels):
-    monkeypatch.setenv("ORCH_DATA_DIR", str(real_data(folder).parent))
+def test_real_idx_files(real_data, name, folder, mean, labels):
+    real_data(folder, "raw")
     images, classes = datasets.load(name, "train", None)
     assert images.shape == (60_000, 28, 28, 1)
     assert images.mean() == pytest.approx(mean, abs=1e-3)
@@ -66,7 +66,7 @@ def test_plain_idx_files_as_torchvision_leaves_them(data_dir):
     assert labels.tolist() == list(range(10))
 
 
-def test_a_truncated_idx_file_is_refused(data_dir):
+def test_a_truncated_idx_file_is_rejected(data_dir):
     raw = data_dir / "MNIST" / "raw"
     for prefix in ("train", "t10k"):
         write_idx(raw / f"{prefix}-images-idx3-ubyte", np.zeros((3, 28, 28), np.uint8))
@@ -74,12 +74,12 @@ def test_a_truncated_idx_file_is_refused(data_dir):
     path = raw / "train-images-idx3-ubyte"
     (raw / f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()[:-1]))
     path.unlink()
-    with pytest.raises(ValueError, match=r"train-images-idx3-ubyte.gz is no whole IDX file"):
+    with pytest.raises(ValueError, match=r"train-images-idx3-ubyte.gz is not a complete IDX file"):
         datasets.load("mnist", "train", None)
 
 
 def real_pixels(real_data, count):
-    folder = real_data("cifar10")
+    folder = real_data("cifar10", "test.parquet")
     rows = pq.read_table(folder / "test.parquet").slice(0, count).to_pylist()
     images = [np.asarray(Image.open(BytesIO(row["image"]["bytes"]))) for row in rows]
     return np.stack(images), [row["label"] for row in rows]
@@ -117,18 +117,18 @@ def test_cifar100_by_its_fine_labels(real_data, data_dir):
 
 
 def test_tiny_imagenet_in_its_own_folders(real_data, data_dir):
-    jpegs = real_jpegs(real_data("tiny-imagenet"), 6)
+    jpegs = real_jpegs(real_data("tiny-imagenet", "val.parquet"), 6)
     root = data_dir / "tiny-imagenet-200"
-    wnids = ["n02", "n01"]  # the order of this file decides, not the alphabet
+    wnids = ["n02", "n01"]  # this order numbers the classes, not the alphabet
     for number, wnid in enumerate(wnids):
         folder = root / "train" / wnid / "images"
         folder.mkdir(parents=True)
-        for place in range(2):
-            (folder / f"{wnid}_{place}.JPEG").write_bytes(jpegs[2 * number + place])
+        for index in range(2):
+            (folder / f"{wnid}_{index}.JPEG").write_bytes(jpegs[2 * number + index])
     (root / "wnids.txt").write_text("\n".join(wnids) + "\n")
     (root / "val" / "images").mkdir(parents=True)
-    for place in range(2):
-        (root / "val" / "images" / f"val_{place}.JPEG").write_bytes(jpegs[4 + place])
+    for index in range(2):
+        (root / "val" / "images" / f"val_{index}.JPEG").write_bytes(jpegs[4 + index])
     (root / "val" / "val_annotations.txt").write_text(
         "val_0.JPEG\tn01\t0\t0\t63\t63\nval_1.JPEG\tn02\t0\t0\t63\t63\n"
     )
@@ -142,13 +142,13 @@ def test_tiny_imagenet_in_its_own_folders(real_data, data_dir):
 @pytest.fixture
 def imagenet(real_data, data_dir):
     """Folders of classes with real JPEGs, four per class and split."""
-    jpegs = iter(real_jpegs(real_data("tiny-imagenet"), 16))
+    jpegs = iter(real_jpegs(real_data("tiny-imagenet", "val.parquet"), 16))
     for split in ("train", "val"):
         for wnid in ("n01", "n02"):
             folder = data_dir / "imagenet" / split / wnid
             folder.mkdir(parents=True)
-            for place in range(4):
-                (folder / f"{place}.JPEG").write_bytes(next(jpegs))
+            for index in range(4):
+                (folder / f"{index}.JPEG").write_bytes(next(jpegs))
     return data.load(Choice("imagenet", image_size=32), CPU, workers=1)
 
 
@@ -174,7 +174,7 @@ def test_streamed_crops_do_not_depend_on_the_number_of_workers(imagenet, data_di
     assert not torch.equal(first, epoch(imagenet.train, 1))
 
 
-def test_a_part_of_imagenet_is_chosen_like_any_other(imagenet):
+def test_a_subset_of_imagenet_is_chosen_as_of_any_data_set(imagenet):
     del imagenet
     choice = Choice("imagenet", image_size=32, train_size=6, test_size=2, val_fraction=0.34)
     part = data.load(choice, CPU)
@@ -183,21 +183,21 @@ def test_a_part_of_imagenet_is_chosen_like_any_other(imagenet):
 
 
 @pytest.mark.parametrize(
-    ("name", "words"),
+    ("name", "message"),
     [
-        ("cifar10", r"missing .*cifar-10-batches-py.batches.meta; it comes with torchvision"),
-        ("tiny_imagenet", r"missing .*wnids.txt; it comes from http"),
-        ("mnist", r"missing .*train-images-idx3-ubyte\[.gz\]; it comes with torchvision"),
+        ("cifar10", r"missing .*cifar-10-batches-py.batches.meta; download it with torchvision"),
+        ("tiny_imagenet", r"missing .*wnids.txt; download it from http"),
+        ("mnist", r"missing .*train-images-idx3-ubyte\[.gz\]; download it with torchvision"),
     ],
 )
 def test_missing_files_that_cannot_be_downloaded_say_where_to_get_them(
-    data_dir, monkeypatch, name, words
+    data_dir, monkeypatch, name, message
 ):
     def unreachable(*_args, **_kwargs):
         raise OSError("no route to host")
 
     monkeypatch.setattr("urllib.request.urlopen", unreachable)
-    with pytest.raises(datasets.MissingDataError, match=words + r".*downloading failed: "):
+    with pytest.raises(datasets.MissingDataError, match=message + r".*downloading failed: "):
         datasets.load(name, "train", None)
     assert not datasets.exists(name)
     shutil.rmtree(data_dir / "cache")

@@ -36,7 +36,7 @@ def unit_biases(model):
         (meta("vgg11"), 9_231_114),
         (meta("vgg16"), 14_728_266),
         (meta("vgg16_16"), 14_728_266),
-        # Karz & Kovacs (2018), Tables 2 and 3; TensorFlow's tutorials count as many
+        # Karz & Kovacs (2018), Tables 2 and 3; also those of the TensorFlow tutorials
         (meta("tf_mnist", 28, channels=1, order="nobn"), 3_274_634),
         (meta("tf_cifar10", 24, order="nobn"), 1_068_298),
     ],
@@ -56,18 +56,18 @@ def test_numbers_of_parameters_are_the_published_ones(model, published):
         (meta("preact_resnet34", order="swap"), 21_279_306),
     ],
 )
-def test_without_the_biases_that_swap_needs_they_are_so_too(model, published):
+def test_without_the_biases_that_swap_needs_they_are_also_the_published_ones(model, published):
     assert parameters(model) - unit_biases(model) == published
 
 
 def test_inception_is_bn_inception_with_a_3x3_stem():
-    # 11,295,240 is what ports of BN-Inception with biases count; its stem is 7x7.
+    # Ports of BN-Inception with biases have 11,295,240 parameters and a 7x7 stem.
     model = meta("inception33", classes=1000, order="convention")
     assert parameters(model) == 11_295_240 - 3 * 64 * (7 * 7 - 3 * 3)
 
 
 def test_inception_is_33_layers_deep():
-    # three in the stem, and in each module a reducing convolution before two 3x3 ones
+    # three in the stem, and three in each module: a 1x1 convolution before two 3x3 ones
     names = [name for name, _ in named_units(meta("inception33", order="nobn"))]
     assert len([name for name in names if "." not in name or ".double3." in name]) == 33
 
@@ -86,7 +86,7 @@ def test_a_width_scales_every_layer():
 
 
 @pytest.mark.parametrize("size", [1, 2, 8, 28, 32])
-def test_small_images_pass_with_the_pools_that_they_have_room_for(size):
+def test_small_images_skip_the_pools_that_they_are_too_small_for(size):
     model = models.build({"model": "vgg16", "width": 0.05, "image_size": size}, 1, 7)
     assert model(torch.randn(3, 1, size, size)).shape == (3, 7)
 
@@ -103,15 +103,15 @@ def test_every_model_runs_and_learns_in_every_order(name, order):
 
 
 @pytest.mark.parametrize("name", ["mobilenet", "preact_resnet18", "inception33", "vgg16_8"])
-def test_units_are_named_in_the_order_in_which_data_meets_them(name):
+def test_units_are_named_in_forward_order(name):
     model = models.build({"model": name, "width": 0.05, "image_size": 8}, 1, 3)
-    met = []
+    order = []
     for unit_name, unit in named_units(model):
         unit.get_submodule("activation").register_forward_hook(
-            lambda _module, _inputs, _output, name=unit_name: met.append(name)
+            lambda _module, _inputs, _output, name=unit_name: order.append(name)
         )
     model(torch.randn(2, 1, 8, 8))
-    assert met == [unit_name for unit_name, _ in named_units(model)]
+    assert order == [unit_name for unit_name, _ in named_units(model)]
 
 
 @pytest.mark.parametrize(
@@ -127,8 +127,8 @@ def test_units_are_named_in_the_order_in_which_data_meets_them(name):
 def test_strides_follow_the_size_of_the_images(name, size, last):
     with torch.device("meta"):
         model = models.build({"model": name, "image_size": size}, 3, 10)
-        places = [layer for layer in model if isinstance(layer, Unit | nn.MaxPool2d)]
-        assert nn.Sequential(*places)(torch.empty(1, 3, size, size)).shape[2:] == (last, last)
+        layers = [layer for layer in model if isinstance(layer, Unit | nn.MaxPool2d)]
+        assert nn.Sequential(*layers)(torch.empty(1, 3, size, size)).shape[2:] == (last, last)
 
 
 @pytest.mark.parametrize(
@@ -163,9 +163,12 @@ def test_a_preactivation_unit_ends_with_its_weight(order, names, output):
 
 
 @pytest.mark.parametrize(
-    ("params", "words"),
+    ("params", "message"),
     [
-        ({"model": "vgg17"}, r"unknown model 'vgg17'; did you mean 'vgg16_?.*there are: .*vgg16_8"),
+        (
+            {"model": "vgg17"},
+            r"unknown model 'vgg17'; did you mean 'vgg16_?.*choose from: .*vgg16_8",
+        ),
         ({"model": "vgg16_7"}, "unknown model 'vgg16_7'"),
         ({}, "unknown model None"),
         ({"model": "vgg16", "order": "swop"}, "unknown order 'swop'; did you mean 'swap'"),
@@ -173,6 +176,6 @@ def test_a_preactivation_unit_ends_with_its_weight(order, names, output):
         ({"model": "vgg16", "width": 0}, "width must be greater than 0"),
     ],
 )
-def test_what_does_not_exist_is_refused_with_what_does(params, words):
-    with pytest.raises(ValueError, match=words):
+def test_unknown_names_are_rejected_with_the_known_ones(params, message):
+    with pytest.raises(ValueError, match=message):
         models.build(params, 3, 10)

@@ -1,4 +1,4 @@
-"""Weight decays, the rate's schedule, and the fused step."""
+"""Weight decays, the learning rate schedule and the fused step."""
 
 import pytest
 import torch
@@ -27,11 +27,11 @@ def model():
     ],
 )
 def test_each_kind_of_parameter_has_its_decay(model, given, gamma, beta):
-    found = decays(model, *given)
-    assert len(found) == len(list(model.parameters()))
-    assert found["conv1_1.norm.weight"] == gamma
-    assert found["conv2_1.norm.bias"] == beta
-    assert found["conv1_1.weight.weight"] == found["classifier.bias"] == 0.1
+    by_name = decays(model, *given)
+    assert len(by_name) == len(list(model.parameters()))
+    assert by_name["conv1_1.norm.weight"] == gamma
+    assert by_name["conv2_1.norm.bias"] == beta
+    assert by_name["conv1_1.weight.weight"] == by_name["classifier.bias"] == 0.1
 
 
 def test_a_network_without_batch_norm_has_one_group():

@@ -1,4 +1,4 @@
-"""The sweep files of the papers: how many trials they have, and that no cell of them is wrong."""
+"""The sweep files of the papers: their numbers of trials, and that every cell can be built."""
 
 import re
 from pathlib import Path
@@ -14,7 +14,7 @@ from trainables.settings import Settings
 
 SWEEPS = Path(__file__).parents[2] / "sweeps"
 FILES = sorted(path for path in SWEEPS.glob("*.yaml") if path.stem != "quickstart")
-# From the papers where they say it: see the files' own words for the others.
+# From the papers where they give it; the files explain the others.
 TRIALS = {
     "figure10": 48,
     "figure13_14": 21,
@@ -37,16 +37,16 @@ TRIALS = {
 }
 
 
-def test_every_paper_sweep_is_there():
+def test_every_paper_sweep_exists():
     assert TRIALS.keys() == {path.stem for path in FILES if not path.stem.endswith("-mini")}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_a_file_has_the_trials_that_its_first_lines_say(path):
+def test_a_file_has_as_many_trials_as_its_first_lines_say(path):
     count = len(expand(load(path)))
     head = path.read_text().split("name:")[0]
-    [said] = re.findall(r"^# ([\d,]+) trials", head, re.MULTILINE)
-    assert count == int(said.replace(",", ""))
+    [stated] = re.findall(r"^# ([\d,]+) trials", head, re.MULTILINE)
+    assert count == int(stated.replace(",", ""))
     assert count == TRIALS.get(path.stem, count)
 
 

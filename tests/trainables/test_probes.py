@@ -1,4 +1,4 @@
-"""Probes beyond the paper's three measures, against values worked out another way."""
+"""Probes beyond the paper's three measures, against values computed independently."""
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ def model():
     return models.build({**PARAMS, "image_size": 8}, 1, 10).eval()
 
 
-def seen(model, x, part):
+def outputs_of(model, x, part):
     """Output of a part of every unit, by unit."""
     outputs = {}
     for name, unit in named_units(model):
@@ -54,7 +54,7 @@ def test_inputs_are_means_over_channels(model, make_trial):
     x = torch.randn(9, 1, 8, 8)
     rows = watched(model, x, make_trial(), probes=["inputs"])
     assert len(rows) == 2 * 5
-    for index, (name, y) in enumerate(seen(model, x, "weight").items()):
+    for index, (name, y) in enumerate(outputs_of(model, x, "weight").items()):
         mean, deviation = (row.value for row in rows if row.layer == name)
         assert mean == pytest.approx(np.abs(y.mean((0, 2, 3))).mean(), rel=1e-4)
         assert deviation == pytest.approx(y.std((0, 2, 3)).mean(), rel=1e-4)
@@ -72,14 +72,14 @@ def test_histograms_of_a_layer_and_its_channels(model, make_trial):
         histogram_channels=[0, 5],
     )
     for probe, part in (("activation_histogram", "activation"), ("output_histogram", "norm")):
-        y = seen(model, x, part)["conv2_1"]
+        y = outputs_of(model, x, part)["conv2_1"]
         for unit, values in ((None, y), (0, y[:, 0]), (5, y[:, 5])):
-            mine = [row for row in rows if row.probe == probe and row.unit == unit]
-            edge = mine[-1].at + (mine[1].at - mine[0].at) / 2
+            bins = [row for row in rows if row.probe == probe and row.unit == unit]
+            edge = bins[-1].at + (bins[1].at - bins[0].at) / 2
             expected, edges = np.histogram(values, bins=64, range=(-edge, edge))
-            np.testing.assert_allclose([row.value for row in mine], expected / values.size)
-            np.testing.assert_allclose([row.at for row in mine], (edges[1:] + edges[:-1]) / 2)
-            assert {row.index for row in mine} == {2}
+            np.testing.assert_allclose([row.value for row in bins], expected / values.size)
+            np.testing.assert_allclose([row.at for row in bins], (edges[1:] + edges[:-1]) / 2)
+            assert {row.index for row in bins} == {2}
 
 
 @given(
@@ -87,21 +87,21 @@ def test_histograms_of_a_layer_and_its_channels(model, make_trial):
         st.lists(st.floats(-1e3, 1e3, width=32), min_size=1, max_size=8), min_size=1, max_size=6
     )
 )
-def test_a_histogram_that_grew_counts_as_one_that_knew_its_range(batches):
+def test_a_histogram_that_grew_equals_one_of_the_final_range(batches):
     grown = Histogram()
     for batch in batches:
         grown.update(torch.tensor(batch))
-    known = Histogram()
-    known.limit = grown.limit
-    known.update(torch.tensor([value for batch in batches for value in batch]))
+    fixed = Histogram()
+    fixed.limit = grown.limit
+    fixed.update(torch.tensor([value for batch in batches for value in batch]))
     assert grown.counts.sum() == sum(map(len, batches))
-    # a value on the border of two bins may stand on either side
-    assert torch.equal(grown.counts.cumsum(0)[-1], known.counts.cumsum(0)[-1])
-    assert (grown.counts - known.counts).abs().sum() <= 2 * sum(map(len, batches))
+    # a value on the border of two bins may count in either
+    assert torch.equal(grown.counts.cumsum(0)[-1], fixed.counts.cumsum(0)[-1])
+    assert (grown.counts - fixed.counts).abs().sum() <= 2 * sum(map(len, batches))
 
 
 @pytest.mark.parametrize(
-    ("params", "words"),
+    ("params", "message"),
     [
         ({"histogram_layers": ["conv9"]}, "unknown unit in histogram_layers 'conv9'.*conv1_1"),
         (
@@ -110,8 +110,8 @@ def test_a_histogram_that_grew_counts_as_one_that_knew_its_range(batches):
         ),
     ],
 )
-def test_histograms_of_what_does_not_exist_are_refused(model, params, words):
-    with pytest.raises(ValueError, match=words):
+def test_histograms_of_unknown_units_and_channels_are_rejected(model, params, message):
+    with pytest.raises(ValueError, match=message):
         probes.watchers(model, validated(Settings, {**PARAMS, "probes": ["histograms"], **params}))
 
 
@@ -119,8 +119,8 @@ def test_gradients_are_those_of_the_mean_loss(model, make_trial):
     trial = make_trial()
     part = data.load(data.Choice("digits", train_size=200), torch.device("cpu")).train
     probes.log_gradients(model, part, trial)
-    got = {(row.probe, row.layer): row.value for row in trial.rows}
-    assert len(got) == 3 * 5
+    logged = {(row.probe, row.layer): row.value for row in trial.rows}
+    assert len(logged) == 3 * 5
     expected = {"weight": [], "input": [], "activation": []}
     unit = dict(named_units(model))["conv2_2"]
     kept = {}
@@ -139,7 +139,7 @@ def test_gradients_are_those_of_the_mean_loss(model, make_trial):
         ("activation_gradient", "activation"),
     ):
         mean = float(torch.stack(expected[name]).detach().mean())
-        assert got[probe, "conv2_2"] == pytest.approx(mean, rel=1e-5)
+        assert logged[probe, "conv2_2"] == pytest.approx(mean, rel=1e-5)
 
 
 def test_gradients_leave_nothing_behind(model, make_trial):

@@ -1,4 +1,4 @@
-"""What is refused among a trial's params, and in what words."""
+"""Rejected params of a trial, and the messages."""
 
 import pytest
 
@@ -9,9 +9,9 @@ GOOD = {"model": "vgg16", "dataset": "digits", "lr": 0.1, "epochs": 10}
 
 
 @pytest.mark.parametrize(
-    ("params", "words"),
+    ("params", "message"),
     [
-        ({"larning_rate": 0.1}, "unknown param 'larning_rate'.*there are: activation, augment"),
+        ({"larning_rate": 0.1}, "unknown param 'larning_rate'.*choose from: activation, augment"),
         ({"weight_decya": 0.1}, "did you mean 'weight_decay'"),
         ({"lr": 0}, "lr: .*greater than 0, got 0"),
         ({"lr": "0.1"}, "lr: .*valid number, got '0.1'"),
@@ -30,8 +30,8 @@ GOOD = {"model": "vgg16", "dataset": "digits", "lr": 0.1, "epochs": 10}
         ({"seed": -1}, "seed"),
     ],
 )
-def test_a_wrong_param_is_named_with_what_was_expected(params, words):
-    with pytest.raises(ValueError, match=words):
+def test_the_message_names_the_param_and_what_is_expected(params, message):
+    with pytest.raises(ValueError, match=message):
         validated(Settings, {**GOOD, **params})
 
 
@@ -41,7 +41,7 @@ def test_a_missing_param_is_named(name):
         validated(Settings, {key: value for key, value in GOOD.items() if key != name})
 
 
-def test_null_means_the_default_of_batch_norm_decays():
+def test_null_stands_for_the_default_of_batch_norm_decays():
     settings = validated(Settings, {**GOOD, "bn_weight_decay": None, "weight_decay": 0})
     assert settings.bn_weight_decay is None
 
@@ -49,7 +49,7 @@ def test_null_means_the_default_of_batch_norm_decays():
 @pytest.mark.parametrize(
     ("given", "expected"), [(None, [10]), ("all", list(range(1, 11))), ([1, 5], [1, 5])]
 )
-def test_probes_are_taken_when_asked(given, expected):
+def test_probes_are_measured_in_the_given_epochs(given, expected):
     settings = validated(Settings, {**GOOD, "probe_epochs": given})
     assert [epoch for epoch in range(1, 11) if settings.probes_at(epoch)] == expected
     assert settings.for_smoke().probes_at(1)

@@ -1,4 +1,4 @@
-"""The tangent by oneDNN, in the memory order of trials, against float64."""
+"""The hyperbolic tangent by oneDNN, in the memory format of trials, against float64."""
 
 import numpy as np
 import pytest
@@ -26,11 +26,11 @@ def assert_is_tanh(values):
 
 
 @given(st.lists(st.floats(width=32, allow_nan=True), min_size=1, max_size=200))
-def test_every_value_is_as_exact_as_float32_allows(values):
+def test_every_value_is_as_accurate_as_float32_allows(values):
     assert_is_tanh(values)
 
 
-def test_so_are_special_values_and_those_on_the_way_to_one():
+def test_special_values_and_the_approach_to_one_are_accurate():
     assert_is_tanh(SPECIAL)
     assert_is_tanh(np.linspace(-10, 10, 100_001, dtype=np.float32).tolist())
     assert_is_tanh(np.geomspace(1e-38, 10, 100_001, dtype=np.float32).tolist())
@@ -41,24 +41,24 @@ def test_a_value_does_not_depend_on_its_neighbours():
     assert torch.equal(tanh(x)[1:2], tanh(x[1:2]))
 
 
-def test_the_gradient_is_that_of_torch():
+def test_the_gradient_is_torchs():
     x = torch.randn(4, 6, 5, 5).to(memory_format=torch.channels_last)
-    weights, found = torch.randn(4, 6, 5, 5), []
+    weights, gradients = torch.randn(4, 6, 5, 5), []
     for function in (tanh, torch.tanh):
-        entry = x.clone().requires_grad_()
-        (function(entry) * weights).sum().backward()
-        found.append(entry.grad)
-    torch.testing.assert_close(*found)
+        inputs = x.clone().requires_grad_()
+        (function(inputs) * weights).sum().backward()
+        gradients.append(inputs.grad)
+    torch.testing.assert_close(*gradients)
 
 
 @pytest.mark.parametrize(
     "x", [torch.randn(3, 4, 5, 5), torch.randn(7), torch.randn(2, 3, 4, 4).double()]
 )
-def test_elsewhere_it_is_torch_itself(x):
+def test_other_tensors_use_torchs_implementation(x):
     assert torch.equal(tanh(x), torch.tanh(x))
 
 
-def test_it_runs_in_inference_mode_and_on_nothing():
+def test_it_runs_in_inference_mode_and_on_empty_batches():
     with torch.inference_mode():
         assert_is_tanh([1.0, 2.0])
     assert tanh(batch([1.0])[:0]).shape == (0, 1, 1, 1)

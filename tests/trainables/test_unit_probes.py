@@ -1,4 +1,4 @@
-"""The probes against Algorithms 1 and 2 of appendix A.11, run as three plain passes."""
+"""The unit probes against Algorithms 1 and 2 of appendix A.11 in three separate passes."""
 
 from io import BytesIO
 
@@ -14,16 +14,16 @@ from trainables.units import named_units
 
 
 def outputs(model, x, part):
-    """What a part of every unit puts out, as float64 arrays (N, C, H, W)."""
-    seen, handles = [], []
+    """The outputs of a part of every unit, as float64 arrays (N, C, H, W)."""
+    arrays, handles = [], []
     for _, unit in named_units(model):
         module = unit.output if part == "output" else unit.get_submodule(part)
-        handles.append(module.register_forward_hook(lambda _m, _i, y: seen.append(y.numpy())))
+        handles.append(module.register_forward_hook(lambda _m, _i, y: arrays.append(y.numpy())))
     with torch.inference_mode():
         model(x)
     for handle in handles:
         handle.remove()
-    return [array.astype(np.float64) for array in seen]
+    return [array.astype(np.float64) for array in arrays]
 
 
 def algorithm_1(layers, batch=7):
@@ -63,7 +63,7 @@ def algorithm_2(layers, upper):
 
 @pytest.fixture(params=["convention", "swap", "nobn"])
 def trained(request, digits_params, make_trial):
-    """A trial that has run, and its network."""
+    """A finished trial and its network."""
     params = {**digits_params, "order": request.param}
     trial = make_trial()
     list(train(params, trial))
@@ -73,7 +73,7 @@ def trained(request, digits_params, make_trial):
     return trial, network.eval().to(memory_format=torch.channels_last)
 
 
-def test_a_trial_logs_what_the_papers_algorithms_say_of_its_network(trained):
+def test_a_trial_logs_the_results_of_the_papers_algorithms(trained):
     trial, model = trained
     test = data.load(data.Choice("digits"), torch.device("cpu")).test
     x = torch.cat([images for images, _ in test.batches()])
@@ -91,7 +91,7 @@ def test_a_trial_logs_what_the_papers_algorithms_say_of_its_network(trained):
         np.testing.assert_allclose([row.value for row in rows], values, rtol=1e-5)
 
 
-def test_hooks_go_with_the_context():
+def test_hooks_are_removed_with_the_context():
     model = models.build({"model": "vgg16_8", "width": 0.1}, 1, 10)
     with UnitProbes(model, 1.0):
         pass
@@ -103,7 +103,7 @@ def test_an_unbounded_activation_has_no_saturation_and_dead_channels_no_skewness
     network = models.build(params, 1, 10).eval()
     norm = network.get_submodule("conv1_1.norm")
     with torch.no_grad():
-        norm.bias[:2] = -100  # no value gets past the rectifier
+        norm.bias[:2] = -100  # all values are negative before the rectifier
     trial = make_trial()
     with torch.inference_mode(), UnitProbes(network, activations.bound(params)) as probes:
         network(torch.randn(9, 1, 8, 8))
@@ -129,6 +129,6 @@ def test_a_layer_of_dead_channels_only_has_no_skewness(make_trial):
 
 
 def test_sparsity_of_exact_numbers():
-    seen = ChannelMagnitudes(3)
-    seen.update(torch.tensor([[4.0, 0.0, -2.0], [0.0, 0.0, 2.0]]))
-    assert sparsity(seen) == pytest.approx(1 - (0.5 + 0 + 1) / 3, abs=1e-15)
+    magnitudes = ChannelMagnitudes(3)
+    magnitudes.update(torch.tensor([[4.0, 0.0, -2.0], [0.0, 0.0, 2.0]]))
+    assert sparsity(magnitudes) == pytest.approx(1 - (0.5 + 0 + 1) / 3, abs=1e-15)

@@ -1,4 +1,4 @@
-"""Data sets by name, decoded into arrays that all processes of a node share."""
+"""Data sets by name, as decoded arrays that all processes of a node share."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -23,7 +23,7 @@ DATASETS: Mapping[str, Callable[[], Source]] = {
     "cifar100": partial(cifar.source, "CIFAR100"),
     "tiny_imagenet": tiny_imagenet.source,
 }
-# What each looks like, for images generated in their place: (size, channels, classes).
+# (size, channels, classes) of each, for the images that are generated in their place.
 _SHAPES: Mapping[str, tuple[int, int, int]] = {
     "digits": (8, 1, 10),
     "mnist": (28, 1, 10),
@@ -33,7 +33,7 @@ _SHAPES: Mapping[str, tuple[int, int, int]] = {
     "tiny_imagenet": (64, 3, 200),
     "imagenet": (224, 3, 1000),
 }
-# As many as a smoke run looks at, whatever the number of classes.
+# Number of generated images: enough for a smoke run, whatever the number of classes.
 _MADE_UP = 16
 
 _PARQUET = "parquet:"
@@ -46,26 +46,26 @@ def load(name: str, split: str, image_size: int | None) -> tuple[Images, Labels]
         name: A name in `DATASETS`, `parquet:NAME` for a folder in the data folder, or
             `parquet:` and an absolute path, or an absolute path.
         split: `train` or `test`.
-        image_size: Side to which images are averaged down; None leaves them as they are.
+        image_size: Side to which images are downsampled by averaging; None keeps their size.
 
     Returns:
         Images of shape (N, size, size, C), memory-mapped, and labels of shape (N,).
 
     Raises:
-        ValueError: If the name is unknown, or image_size larger than the images.
+        ValueError: If the name is unknown, or image_size is larger than the images.
         MissingDataError: If the files are missing.
     """
     source = _source(name)
 
-    def make() -> tuple[Images, Labels]:
+    def decode() -> tuple[Images, Labels]:
         images, labels = source.read(split)
         return (images if image_size is None else _averaged(images, image_size)), labels
 
-    return cached(source.files(), f"{split} {image_size}", make)
+    return cached(source.files(), f"{split} {image_size}", decode)
 
 
 def exists(name: str) -> bool:
-    """Whether a data set's files are there.
+    """Whether a data set's files exist.
 
     Raises:
         ValueError: If the name is unknown.
@@ -86,7 +86,7 @@ def _source(name: str) -> Source:
 
 
 def _averaged(images: Images, size: int) -> Images:
-    """Square images (N, H, H, C) averaged over areas to (N, size, size, C)."""
+    """Downsample square images (N, H, H, C) to (N, size, size, C) by averaging over areas."""
     height, width = images.shape[1:3]
     if size > min(height, width):
         raise ValueError(f"image_size {size} is larger than the images, {height}x{width} pixels")
@@ -98,7 +98,7 @@ def _averaged(images: Images, size: int) -> Images:
 
 
 def generated(name: str, image_size: int | None) -> tuple[Images, Labels]:
-    """Noise in the shape and with the classes of a data set, for a smoke run without its files."""
+    """Noise with the shape and classes of a data set, for a smoke run without its files."""
     size, channels, classes = _SHAPES.get(name, (32, 3, 10))
     shape = (_MADE_UP, image_size or size, image_size or size, channels)
     noise = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)

@@ -1,68 +1,67 @@
-"""Decoded images in a cache folder: decoded once per node, mapped by every process after that."""
+"""Cache of decoded images: decoded once per node, then memory-mapped by every process."""
 
-import fcntl
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from filelock import FileLock
 
 Images = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
 
-_FORMAT = "1"  # part of every key: to be changed when what is written changes
+_FORMAT = "1"  # part of every key: change it with the format of the entries
 
 
 def folder() -> Path:
-    """Where decoded images are kept: ORCH_CACHE_DIR, or a folder in the user's cache folder."""
-    given = os.environ.get("ORCH_CACHE_DIR")
+    """The cache folder: ORCH_CACHE_DIR, or a folder in the user's cache folder."""
+    explicit = os.environ.get("ORCH_CACHE_DIR")
     user = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(given) if given else Path(user) / "orch-sweeps"
+    return Path(explicit) if explicit else Path(user) / "orch-sweeps"
 
 
 def cached(
-    files: Sequence[Path], variant: str, make: Callable[[], tuple[Images, Labels]]
+    files: Sequence[Path], variant: str, decode: Callable[[], tuple[Images, Labels]]
 ) -> tuple[Images, Labels]:
-    """Images and labels made from files, from the cache where they are in it.
+    """Images and labels decoded from files, read from the cache if possible.
 
     Args:
-        files: The sources; other contents, other cache entry.
-        variant: What is made from them, where several things can be.
-        make: Decodes; it runs only when the cache has no entry, in one process at a time.
+        files: The sources; a change of their contents makes a new entry.
+        variant: Distinguishes several results from the same files.
+        decode: Called only if the cache has no entry, by one process at a time.
 
     Returns:
-        Images of shape (N, H, W, C), mapped so that all processes of a node share one copy and
-        none can change it, and labels of shape (N,).
+        Images of shape (N, H, W, C), memory-mapped so that all processes of a node share one copy
+        that none can change, and labels of shape (N,).
 
     Raises:
-        OSError: If the cache folder cannot be written.
+        OSError: If the cache folder is not writable.
     """
     key = sha256(f"{_FORMAT} {digest(files)} {variant}".encode()).hexdigest()[:32]
     entry = folder() / key
     if not entry.exists():
         with locked(key):
             if not entry.exists():
-                _write(entry, *make())
-    # Copy on write: a private change is possible, which torch asks for, one of the file is not.
+                _write(entry, *decode())
+    # Copy on write: torch requires writable arrays, and the file must not change.
     return np.load(entry / "images.npy", mmap_mode="c"), np.load(entry / "labels.npy")
 
 
-@contextmanager
-def locked(name: str) -> Iterator[None]:
-    """Let one process of the node at a time do what goes by a name; the others wait."""
+def locked(name: str) -> FileLock:
+    """The lock of that name in the cache folder: one process or thread of the node holds it.
+
+    The kernel releases the lock of a process that dies. The lock file stays in the folder.
+    """
     folder().mkdir(parents=True, exist_ok=True)
-    with (folder() / f"{name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+    return FileLock(folder() / f"{name}.lock")
 
 
 def _write(entry: Path, images: Images, labels: Labels) -> None:
-    """Write an entry under another name and rename it; the caller holds the entry's lock."""
+    """Write an entry under a temporary name and rename it; the caller holds the entry's lock."""
     unfinished = entry.with_suffix(".unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir()
@@ -72,17 +71,17 @@ def _write(entry: Path, images: Images, labels: Labels) -> None:
 
 
 def digest(files: Iterable[Path]) -> str:
-    """SHA-256 over the names and contents of files; each state of them is read once a process."""
+    """SHA-256 over the names and contents of files; a process reads unchanged files only once."""
     stats = [(path, path.stat()) for path in files]
     return _digest(tuple((path, stat.st_size, stat.st_mtime_ns) for path, stat in stats))
 
 
 @lru_cache(maxsize=64)
 def _digest(states: tuple[tuple[Path, int, int], ...]) -> str:
-    whole = sha256()
+    checksum = sha256()
     for path, size, _ in states:
-        whole.update(f"{path.name} {size} ".encode())
+        checksum.update(f"{path.name} {size} ".encode())
         with path.open("rb") as file:
             while block := file.read(1 << 20):
-                whole.update(block)
-    return whole.hexdigest()
+                checksum.update(block)
+    return checksum.hexdigest()

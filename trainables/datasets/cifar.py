@@ -1,4 +1,4 @@
-"""CIFAR-10 and CIFAR-100: torchvision's classes and files."""
+"""CIFAR-10 and CIFAR-100, in torchvision's layout."""
 
 from functools import partial
 from pathlib import Path
@@ -9,7 +9,7 @@ import numpy as np
 from trainables.datasets.cache import Images, Labels
 from trainables.datasets.source import Source, data_dir, required
 
-# Per class of torchvision: its folder, and the files that hold images.
+# Folder and files of each class of torchvision.
 _FILES = {
     "CIFAR10": (
         "cifar-10-batches-py",
@@ -27,7 +27,7 @@ def source(name: str) -> Source:
 def _find(name: str) -> list[Path]:
     folder, files = _FILES[name]
     paths = [data_dir() / folder / file for file in files]
-    required(paths, f"it comes with torchvision.datasets.{name}(download=True)")
+    required(paths, f"download it with torchvision.datasets.{name}(download=True)")
     return paths
 
 
@@ -41,8 +41,8 @@ def _read(name: str, split: str) -> tuple[Images, Labels]:
 
 
 def _part(name: str, split: str, *, download: bool) -> Any:
-    """Torchvision's data set, with a checksum of the downloaded archive, none of single files."""
-    from torchvision import datasets  # takes seconds, which only a first trial should cost
+    """Torchvision's data set, without checksums of single files."""
+    from torchvision import datasets  # takes seconds, and only the first trial needs it
 
     kind = getattr(datasets, name)
     unchecked = {

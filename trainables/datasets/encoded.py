@@ -1,4 +1,4 @@
-"""Decoding PNG, JPEG and other image files into one array."""
+"""Decoding of PNG, JPEG and other image files."""
 
 from io import BytesIO
 
@@ -9,20 +9,20 @@ from trainables.datasets.cache import Images
 
 
 def decode(encoded: bytes) -> Images:
-    """One image: (H, W) where the file is grey, else (H, W, 3)."""
+    """One image: (H, W) if it is grey, else (H, W, 3)."""
     with Image.open(BytesIO(encoded)) as image:
         return np.asarray(image if image.mode == "L" else image.convert("RGB"))
 
 
 def stack(images: list[Images]) -> Images:
-    """Images of shape (H, W) or (H, W, 3) as (N, H, W, C), with C = 1 only where all are grey.
+    """Images of shape (H, W) or (H, W, 3) as (N, H, W, C), with C = 1 only if all are grey.
 
     Raises:
-        ValueError: If they are of several sizes.
+        ValueError: If their sizes differ.
     """
     sizes = {image.shape[:2] for image in images}
     if len(sizes) != 1:
-        raise ValueError(f"images must all be of one size, got {sorted(sizes)[:5]}")
+        raise ValueError(f"images must all have one size, got {sorted(sizes)[:5]}")
     if all(image.ndim == 2 for image in images):
         return np.stack(images)[..., np.newaxis]
     shape = (*sizes.pop(), 3)

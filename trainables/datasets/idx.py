@@ -27,22 +27,22 @@ def _find(name: str) -> list[Path]:
 
 
 def _path(name: str, stem: str) -> Path:
-    """The file of that stem, plain or gzipped.
+    """The file with that stem, plain or gzipped.
 
     Raises:
-        MissingDataError: If there is neither.
+        MissingDataError: If neither exists.
     """
     folder = data_dir() / name / "raw"
     for path in (folder / stem, folder / f"{stem}.gz"):
         if path.exists():
             return path
     raise MissingDataError(
-        f"missing {folder / stem}[.gz]; it comes with torchvision.datasets.{name}(download=True)"
+        f"missing {folder / stem}[.gz]; download it with torchvision.datasets.{name}(download=True)"
     )
 
 
 def _fetch(name: str) -> None:
-    from torchvision import datasets  # takes seconds, which only a download should cost
+    from torchvision import datasets  # takes seconds, and only a download needs it
 
     getattr(datasets, name)(data_dir(), download=True)
 
@@ -55,10 +55,10 @@ def _read(name: str, split: str) -> tuple[Images, Labels]:
 
 
 def _array(path: Path) -> npt.NDArray[np.uint8]:
-    """The bytes of an IDX file: two zeros, type 8, number of dimensions, sizes, values.
+    """The values of an IDX file: two zeros, type 8, number of dimensions, sizes, values.
 
     Raises:
-        ValueError: If the file is none, or is cut short.
+        ValueError: If the file is invalid or truncated.
     """
     content = path.read_bytes()
     if path.suffix == ".gz":
@@ -67,6 +67,6 @@ def _array(path: Path) -> npt.NDArray[np.uint8]:
         dimensions = content[3]
         sizes = np.frombuffer(content, ">u4", dimensions, offset=4)
         values = np.frombuffer(content, np.uint8, offset=4 + 4 * dimensions)
-        return values.reshape(sizes).copy()  # bytes cannot be written to, an image array can
+        return values.reshape(sizes).copy()  # bytes are read-only, an image array is not
     except (IndexError, ValueError) as error:
-        raise ValueError(f"{path} is no whole IDX file: {error}") from error
+        raise ValueError(f"{path} is not a complete IDX file: {error}") from error

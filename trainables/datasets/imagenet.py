@@ -1,4 +1,4 @@
-"""ImageNet, or any pair of folders of classes: too large for memory, so read as it is needed."""
+"""ImageNet, or any pair of folders of classes: too large for memory, so read on demand."""
 
 from pathlib import Path
 
@@ -11,12 +11,12 @@ def find() -> dict[str, Path]:
     """The folder of each split, laid out for torchvision's ImageFolder.
 
     Raises:
-        MissingDataError: If one is missing.
+        MissingDataError: If one of them is missing.
     """
     folders = {"train": data_dir() / NAME / "train", "test": data_dir() / NAME / "val"}
     required(
         list(folders.values()),
-        "expected is one sub-folder of images per class; ImageNet (ILSVRC 2012) is to be had "
-        "from image-net.org, on registration",
+        "expected one sub-folder of images per class; ImageNet (ILSVRC 2012) is available from "
+        "image-net.org after registration",
     )
     return folders

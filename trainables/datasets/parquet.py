@@ -20,7 +20,7 @@ def _paths(folder: Path) -> dict[str, Path]:
     """The file of each split.
 
     Raises:
-        MissingDataError: If one is missing.
+        MissingDataError: If one of them is missing.
     """
     test = folder / "test.parquet"
     paths = {
@@ -29,7 +29,7 @@ def _paths(folder: Path) -> dict[str, Path]:
     }
     required(
         list(paths.values()),
-        "expected are train.parquet and test.parquet (or val.parquet) with columns image and "
+        "expected train.parquet and test.parquet (or val.parquet) with columns image and "
         "label, as exported from the Hugging Face hub; ORCH_DATA_DIR names the folder of data sets",
     )
     return paths
@@ -39,7 +39,7 @@ def _read(path: Path) -> tuple[Images, Labels]:
     """Decode one file: columns `image` (struct with `bytes`) and `label` (integer).
 
     Raises:
-        ValueError: If the file has other columns, or images of several sizes.
+        ValueError: If the file has other columns, or its images differ in size.
     """
     schema = pq.read_schema(path)
     if not {"image", "label"} <= set(schema.names) or not pa.types.is_struct(

@@ -1,4 +1,4 @@
-"""What every data set is to the rest: files, a way to decode them, a way to get them."""
+"""The interface of a data set: its files, and how to decode and download them."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -11,7 +11,7 @@ from trainables.datasets.cache import Images, Labels, locked
 
 
 class MissingDataError(ValueError):
-    """A data set's files are not there; the message says where they come from."""
+    """A data set's files do not exist; the message says where to get them."""
 
 
 @dataclass(frozen=True)
@@ -19,9 +19,9 @@ class Source:
     """A data set that fits into memory.
 
     Attributes:
-        find: The files that it is decoded from; raises MissingDataError.
+        find: Returns the files to decode; raises MissingDataError.
         read: Decodes the split `train` or `test`: images (N, H, W, C) and labels (N,).
-        fetch: Downloads the files into the data folder; None where nothing can.
+        fetch: Downloads the files into the data folder; None if that is not possible.
     """
 
     find: Callable[[], Sequence[Path]]
@@ -29,7 +29,7 @@ class Source:
     fetch: Callable[[], object] | None = None
 
     def files(self) -> Sequence[Path]:
-        """The files, downloaded if they are missing: by one process of a node, the others wait.
+        """The files, downloaded if missing by one process of the node while the others wait.
 
         Raises:
             MissingDataError: If they are missing and cannot be downloaded.
@@ -41,7 +41,7 @@ class Source:
                 raise
         with locked("download"):
             try:
-                return self.find()  # another process may have had the lock before
+                return self.find()  # another process may have downloaded them meanwhile
             except MissingDataError as missing:
                 _fetch(self.fetch, missing)
         return self.find()
@@ -49,7 +49,7 @@ class Source:
 
 def _fetch(fetch: Callable[[], object], missing: MissingDataError) -> None:
     try:
-        with redirect_stdout(stderr):  # torchvision prints what it does
+        with redirect_stdout(stderr):  # torchvision prints its progress
             fetch()
     except (OSError, RuntimeError) as error:
         [reason, *_] = [*str(error).strip().splitlines(), type(error).__name__]
@@ -57,15 +57,15 @@ def _fetch(fetch: Callable[[], object], missing: MissingDataError) -> None:
 
 
 def data_dir() -> Path:
-    """The folder that data sets lie in: ORCH_DATA_DIR, or `data` in the working folder."""
+    """The folder of data sets: ORCH_DATA_DIR, or `data` in the working folder."""
     return Path(os.environ.get("ORCH_DATA_DIR") or "data").absolute()
 
 
 def required(paths: Sequence[Path], advice: str) -> Sequence[Path]:
-    """The paths, if they all exist.
+    """Return the paths, which must all exist.
 
     Raises:
-        MissingDataError: If one does not; it names it and ends with the advice.
+        MissingDataError: If one does not; the message names it and ends with the advice.
     """
     for path in paths:
         if not path.exists():

@@ -1,6 +1,6 @@
-"""Tiny ImageNet in its own layout: 200 classes, 500 training and 50 test images each, 64x64.
+"""Tiny ImageNet in its original layout: 200 classes of 500 training and 50 test images, 64x64.
 
-The labels of its test set were never published; as everywhere, its validation set is the test.
+The labels of its test set are not public; as usual, its validation set is the test set.
 """
 
 from pathlib import Path
@@ -26,7 +26,7 @@ def _folder() -> Path:
 
 def _find() -> list[Path]:
     index = [_folder() / "wnids.txt", _folder() / "val" / "val_annotations.txt"]
-    required(index, f"it comes from {_URL}")
+    required(index, f"download it from {_URL}")
     return index + [path for split in ("train", "test") for path, _ in _labelled(split)]
 
 
@@ -37,7 +37,7 @@ def _fetch() -> None:
 
 
 def _labelled(split: str) -> list[tuple[Path, int]]:
-    """The image files of a split with their classes: places in wnids.txt."""
+    """The image files of a split with their classes, which are positions in wnids.txt."""
     classes = {name: n for n, name in enumerate((_folder() / "wnids.txt").read_text().split())}
     if split == "train":
         return [

@@ -1,4 +1,4 @@
-"""Networks by name. `build` is the door; what a name means is in the module of its family."""
+"""Networks by name; each family has a module."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -20,7 +20,7 @@ MODELS: Mapping[str, Builder] = {
 
 
 def build(params: Mapping[str, Any], in_channels: int, num_classes: int) -> nn.Module:
-    """Make the network that `params["model"]` names.
+    """Build the network that `params["model"]` names.
 
     Args:
         params: `model`, `order` (convention), `width` (1), `image_size` (32), `activation`
@@ -29,7 +29,7 @@ def build(params: Mapping[str, Any], in_channels: int, num_classes: int) -> nn.M
         num_classes: Number of logits; the output has shape (N, num_classes).
 
     Raises:
-        ValueError: If a name is unknown or a value impossible.
+        ValueError: If a name is unknown or a value is invalid.
     """
     defaults = {"order": "convention", "width": 1, "image_size": 32, "activation": "relu"}
     builder = look_up("model", params.get("model"), MODELS)
@@ -41,10 +41,10 @@ def build(params: Mapping[str, Any], in_channels: int, num_classes: int) -> nn.M
 
 
 def _xavier(model: nn.Module) -> None:
-    """Give a network Xavier's initial weights (Glorot & Bengio, 2010) and biases of zero.
+    """Initialise a network with Xavier's weights (Glorot & Bengio, 2010) and zero biases.
 
-    Without batch norm a deep network hardly learns from torch's own initial weights, which
-    shrink the signal in every layer; Xu et al. (2016) build on Xavier's.
+    Without batch norm, a deep network hardly learns from torch's default initial weights, which
+    attenuate the signal in every layer; Xu et al. (2016) also use Xavier's.
     """
     for module in model.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):

@@ -1,9 +1,9 @@
 """A 33-layer Inception for small images: the network of Xu et al. (2016), section 3.
 
-The paper names only its depth and its source, Ioffe & Szegedy (2015). Their network's stem of
-three convolutions and ten modules, each three convolutions deep, make 33. At 32x32 pixels we
-let the stem keep the resolution, with a 3x3 instead of the 7x7 convolution and no pools. The
-paper's network has no batch norm: order `nobn`.
+The paper gives only its depth and its source, Ioffe & Szegedy (2015). Their stem of three
+convolutions and ten modules, each three convolutions deep, add up to 33. For 32x32 pixels, our
+stem keeps the resolution: it has a 3x3 instead of the 7x7 convolution and no pools. The paper's
+network has no batch norm: order `nobn`.
 """
 
 from collections import OrderedDict
@@ -14,15 +14,15 @@ import torch
 from torch import Tensor, nn
 
 from trainables import activations
-from trainables.models.scaling import narrow
+from trainables.models.scaling import scaled
 from trainables.units import Unit
 
 
 class Branches(NamedTuple):
     """Channels of a module's branches: Figure 5 of Ioffe & Szegedy (2015).
 
-    A module without the first and last branch halves the image, and its pool is the maximum,
-    passed through without a convolution.
+    A module without the first and last branch halves the image and has a max pool without a
+    convolution.
     """
 
     single: int
@@ -50,13 +50,13 @@ _MODULES = {
 def _unit(
     params: Mapping[str, Any], inputs: int, outputs: int, size: int, kernel: int, stride: int = 1
 ) -> Unit:
-    """A convolution that puts out images of the given size, with its activation."""
+    """A convolution unit whose outputs have the given size."""
     conv = nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2)
     return Unit(conv, activations.build(params, (outputs, size, size)), params["order"])
 
 
 class Mixed(nn.Module):
-    """An Inception module: branches side by side, joined along the channels.
+    """An Inception module: parallel branches, concatenated along the channels.
 
     Args:
         params: `order`, `width`, `activation` and its own params.
@@ -69,26 +69,26 @@ class Mixed(nn.Module):
         self, params: Mapping[str, Any], inputs: int, branches: Branches, size: int
     ) -> None:
         super().__init__()
-        wide = {name: narrow(n, params["width"]) for name, n in branches._asdict().items() if n}
+        widths = {name: scaled(n, params["width"]) for name, n in branches._asdict().items() if n}
         stride = 1 if branches.single else 2
         self.size = -(-size // stride)
-        self.channels = wide["conv3"] + wide["double"]
+        self.channels = widths["conv3"] + widths["double"]
         self.branches = nn.ModuleDict()
         if branches.single:
-            self.branches["conv1"] = _unit(params, inputs, wide["single"], size, 1)
+            self.branches["conv1"] = _unit(params, inputs, widths["single"], size, 1)
         self.branches["conv3"] = nn.Sequential(
-            _unit(params, inputs, wide["reduce3"], size, 1),
-            _unit(params, wide["reduce3"], wide["conv3"], self.size, 3, stride),
+            _unit(params, inputs, widths["reduce3"], size, 1),
+            _unit(params, widths["reduce3"], widths["conv3"], self.size, 3, stride),
         )
         self.branches["double3"] = nn.Sequential(
-            _unit(params, inputs, wide["reduce_double"], size, 1),
-            _unit(params, wide["reduce_double"], wide["double"], size, 3),
-            _unit(params, wide["double"], wide["double"], self.size, 3, stride),
+            _unit(params, inputs, widths["reduce_double"], size, 1),
+            _unit(params, widths["reduce_double"], widths["double"], size, 3),
+            _unit(params, widths["double"], widths["double"], self.size, 3, stride),
         )
         if branches.project:
-            project = _unit(params, inputs, wide["project"], size, 1)
+            project = _unit(params, inputs, widths["project"], size, 1)
             self.branches["pool"] = nn.Sequential(nn.AvgPool2d(3, 1, padding=1), project)
-            self.channels += wide["single"] + wide["project"]
+            self.channels += widths["single"] + widths["project"]
         else:
             self.branches["pool"] = nn.MaxPool2d(3, 2, padding=1)
             self.channels += inputs
@@ -100,13 +100,13 @@ class Mixed(nn.Module):
 
 def _build(params: Mapping[str, Any], in_channels: int, num_classes: int) -> nn.Module:
     size = params["image_size"]
-    stem, wide = narrow(64, params["width"]), narrow(192, params["width"])
+    stem, outputs = scaled(64, params["width"]), scaled(192, params["width"])
     layers: OrderedDict[str, nn.Module] = OrderedDict(
         conv1=_unit(params, in_channels, stem, size, 3),
         conv2_reduce=_unit(params, stem, stem, size, 1),
-        conv2=_unit(params, stem, wide, size, 3),
+        conv2=_unit(params, stem, outputs, size, 3),
     )
-    channels = wide
+    channels = outputs
     for name, branches in _MODULES.items():
         mixed = Mixed(params, channels, branches, size)
         layers[name] = mixed

@@ -1,4 +1,4 @@
-"""MobileNet v1 (Howard et al., 2017) with its strides for ImageNet, and those usual on CIFAR."""
+"""MobileNet v1 (Howard et al., 2017) with its strides for ImageNet, or those usual on CIFAR."""
 
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 
 from trainables import activations
-from trainables.models.scaling import narrow
+from trainables.models.scaling import scaled
 from trainables.units import Unit
 
 # (output channels, stride) of each depthwise separable block: Table 1 of the paper.
@@ -22,12 +22,12 @@ _BLOCKS = (
     (1024, 2),
     (1024, 1),
 )
-# From this size on the first convolution halves the image too.
+# From this image size on, the first convolution has stride 2.
 _LARGE = 128
 
 
 def _build(params: Mapping[str, Any], in_channels: int, num_classes: int) -> nn.Module:
-    """MobileNet; depthwise and pointwise convolutions are units of their own."""
+    """MobileNet; each depthwise and each pointwise convolution is a unit."""
     size = params["image_size"]
     layers: OrderedDict[str, nn.Module] = OrderedDict()
 
@@ -38,14 +38,14 @@ def _build(params: Mapping[str, Any], in_channels: int, num_classes: int) -> nn.
         conv = nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, groups=groups)
         layers[name] = Unit(conv, activation, params["order"])
 
-    channels = narrow(32, params["width"])
+    channels = scaled(32, params["width"])
     stride = 2 if size >= _LARGE else 1
     add("conv1", in_channels, channels, kernel=3, stride=stride, groups=1)
     for number, (full, stride) in enumerate(_BLOCKS, start=2):
-        wide = narrow(full, params["width"])
+        outputs = scaled(full, params["width"])
         add(f"conv{number}_depth", channels, channels, kernel=3, stride=stride, groups=channels)
-        add(f"conv{number}_point", channels, wide, kernel=1, stride=1, groups=1)
-        channels = wide
+        add(f"conv{number}_point", channels, outputs, kernel=1, stride=1, groups=1)
+        channels = outputs
     layers["average"] = nn.AdaptiveAvgPool2d(1)
     layers["flatten"] = nn.Flatten()
     layers["classifier"] = nn.Linear(channels, num_classes)

@@ -1,8 +1,8 @@
 """Pre-activation ResNets (He et al., 2016, "Identity Mappings") in the form usual on CIFAR.
 
-The stem is one 3x3 convolution, a changed shape is met by a 1x1 convolution of the
-pre-activated input, and no batch norm follows the last block, as in the PyTorch code that most
-work on CIFAR started from (kuangliu/pytorch-cifar).
+The stem is one 3x3 convolution; where the shape changes, the shortcut is a 1x1 convolution of the
+pre-activated input; no batch norm follows the last block. This is the PyTorch code that most work
+on CIFAR is based on (kuangliu/pytorch-cifar).
 """
 
 from collections.abc import Mapping
@@ -12,21 +12,21 @@ from typing import Any
 from torch import Tensor, nn
 
 from trainables import activations
-from trainables.models.scaling import narrow
+from trainables.models.scaling import scaled
 from trainables.units import Unit
 
 _CHANNELS = (64, 128, 256, 512)
 
 
 class Block(nn.Module):
-    """Two pre-activation units beside a shortcut.
+    """Two pre-activation units with a shortcut.
 
     Args:
         params: `order`, `activation` and its own params.
         inputs: Channels of the input.
         outputs: Channels of the output.
         size: Side of the input.
-        stride: Of the first convolution.
+        stride: Stride of the first convolution.
     """
 
     def __init__(
@@ -56,24 +56,24 @@ class Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, size, size) to (N, outputs, size / stride, size / stride)."""
         active = self.unit1.preactivated(x)
-        beside = x if self.shortcut is None else self.shortcut(active)
+        shortcut = x if self.shortcut is None else self.shortcut(active)
         y: Tensor = self.unit2(self.unit1.get_submodule("weight")(active))
-        return y + beside
+        return y + shortcut
 
 
 def _build(
     depths: tuple[int, ...], params: Mapping[str, Any], in_channels: int, num_classes: int
 ) -> nn.Module:
-    size, channels = params["image_size"], narrow(_CHANNELS[0], params["width"])
+    size, channels = params["image_size"], scaled(_CHANNELS[0], params["width"])
     model = nn.Sequential()
     model.add_module("conv1", nn.Conv2d(in_channels, channels, 3, padding=1, bias=False))
-    for number, (full, depth) in enumerate(zip(_CHANNELS, depths, strict=True), start=2):
-        wide = narrow(full, params["width"])
-        for place in range(1, depth + 1):
-            stride = 2 if number > 2 and place == 1 else 1
-            block = Block(params, channels, wide, size, stride)
-            model.add_module(f"conv{number}_{place}", block)
-            channels, size = wide, -(-size // stride)
+    for stage, (full, depth) in enumerate(zip(_CHANNELS, depths, strict=True), start=2):
+        outputs = scaled(full, params["width"])
+        for index in range(1, depth + 1):
+            stride = 2 if stage > 2 and index == 1 else 1
+            block = Block(params, channels, outputs, size, stride)
+            model.add_module(f"conv{stage}_{index}", block)
+            channels, size = outputs, -(-size // stride)
     model.add_module("average", nn.AdaptiveAvgPool2d(1))
     model.add_module("flatten", nn.Flatten())
     model.add_module("classifier", nn.Linear(channels, num_classes))

@@ -1,8 +1,8 @@
-"""Networks of other widths than the published ones."""
+"""Scaling of networks to widths other than the published ones."""
 
 
-def narrow(channels: int, width: float) -> int:
-    """That many channels in a network of the given width, at least one.
+def scaled(channels: int, width: float) -> int:
+    """The number of channels, scaled by the width and at least one.
 
     Raises:
         ValueError: If the width is not positive.

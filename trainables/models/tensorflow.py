@@ -1,4 +1,4 @@
-"""The two networks of Karz & Kovacs (2018), Tables 2 and 3, from TensorFlow's tutorials.
+"""The two networks of Karz & Kovacs (2018), Tables 2 and 3, from the TensorFlow tutorials.
 
 Neither has batch norm: order `nobn`.
 """
@@ -10,11 +10,11 @@ from typing import Any
 from torch import nn
 
 from trainables import activations
-from trainables.models.scaling import narrow
+from trainables.models.scaling import scaled
 from trainables.units import Unit
 
-# tf.nn.lrn as the CIFAR-10 tutorial calls it, with the paper's radius. TensorFlow multiplies
-# the sum over the window by alpha, torch the mean.
+# tf.nn.lrn as in the CIFAR-10 tutorial, with the paper's radius. TensorFlow multiplies the sum
+# over the window by alpha, torch its mean.
 _RADIUS = 5
 _WINDOW = 2 * _RADIUS + 1
 _ALPHA = _WINDOW * 0.001 / 9
@@ -30,9 +30,9 @@ def _response_norm() -> nn.Module:
 
 
 def _mnist(params: Mapping[str, Any], in_channels: int, num_classes: int) -> nn.Module:
-    """Table 2: two convolutions, a hidden layer of 1,024 and dropout of one half."""
+    """Table 2: two convolutions, a hidden layer of 1,024 units and dropout of one half."""
     size = params["image_size"]
-    first, second, hidden = (narrow(n, params["width"]) for n in (32, 64, 1024))
+    first, second, hidden = (scaled(n, params["width"]) for n in (32, 64, 1024))
     layers = OrderedDict(
         conv1=_conv(params, in_channels, first, size),
         pool1=nn.MaxPool2d(2),
@@ -48,12 +48,12 @@ def _mnist(params: Mapping[str, Any], in_channels: int, num_classes: int) -> nn.
 
 
 def _cifar10(params: Mapping[str, Any], in_channels: int, num_classes: int) -> nn.Module:
-    """Table 3: two convolutions with local response normalisation, hidden layers of 384 and 192.
+    """Table 3: two convolutions with response normalisation, hidden layers of 384 and 192 units.
 
-    The tutorial's pools overlap, 3x3 with stride 2; so do these.
+    The pools overlap as in the tutorial: 3x3 with stride 2.
     """
     size = params["image_size"]
-    channels, hidden1, hidden2 = (narrow(n, params["width"]) for n in (64, 384, 192))
+    channels, hidden1, hidden2 = (scaled(n, params["width"]) for n in (64, 384, 192))
     layers = OrderedDict(
         conv1=_conv(params, in_channels, channels, size),
         pool1=nn.MaxPool2d(3, 2, padding=1),

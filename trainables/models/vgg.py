@@ -1,4 +1,4 @@
-"""VGG (Simonyan & Zisserman, 2014) and its shortened forms, with batch norm as a unit's part."""
+"""VGG (Simonyan & Zisserman, 2014) and shorter versions of it, built from units."""
 
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -8,10 +8,10 @@ from typing import Any
 from torch import nn
 
 from trainables import activations
-from trainables.models.scaling import narrow
+from trainables.models.scaling import scaled
 from trainables.units import Unit
 
-# Channels of each convolution; "pool" is a 2x2 maximum pool, which ends a stage.
+# Channels of each convolution; "pool" is a 2x2 max pool, which ends a stage.
 Layout = tuple[int | str, ...]
 
 # fmt: off
@@ -22,12 +22,12 @@ _VGG16: Layout = (
 )
 # fmt: on
 
-# From this size on the three fully connected layers follow; smaller images have one.
+# From this image size on, there are three fully connected layers; below, there is one.
 _LARGE = 64
 
 
 def _shortened(layers: int) -> Layout:
-    """The first `layers` - 3 convolutions of VGG16, with the pools that follow kept ones (A.6)."""
+    """The first `layers` - 3 convolutions of VGG16, each with the pool that follows it (A.6)."""
     kept: list[int | str] = []
     for layer in _VGG16:
         if layer != "pool" and sum(each != "pool" for each in kept) == layers - 3:
@@ -39,22 +39,22 @@ def _shortened(layers: int) -> Layout:
 def _build(
     layout: Layout, params: Mapping[str, Any], in_channels: int, num_classes: int
 ) -> nn.Module:
-    """A VGG network; a pool that would find a single pixel is left out, so that 8x8 images pass."""
-    size, stage, place = params["image_size"], 1, 1
+    """A VGG network without pools on single pixels, so that it also accepts 8x8 images."""
+    size, stage, index = params["image_size"], 1, 1
     channels = in_channels
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     for layer in layout:
         if isinstance(layer, int):
-            wide = narrow(layer, params["width"])
-            activation = activations.build(params, (wide, size, size))
-            conv = nn.Conv2d(channels, wide, 3, padding=1)
-            layers[f"conv{stage}_{place}"] = Unit(conv, activation, params["order"])
-            channels, place = wide, place + 1
+            outputs = scaled(layer, params["width"])
+            activation = activations.build(params, (outputs, size, size))
+            conv = nn.Conv2d(channels, outputs, 3, padding=1)
+            layers[f"conv{stage}_{index}"] = Unit(conv, activation, params["order"])
+            channels, index = outputs, index + 1
         else:
             if size > 1:
                 layers[f"pool{stage}"] = nn.MaxPool2d(2)
                 size //= 2
-            stage, place = stage + 1, 1
+            stage, index = stage + 1, 1
     if params["image_size"] < _LARGE:
         layers["average"] = nn.AdaptiveAvgPool2d(1)
         size = 1
@@ -64,10 +64,10 @@ def _build(
 
 
 def _classifier(params: Mapping[str, Any], features: int, num_classes: int) -> nn.Module:
-    """One linear layer for small images; three, with dropout and without batch norm, for large."""
+    """One linear layer for small images; three with dropout and no batch norm for large ones."""
     if params["image_size"] < _LARGE:
         return nn.Linear(features, num_classes)
-    hidden = narrow(4096, params["width"])
+    hidden = scaled(4096, params["width"])
     return nn.Sequential(
         OrderedDict(
             hidden1=nn.Linear(features, hidden),

@@ -1,6 +1,6 @@
-"""Measurements inside a network, most of them in the forward pass that measures its accuracy.
+"""Measurements inside a network, most of them in the forward pass of its evaluation.
 
-The groups, as the param `probes` names them:
+The groups that the param `probes` selects, and their probes:
 
     units       saturation, skewness, dead_channels, sparsity
     inputs      input_mean, input_deviation
@@ -27,10 +27,10 @@ __all__ = ["ChannelMagnitudes", "ChannelMoments", "log_gates", "log_gradients", 
 
 
 def watchers(model: nn.Module, settings: Settings) -> list[Watcher]:
-    """The probes among those asked for that watch a network run over the test set.
+    """The selected probes that watch the network during its evaluation on the test set.
 
     Raises:
-        ValueError: If histograms are asked for of units or channels that do not exist.
+        ValueError: If histograms are selected for units or channels that do not exist.
     """
     groups: dict[str, Callable[[], Watcher]] = {
         "units": lambda: UnitProbes(model, activations.bound(settings.for_model())),

@@ -1,4 +1,4 @@
-"""The weights of WSGAF activations, and how far training has moved them (004, section IV)."""
+"""The weights of WSGAF activations, and their change during training (004, section IV)."""
 
 from torch import nn
 
@@ -7,10 +7,10 @@ from trainables.wsgaf import Wsgaf
 
 
 def log_gates(model: nn.Module, trial: Trial) -> None:
-    """Log six rows per WSGAF activation, in the order in which data flows through them.
+    """Log six rows per WSGAF activation, in forward order.
 
-    `gate_relu`, `gate_tanh` and `gate_sigmoid` are mean weights, and `gate_change_relu` and so
-    on the mean |change| of the weights since the start.
+    `gate_relu`, `gate_tanh` and `gate_sigmoid` are mean weights; `gate_change_relu` etc. are the
+    mean |change| of the weights since the start of training.
     """
     gates = [(name, m) for name, m in model.named_modules() if isinstance(m, Wsgaf)]
     for index, (name, gate) in enumerate(gates):

@@ -1,4 +1,4 @@
-"""Sizes of inputs and gradients, for Figure 15."""
+"""Magnitudes of inputs and gradients, for Figure 15."""
 
 from collections import defaultdict
 from itertools import islice
@@ -11,16 +11,16 @@ from trainables.contract import Trial
 from trainables.data import Part
 from trainables.units import Unit, named_units
 
-# Batches of images that are averaged over; the paper does not say how many it used.
+# Number of batches to average over; the paper does not give it.
 _BATCHES = 8
 
 
 def log_gradients(model: nn.Module, images: Part, trial: Trial) -> None:
-    """Log three rows per unit, means over the first batches of 128 images, in eval mode.
+    """Log three rows per unit: means over the first batches of 128 images, in eval mode.
 
     `convolution_input` is the mean |input of the convolution|, `weight_gradient` the mean
-    |gradient of its weight|, `activation_gradient` the mean |gradient at the activation's
-    input|, all of the mean cross entropy of a batch.
+    |gradient of its weight| and `activation_gradient` the mean |gradient at the activation's
+    input|; the gradients are those of the mean cross entropy of a batch.
     """
     model.eval()
     units = list(named_units(model))

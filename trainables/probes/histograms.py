@@ -17,8 +17,8 @@ _BINS = 64
 class Histogram:
     """Counts of values in equal bins between -limit and limit.
 
-    The limit is a power of two that doubles whenever a value lies beyond it: pairs of bins
-    then become one, so that no count is lost and none is moved.
+    The limit is a power of two that doubles whenever a value exceeds it: pairs of bins
+    then merge into one, which keeps every count exact.
     """
 
     def __init__(self) -> None:
@@ -42,31 +42,31 @@ class Histogram:
         return [-self.limit + step * (number + 0.5) for number in range(_BINS)]
 
     def shares(self) -> list[float]:
-        """The share of all values in every bin."""
+        """The fraction of all values in every bin."""
         shares: list[float] = (self.counts / self.counts.sum()).tolist()
         return shares
 
 
 class HistogramProbes(Watcher):
-    """Histograms of chosen units: of the layer as a whole, and of chosen channels.
+    """Histograms of selected units: of the whole layer, and of selected channels.
 
-    The rows are `activation_histogram` and `output_histogram`, the latter of block outputs;
-    `at` is a bin's centre, `unit` the channel, or null for the whole layer.
+    The rows are `activation_histogram`, of activation outputs, and `output_histogram`, of block
+    outputs; `at` is the centre of the bin, `unit` the channel, or null for the whole layer.
 
     Args:
         model: A network of units, in eval mode.
         layers: Names of units.
-        channels: Numbers of channels.
+        channels: Indices of channels.
 
     Raises:
-        ValueError: If a unit has no such name, or no such channel.
+        ValueError: If a unit or a channel of it does not exist.
     """
 
     def __init__(self, model: nn.Module, layers: Sequence[str], channels: Sequence[int]) -> None:
         super().__init__()
         units = dict(named_units(model))
-        places = {name: index for index, name in enumerate(units)}
-        self._seen: list[tuple[str, str, int, dict[int | None, Histogram]]] = []
+        positions = {name: index for index, name in enumerate(units)}
+        self._histograms: list[tuple[str, str, int, dict[int | None, Histogram]]] = []
         for layer in layers:
             if layer not in units:
                 raise ValueError(unknown("unit in histogram_layers", layer, units))
@@ -81,11 +81,11 @@ class HistogramProbes(Watcher):
             ):
                 histograms = {channel: Histogram() for channel in (None, *channels)}
                 self._watch_output(part, partial(_count, histograms))
-                self._seen.append((probe, layer, places[layer], histograms))
+                self._histograms.append((probe, layer, positions[layer], histograms))
 
     def log(self, trial: Trial) -> None:
         """Log one row per bin."""
-        for probe, layer, index, histograms in self._seen:
+        for probe, layer, index, histograms in self._histograms:
             for channel, histogram in histograms.items():
                 for at, share in zip(histogram.centres(), histogram.shares(), strict=True):
                     trial.probe(probe, layer, share, index=index, unit=channel, at=at)

@@ -1,8 +1,8 @@
-"""Streaming per-channel statistics of activations, exact enough to be compared with float64.
+"""Streaming statistics of activations per channel, nearly as accurate as float64.
 
-One pass over the data instead of the three of the paper's Algorithm 1: powers are summed about
-a fixed point per channel. Such sums add over batches, in float64, and are shifted to another
-point when two instances are merged.
+One pass over the data replaces the three of the paper's Algorithm 1: it sums powers about a fixed
+origin per channel. These sums are accumulated over batches in float64, and shifted to a common
+origin when two instances are merged.
 """
 
 import math
@@ -11,22 +11,22 @@ from typing import Self
 import torch
 from torch import Tensor
 
-# Elements worked on at a time on a CPU, so that a chunk and its powers, two MiB of them, stay in
-# the nearer caches. A GPU takes each batch whole, which launches fewer kernels.
+# Elements processed at a time on a CPU, so that a chunk and its powers, 2 MiB in all, stay in the
+# inner caches. A GPU processes each batch as a whole, which launches fewer kernels.
 _CHUNK = 131_072
-# Values per channel up to which a batch is worked on in float64. With more of them the rounding
-# errors of float32, as likely up as down, average out; and float32 takes half the time.
-_FEW = 1024
-# Columns that a reduction over rows needs for full vector width. A narrower layer is viewed
-# as [rows / k, k * channels], and its k partial results are joined at the end.
-_WIDE = 128
+# Values per channel up to which a batch is processed in float64. With more values, the rounding
+# errors of float32 average out, and float32 takes half the time.
+_FLOAT64_VALUES = 1024
+# Columns that a reduction over rows needs to fill the vector registers. A narrower layer is viewed
+# as [rows / k, k * channels], and its k partial results are combined at the end.
+_MIN_COLUMNS = 128
 
 
 def _origin(rows: Tensor) -> Tensor:
-    """A point within the rows' mass, per column: the mean, to the deviation's power of two.
+    """An origin near the mean of each column, rounded to the deviation's power of two.
 
-    A mean with all its digits would shift all values between two powers of two by the same
-    rounding error. The value itself where a column is constant.
+    With the unrounded mean, the differences of all values between two powers of two would have
+    the same rounding error. The origin of a constant column is its value.
     """
     off = rows - rows[0]  # exact zeros where constant
     deviation = off.std(0, correction=0)
@@ -40,7 +40,7 @@ class ChannelMagnitudes:
 
     Args:
         channels: The size of dimension 1 of every batch.
-        maximum: Whether the maximum is wanted, which takes a pass of its own.
+        maximum: Whether to compute the maximum, which takes a separate pass.
     """
 
     _powers = 0
@@ -50,13 +50,13 @@ class ChannelMagnitudes:
             raise ValueError(f"channels must be at least 1, got {channels}")
         self.channels = channels
         self._maximum = maximum
-        self.count = 0  # values seen per channel
+        self.count = 0  # values so far per channel
         self._origin = torch.zeros(channels, dtype=torch.float64)
         self._sums = torch.zeros(1 + self._powers, channels, dtype=torch.float64)
         self._abs_max = torch.zeros(channels, dtype=torch.float64)
 
     def update(self, x: Tensor) -> None:
-        """Take in a batch of shape (N, channels, ...); channels_last memory saves a copy.
+        """Add a batch of shape (N, channels, ...); channels_last memory saves a copy.
 
         Raises:
             ValueError: If dimension 1 of x is not `channels`.
@@ -66,13 +66,13 @@ class ChannelMagnitudes:
         rows = x.detach().movedim(1, -1).reshape(-1, self.channels)
         if not len(rows):
             return
-        exact = torch.float64 if len(rows) <= _FEW else torch.float32
+        exact = torch.float64 if len(rows) <= _FLOAT64_VALUES else torch.float32
         rows = rows.to(torch.promote_types(x.dtype, exact))
         if not self.count:
-            self._origin = _origin(rows[:_FEW].double()).to(rows.dtype).double()
+            self._origin = _origin(rows[:_FLOAT64_VALUES].double()).to(rows.dtype).double()
             self._sums = self._sums.to(x.device)
             self._abs_max = self._abs_max.to(x.device)
-        fold = max(1, _WIDE // self.channels)
+        fold = max(1, _MIN_COLUMNS // self.channels)
         whole = len(rows) - len(rows) % fold
         for piece in (rows[:whole].reshape(-1, fold * self.channels), rows[whole:]):
             if len(piece):
@@ -80,7 +80,7 @@ class ChannelMagnitudes:
         self.count += len(rows)
 
     def _add(self, wide: Tensor) -> None:
-        """Take in rows viewed as [m, k * channels]."""
+        """Add rows viewed as [m, k * channels]."""
         columns = wide.shape[1]
         height = max(1, _CHUNK // columns) if wide.device.type == "cpu" else len(wide)
         chunks = torch.split(wide, height)
@@ -104,7 +104,7 @@ class ChannelMagnitudes:
         torch.abs(chunk, out=out[0])
 
     def merge(self, other: Self) -> None:
-        """Take in everything that another instance, of as many channels, has seen.
+        """Add all values of another instance with the same number of channels.
 
         Raises:
             ValueError: If the numbers of channels differ.
@@ -119,7 +119,7 @@ class ChannelMagnitudes:
         self.count += other.count
 
     def _sums_about(self, origin: Tensor) -> Tensor:
-        """The sums as they would be about another origin; |x| knows none."""
+        """The sums, shifted to another origin; the sum of |x| has none."""
         del origin
         return self._sums
 
@@ -133,23 +133,23 @@ class ChannelMagnitudes:
         """Maximum of |x|, shape [channels], float64; 0 before the first value.
 
         Raises:
-            ValueError: If it was not wanted.
+            ValueError: If `maximum` is False.
         """
         if not self._maximum:
-            raise ValueError("abs_max: the maximum was not wanted, and not taken")
+            raise ValueError("abs_max: not computed, because maximum=False")
         return self._abs_max
 
 
 class ChannelMoments(ChannelMagnitudes):
     """Mean, variance, skewness, mean |x| and max |x| per channel, over any number of batches.
 
-    The origin of the powers lies within the first values that each channel saw, which keeps the
-    sums away from cancellation however large the mean is beside the deviation; and a constant
-    channel sums exact zeros, so that it is known for one.
+    The origin of the powers is near the first values of each channel, which avoids cancellation
+    however large the mean is relative to the deviation. The sums of a constant channel are exact
+    zeros, so it is recognised as constant.
 
     Args:
         channels: The size of dimension 1 of every batch.
-        maximum: Whether the maximum is wanted, which takes a pass of its own.
+        maximum: Whether to compute the maximum, which takes a separate pass.
     """
 
     _powers = 3
@@ -193,7 +193,7 @@ class ChannelMoments(ChannelMagnitudes):
         """Bias-corrected sample skewness (Eq. 3), shape [channels], float64.
 
         NaN for a constant channel, and for fewer than three values, where the correction
-        sqrt(M (M - 1)) / (M - 2) does not exist.
+        sqrt(M (M - 1)) / (M - 2) is undefined.
         """
         count = self.count
         if count < 3:

@@ -1,4 +1,4 @@
-"""The paper's three measures, of every unit, while a network runs over the test set."""
+"""The paper's three measures of every unit, taken while a network runs over the test set."""
 
 import torch
 from torch import nn
@@ -12,30 +12,30 @@ from trainables.units import named_units
 class UnitProbes(Watcher):
     """Saturation, skewness and sparsity of every unit of a network.
 
-    Saturation and skewness are those of activation outputs, sparsity that of block outputs.
+    Saturation and skewness describe activation outputs, sparsity describes block outputs.
 
     Args:
         model: A network of units, in eval mode.
-        bound: Least upper bound of the activation's |f|, None where there is none.
+        bound: Least upper bound of the activation's |f|, or None if it is unbounded.
     """
 
     def __init__(self, model: nn.Module, bound: float | None) -> None:
         super().__init__()
         self._bound = bound
-        self._seen: list[tuple[str, ChannelMoments, ChannelMagnitudes]] = []
+        self._statistics: list[tuple[str, ChannelMoments, ChannelMagnitudes]] = []
         for name, unit in named_units(model):
-            same = unit.output_name == "activation"  # but in swap: one set of sums serves both
+            same = unit.output_name == "activation"  # in every order except swap
             active = ChannelMoments(unit.channels, maximum=same)
             self._watch_output(unit.get_submodule("activation"), active.update)
             output: ChannelMagnitudes = active
             if not same:
                 output = ChannelMagnitudes(unit.channels)
                 self._watch_output(unit.output, output.update)
-            self._seen.append((name, active, output))
+            self._statistics.append((name, active, output))
 
     def log(self, trial: Trial) -> None:
-        """Log one row per probe and unit; an undefined one has no row."""
-        for index, (name, activation, output) in enumerate(self._seen):
+        """Log one row per probe and unit; an undefined value has no row."""
+        for index, (name, activation, output) in enumerate(self._statistics):
             values = {
                 "skewness": skewness(activation),
                 "dead_channels": float(activation.skewness.isnan().sum()),
@@ -48,24 +48,24 @@ class UnitProbes(Watcher):
                     trial.probe(probe, name, value, index=index)
 
 
-def saturation(seen: ChannelMagnitudes, bound: float) -> float:
-    """Mean of |g| over the bound of the activation, over a whole layer (Eq. 1 and 2): 0 to 1."""
-    return float(seen.abs_mean.mean()) / bound
+def saturation(outputs: ChannelMagnitudes, bound: float) -> float:
+    """Mean of |g| divided by the activation's bound, over a layer (Eq. 1 and 2): 0 to 1."""
+    return float(outputs.abs_mean.mean()) / bound
 
 
-def skewness(seen: ChannelMoments) -> float | None:
+def skewness(outputs: ChannelMoments) -> float | None:
     """Mean over channels of |sample skewness| (Eq. 3 and 4); None if all channels are constant.
 
-    Constant channels have no skewness and are left out.
+    Constant channels have no skewness and do not count.
     """
-    known = seen.skewness[~seen.skewness.isnan()]
-    return float(known.abs().mean()) if len(known) else None
+    defined = outputs.skewness[~outputs.skewness.isnan()]
+    return float(defined.abs().mean()) if len(defined) else None
 
 
-def sparsity(seen: ChannelMagnitudes) -> float:
+def sparsity(outputs: ChannelMagnitudes) -> float:
     """1 - mean(|g| / maximum of |g| in its channel), section 5.2: from 0 to 1.
 
-    A channel of zeros only counts as fully sparse.
+    A channel of zeros counts as fully sparse.
     """
-    ratio = torch.where(seen.abs_max > 0, seen.abs_mean / seen.abs_max, 0)
+    ratio = torch.where(outputs.abs_max > 0, outputs.abs_mean / outputs.abs_max, 0)
     return 1 - float(ratio.mean())

@@ -1,4 +1,4 @@
-"""What probes that watch forward passes have in common."""
+"""The base class of probes that watch forward passes."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -10,24 +10,24 @@ from torch.utils.hooks import RemovableHandle
 
 from trainables.contract import Trial
 
-See = Callable[[Tensor], None]
+Observer = Callable[[Tensor], None]
 Hook = Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]
 
 
 class Watcher(ABC):
-    """Sees what passes through modules of a network while it is entered as a context manager."""
+    """Observes inputs and outputs of a network's modules while active as a context manager."""
 
     def __init__(self) -> None:
         self._hooks: list[tuple[nn.Module, Hook]] = []
         self._handles: list[RemovableHandle] = []
 
-    def _watch_input(self, module: nn.Module, see: See) -> None:
-        """Have `see` called with what the module has read, whenever it has run."""
-        self._hooks.append((module, lambda _module, inputs, _output: see(inputs[0])))
+    def _watch_input(self, module: nn.Module, observe: Observer) -> None:
+        """Call `observe` with the module's input after each forward pass."""
+        self._hooks.append((module, lambda _module, inputs, _output: observe(inputs[0])))
 
-    def _watch_output(self, module: nn.Module, see: See) -> None:
-        """Have `see` called with what the module has put out, whenever it has run."""
-        self._hooks.append((module, lambda _module, _inputs, output: see(output)))
+    def _watch_output(self, module: nn.Module, observe: Observer) -> None:
+        """Call `observe` with the module's output after each forward pass."""
+        self._hooks.append((module, lambda _module, _inputs, output: observe(output)))
 
     def __enter__(self) -> Self:
         self._handles = [module.register_forward_hook(hook) for module, hook in self._hooks]
@@ -44,4 +44,4 @@ class Watcher(ABC):
 
     @abstractmethod
     def log(self, trial: Trial) -> None:
-        """Log what was seen as rows of probes."""
+        """Log the measurements as rows of probes."""
