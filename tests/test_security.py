@@ -163,7 +163,7 @@ def test_a_checkpoint_that_would_run_code_is_refused_in_words(tmp_path: Path, ma
     Writer(Store(str(tmp_path / "results/digits"))).save_checkpoint(trial.trial_id, planted)
     done = orch(tmp_path, "sweep", "digits.yaml", "--runner", "inline")
     assert done.returncode == 1
-    assert "the checkpoint holds other things than tensors and plain values" in done.stderr
+    assert "the checkpoint contains objects other than tensors and plain values" in done.stderr
     assert not mark.exists()
 
 
