@@ -10,7 +10,7 @@ import contextlib
 import io
 import tempfile
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,11 +36,20 @@ With 5,000 the driver of 10,000 trials takes 524 MiB, and five seconds are lost 
 portions. What failed in one is tried again in the next.
 """
 
-# Tune would copy a driver's keys to AWS into what Ray writes to its logs, where everybody on the
-# machine may read them. Workers have the environment of their node.
-class_cache.ENV_VARS_TO_PROPAGATE.difference_update(
-    {name for name in class_cache.ENV_VARS_TO_PROPAGATE if name.startswith("AWS_")}
-)
+
+@contextlib.contextmanager
+def _keys_kept_out_of_logs() -> Iterator[None]:
+    """Keep Tune from copying the driver's keys to AWS into Ray's logs, which others may read.
+
+    Workers have the environment of their node. Tune offers no setting for it, so its own list
+    is replaced while it starts workers.
+    """
+    before = class_cache.ENV_VARS_TO_PROPAGATE
+    class_cache.ENV_VARS_TO_PROPAGATE = {n for n in before if not n.startswith("AWS_")}
+    try:
+        yield
+    finally:
+        class_cache.ENV_VARS_TO_PROPAGATE = before
 
 
 @dataclass(frozen=True)
@@ -85,7 +94,7 @@ class TuneRunner:
 def _fit(worker: type[_Worker], trials: list[str], observer: _Observer) -> Exception | None:
     """Run one portion, and return what broke it off."""
     error: Exception | None = None
-    with tempfile.TemporaryDirectory(prefix="orch-tune-") as folder:
+    with tempfile.TemporaryDirectory(prefix="orch-tune-") as folder, _keys_kept_out_of_logs():
         try:
             tune.Tuner(
                 worker,
