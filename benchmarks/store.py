@@ -176,7 +176,7 @@ def milliseconds_per_epoch(path: Path, every: int) -> float:
 
 def _work(
     trial: PlannedTrial, writer: Writer, layout: Layout, every: int
-) -> tuple[Job, Task, Store, Trainable]:
+) -> tuple[Job, Task, Writer, Trainable]:
     row = {
         "trial_id": trial.trial_id,
         "config_id": trial.config.config_id,
