@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from support.folder import environment
 from support.waiting import HANG_SECONDS
 
 ROOT = Path(__file__).parent.parent
@@ -20,11 +20,10 @@ def blocks(language: str) -> list[str]:
 
 
 def run(*command: str, folder: Path) -> str:
-    environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
     done = subprocess.run(
         [sys.executable, *command],
         cwd=folder,
-        env=environment,
+        env=environment(),
         capture_output=True,
         text=True,
         timeout=HANG_SECONDS,

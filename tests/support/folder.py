@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -72,6 +73,12 @@ def check(params):
 
 train.check = check
 '''
+
+
+def environment() -> dict[str, str]:
+    """Return this process's environment without the cluster, stores and data sets it names."""
+    own = {"RAY_ADDRESS", "ORCH_STORE", "ORCH_DATA_DIR"}
+    return {name: value for name, value in os.environ.items() if name not in own}
 
 
 @dataclass(frozen=True)
