@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from support.toys import Toy
 
-from orchestrator.pilot.meter import Reading
+from orchestrator.pilot.meter import SECONDS, WARM_UP_STEPS, Reading
 from orchestrator.pilot.pilot import CUDA_BYTES, Estimate, Pilot
 from orchestrator.running.runners import Node
 from orchestrator.spec import loading as spec
@@ -26,11 +26,20 @@ TRAINABLES = '''
 import itertools
 import time
 
+clock = 0.0
+"""What the meter takes for the time, in seconds: the same on every machine."""
+
+
+def tick(seconds):
+    global clock
+    time.sleep(seconds / 100)
+    clock += seconds
+
 
 def one_endless_epoch(params, trial):
     try:
         while True:
-            time.sleep(0.01)
+            tick(0.5)
             trial.step(8, of=8_000)
     finally:
         trial.record(peak_memory_bytes="5", gpu_memory_bytes="100")
@@ -41,7 +50,7 @@ def endless_epochs(params, trial):
     for epoch in itertools.count(1):
         while True:
             try:
-                time.sleep(0.1)
+                tick(0.5)
                 break
             except Exception:
                 continue  # as a trainable may that tries again whatever happened
@@ -61,7 +70,8 @@ def silent(params, trial):
 '''
 
 MEASURE = """
-import dataclasses, json, sys
+import dataclasses, json, sys, types
+import endless
 from orchestrator import code
 from orchestrator.running import job
 from orchestrator.pilot import meter
@@ -69,7 +79,7 @@ from orchestrator.spec import grid as plan
 from orchestrator.spec import loading as spec
 from orchestrator.store.schema import Layout
 
-meter.SECONDS = 1.0
+meter.time = types.SimpleNamespace(perf_counter=lambda: endless.clock)
 sweep = spec.load("sweep.yaml").model_copy(update={"trainable": f"endless:{sys.argv[1]}"})
 trials = plan.expand(sweep)[:1]
 work = job.make_job(sweep, trials, "", Layout.of(sweep), code.code_of(sweep.module))
@@ -89,16 +99,17 @@ def measured(toy: Toy, name: str) -> dict[str, Any]:
 def test_steps_are_enough_where_no_epoch_ends(toy: Toy) -> None:
     reading = measured(toy, "one_endless_epoch")
     assert reading["epochs"] == []
-    assert reading["steps"] > 10
+    assert reading["steps"] > WARM_UP_STEPS + SECONDS / 0.5
     assert reading["images"] == 8_000
-    assert 0 < reading["images_per_second"] < 800
+    assert reading["images_per_second"] == 8 / 0.5
     assert (reading["gpu_peak"], reading["gpu_total"]) == (5, 100), "the trial did not tidy up"
     assert (reading["ended"], reading["error"]) == (False, None)
 
 
 def test_whole_epochs_are_timed_where_no_step_is_told(toy: Toy) -> None:
     reading = measured(toy, "endless_epochs")
-    assert len(reading["epochs"]) > 1
+    assert len(reading["epochs"]) > SECONDS / 0.5
+    assert set(reading["epochs"]) == {0.5}
     assert (reading["ended"], reading["error"]) == (False, None)
     assert (reading["images"], reading["images_per_second"]) == (None, None)
     assert {path.name for path in toy.folder.iterdir()} <= {

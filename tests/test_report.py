@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 from support.synthetic import make_sweep, make_trials, results_of
+from support.waiting import HANG_SECONDS
 
 from orchestrator.cli import reading
 from orchestrator.errors import InputError
@@ -173,10 +174,13 @@ def test_report_works_in_a_browser(page: Path, tmp_path: Path):
     heard: list[str] = []
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=shutil.which("chromium"), args=["--no-sandbox"]
+            executable_path=shutil.which("chromium"),
+            args=["--no-sandbox"],
+            timeout=1000 * HANG_SECONDS,
         )
         for scheme, width in (("light", 1200), ("dark", 360)):
             tab = browser.new_page(color_scheme=scheme, viewport={"width": width, "height": 800})
+            tab.set_default_timeout(1000 * HANG_SECONDS)
             tab.on("console", lambda message: heard.append(message.text))
             tab.on("pageerror", lambda error: heard.append(str(error)))
             tab.on("request", lambda request: heard.append(request.url))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 from support.storing import make_sweep
+from support.waiting import until
 
 from orchestrator.running import heartbeat
 from orchestrator.running.status import print_status
@@ -40,7 +41,6 @@ def test_cells_are_named_by_what_they_differ_in(tmp_path: Path) -> None:
 def test_the_time_left_is_the_drivers(tmp_path: Path) -> None:
     store = empty_store(tmp_path)
     with heartbeat.beating(store, dict, lambda: 90.0):
-        while heartbeat.driver_of(store) is None:
-            pass
+        until(lambda: heartbeat.driver_of(store))
         assert ", 0 failed, about 2 min left\n" in printed(make_sweep(), store)
     assert "left" not in printed(make_sweep(), store)

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.folder import TOY, Folder
+from support.folder import TOY, Folder, environment
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Folder:
     """Make a working folder whose sweeps start a Ray of their own."""
     (tmp_path / "toy.py").write_text(textwrap.dedent(TOY))
-    environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
-    return Folder(tmp_path, environment)
+    return Folder(tmp_path, environment())
 
 
 @pytest.fixture(scope="session")

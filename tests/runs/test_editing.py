@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import os
 import shutil
 import signal
 import sys
@@ -17,7 +16,7 @@ import click.testing
 import pandas as pd
 import pytest
 from support.comparing import assert_same
-from support.folder import TOY, Folder
+from support.folder import TOY, Folder, environment
 
 from orchestrator.cli.main import main
 from orchestrator.spec.grid import expand
@@ -81,10 +80,6 @@ def as_in_a_new_process(folder: Path) -> Iterator[None]:
             signal.signal(signal.SIGINT, handler)
             for module in ("toy", "early"):
                 sys.modules.pop(module, None)
-
-
-def environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
 
 
 @pytest.fixture(scope="module")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-
 import pytest
 from support.folder import Folder
 
@@ -49,14 +47,7 @@ def test_two_hundred_trials_in_one_process_leave_its_memory_flat(cluster_folder:
         select={"metric": "test_accuracy"},
         resources={"cpu": 2},
     )
-    subprocess.run(
-        cluster_folder.command("sweep", sweep),
-        cwd=cluster_folder.path,
-        env=cluster_folder.environment,
-        capture_output=True,
-        timeout=280,
-        check=True,
-    )
+    cluster_folder.orch("sweep", sweep)
     trials = cluster_folder.trials().sort_values("ended_at")
     assert len(trials) == 200
     assert trials["process"].nunique() == 1

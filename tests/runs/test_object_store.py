@@ -7,7 +7,6 @@ import os
 import re
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +17,9 @@ import pytest
 from pyarrow import fs
 from support.buckets import ACCESS, SECRET, Bucket, ask
 from support.comparing import VOLATILE, assert_same, in_order
-from support.folder import Folder, until
+from support.folder import Folder
 from support.unreliable import Flaky, flaky
+from support.waiting import HANG_SECONDS, until
 
 from orchestrator import open_store
 from orchestrator.store import Store
@@ -146,21 +146,14 @@ def worker_of(remote: Remote, trial_id: str) -> int:
     return int(pid)
 
 
-def until_gone(processes: list[int]) -> None:
-    deadline = time.monotonic() + 60
-    while any(psutil.pid_exists(process) for process in processes):
-        assert time.monotonic() < deadline, "the workers of a killed driver go on"
-        time.sleep(0.1)
-
-
 def test_a_killed_worker_goes_on_from_its_checkpoint_in_the_bucket(remote: Remote) -> None:
     sweep = gated(remote)
     driver = remote.start(sweep)
-    until(lambda: len(remote.store.checkpoint_ids()) == 2, driver)
+    until(lambda: len(remote.store.checkpoint_ids()) >= 2, driver)
     trial_id = remote.store.checkpoint_ids()[0]
     os.kill(worker_of(remote, trial_id), signal.SIGKILL)
     open_gate(remote)
-    assert driver.wait(timeout=90) == 0
+    assert driver.wait(HANG_SECONDS) == 0
     trials = remote.store.trials().set_index("trial_id")
     assert trials["attempts"][trial_id] == 2
     log = (remote.store.files.read(f"logs/{trial_id}.log") or b"").decode()
@@ -173,16 +166,17 @@ def test_a_killed_worker_goes_on_from_its_checkpoint_in_the_bucket(remote: Remot
 def test_a_killed_driver_is_followed_by_one_that_goes_on(remote: Remote) -> None:
     sweep = gated(remote)
     driver = remote.start(sweep)
-    until(lambda: len(remote.store.checkpoint_ids()) == 2, driver)
+    until(lambda: len(remote.store.checkpoint_ids()) >= 2, driver)
     workers = [worker_of(remote, trial_id) for trial_id in remote.store.checkpoint_ids()]
     driver.kill()
     driver.wait()
-    until_gone(workers)  # else they would still commit their trials
+    # Else they would still commit their trials.
+    until(lambda: not any(map(psutil.pid_exists, workers)), what="the end of all workers")
     assert "interrupted" in remote.orch("status", sweep)
     open_gate(remote)
     remote.orch("sweep", sweep)
     logs = [remote.store.files.read(f"logs/{i}.log") for i in remote.store.trials()["trial_id"]]
-    assert sum(b"from epoch 2" in (log or b"") for log in logs) == 2
+    assert sum(b"from epoch 2" in (log or b"") for log in logs) >= 2
     assert remote.store.checkpoint_ids() == []
     remote.assert_as_local(sweep)
 
@@ -194,7 +188,7 @@ def test_two_drivers_at_once_do_no_harm(remote: Remote) -> None:
     second = remote.start(sweep, "--runner", "inline")
     until((remote.folder.path / f"waiting-{second.pid}").exists, second)
     open_gate(remote)
-    ends = first.wait(timeout=90), second.wait(timeout=90)
+    ends = first.wait(HANG_SECONDS), second.wait(HANG_SECONDS)
     assert ends == (0, 0), remote.folder.said.read_text()
     remote.assert_as_local(sweep)
     assert len(remote.store.trials()) == 4

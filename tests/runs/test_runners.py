@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from support.comparing import assert_same
 from support.folder import Folder
+from support.waiting import HANG_SECONDS, until
 
 from orchestrator.store import Store
 
@@ -141,11 +142,10 @@ def test_a_failure_is_told_by_status_while_other_trials_still_run(cluster_folder
     )
     driver = cluster_folder.start("sweep", sweep)
     store = Store(str(cluster_folder.path / "results/toy"))
-    while not store.outcomes():
-        assert driver.poll() is None
+    until(store.outcomes, driver)
     assert "1 failed" in cluster_folder.orch("status", sweep).stdout
     (cluster_folder.path / "gate").touch()
-    assert driver.wait(timeout=60) == 1
+    assert driver.wait(HANG_SECONDS) == 1
 
 
 def test_a_store_that_lost_its_empty_folders_goes_on(folder: Folder) -> None:

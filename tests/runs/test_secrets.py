@@ -6,13 +6,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from support.folder import Folder
+from support.waiting import HANG_SECONDS, until
 
 SECRET = "a-secret-of-the-environment"  # noqa: S105
 
@@ -62,16 +62,14 @@ def test_a_sweeps_ray_asks_for_a_token_and_nothing_secret_is_written(
     keys = {"factors": {"x": [1]}, "search": {}, "seeds": [0], "fixed": fixed}
     sweep = inside.write(trainable="waiting:train", **keys)
     driver = inside.start("sweep", sweep)
-    while not (folder.path / "address").exists():
-        assert driver.poll() is None, "the sweep ended before its trial began"
-        time.sleep(0.05)
+    until((folder.path / "address").exists, driver)
     address = (folder.path / "address").read_text()
     token = (folder.path / "token").read_text()
     (folder.path / "token").unlink()
     assert joins(address, outside | {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token})
     assert not joins(address, outside)
     (folder.path / "gate").touch()
-    assert driver.wait(timeout=60) == 0
+    assert driver.wait(HANG_SECONDS) == 0
     inside.orch("report", sweep)
 
     written = [p for root in (folder.path, ray_folder) for p in root.rglob("*") if p.is_file()]

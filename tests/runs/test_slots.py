@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
+import time
 
 from support.folder import Folder
 
@@ -26,9 +29,12 @@ import time
 
 
 def train(params, trial):
-    time.sleep(0.05)
+    time.sleep(params["duration"])
     yield {"score": 1.0}
 """
+
+START = [sys.executable, "-c", "import orchestrator.running.runners.tune"]
+"""What takes most of the time in which a worker process starts."""
 
 
 def test_four_trials_of_half_a_core_share_two_cores_with_one_thread_each(
@@ -52,7 +58,12 @@ def test_both_slots_fill_with_trials_that_are_shorter_than_a_process_takes_to_st
     cluster_folder: Folder,
 ) -> None:
     (cluster_folder.path / "short.py").write_text(SHORT)
-    sweep = cluster_folder.write(trainable="short:train", seeds=list(range(75)))
+    begun = time.monotonic()
+    subprocess.run(START, check=True)
+    duration = (time.monotonic() - begun) / 20  # short, however slow the machine is
+    sweep = cluster_folder.write(
+        trainable="short:train", seeds=list(range(50)), fixed={"duration": duration}
+    )
     cluster_folder.orch("sweep", sweep)
     logs = (cluster_folder.path / "results/toy/logs").iterdir()
     processes = {re.findall(r"process (\d+) on", log.read_text())[0] for log in logs}

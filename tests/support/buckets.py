@@ -7,13 +7,14 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.request
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from support.waiting import HANG_SECONDS, until
 
 SECRET = "s3cr3t/Key+of-nobody"  # noqa: S105
 ACCESS = "AKIDOFNOBODY"
@@ -74,15 +75,19 @@ def _serving(command: list[str]) -> Iterator[str]:
 
 def _address(process: subprocess.Popen[bytes], words: int) -> str:
     """Wait until a server says where it listens."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and process.poll() is None:
-        text = Path(f"/proc/self/fd/{words}").read_text()
-        if found := re.search(r"127\.0\.0\.1:([1-9]\d*)", text):
-            with suppress(ConnectionRefusedError):
-                socket.create_connection(("127.0.0.1", int(found[1]))).close()
-                return found[0]
-        time.sleep(0.02)
-    raise RuntimeError("the server did not start")
+    printed = Path(f"/proc/self/fd/{words}")
+
+    def address() -> str | None:
+        found = re.search(r"127\.0\.0\.1:([1-9]\d*)", printed.read_text())
+        if found is None:
+            return None
+        try:
+            socket.create_connection(("127.0.0.1", int(found[1]))).close()
+        except ConnectionRefusedError:
+            return None
+        return found[0]
+
+    return str(until(address, process, what="the server to listen", output=printed.read_text))
 
 
 def s3_bucket(server: str) -> Bucket:
@@ -113,5 +118,5 @@ def ask(url: str, method: str, data: bytes | None = None) -> bytes:
     """Send one request to a server of a test."""
     headers = {"Content-Type": "text/plain" if "moto-api" in url else "application/json"}
     request = urllib.request.Request(url, data, headers, method=method)  # noqa: S310
-    with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
+    with urllib.request.urlopen(request, timeout=HANG_SECONDS) as answer:  # noqa: S310
         return bytes(answer.read())

@@ -10,8 +10,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from support.lab import LAPTOP_ORCH, Host, Lab
+from support.waiting import HANG_SECONDS, until
 
 REPOSITORY = Path(__file__).parents[2]
 TRIALS, EPOCHS, CHECKPOINT_EVERY = 12, 48, 4
@@ -84,27 +86,27 @@ class Run:
         log = self.store / f"logs/{trial}.log"
         return [Attempt.of(m) for m in _ATTEMPT.finditer(log.read_text() if log.exists() else "")]
 
-    def until(self, condition: Callable[[], object], what: str, seconds: float = 120) -> None:
-        """Wait for something that the sweep brings about."""
-        deadline = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < deadline, f"waited for {what}\n{self.output}"
-            assert self.process.poll() is None, f"ended before {what}\n{self.output}"
-            time.sleep(0.05)
+    def poll(self) -> int | None:
+        """Return the exit code, or None before the end and before the last line is read."""
+        return None if self.reader.is_alive() else self.process.poll()
 
-    def told(self, pattern: str, since: float, seconds: float = 120) -> float:
-        """Wait until it prints a line; tell how long after a moment that was."""
-        deadline = time.monotonic() + seconds
-        while True:
-            for line in list(self.lines):
-                if line.time >= since and re.search(pattern, line.text):
-                    return line.time - since
-            assert time.monotonic() < deadline, f"waited for {pattern!r}\n{self.output}"
-            time.sleep(0.05)
+    def until(self, condition: Callable[[], Any], what: str) -> Any:
+        """Wait for something that the sweep does."""
+        return until(condition, self, what=what, output=lambda: self.output)
 
-    def end(self, seconds: float = 300) -> int:
+    def told(self, pattern: str, since: float) -> float:
+        """Wait until it prints a line; return the seconds from a moment to that line."""
+
+        def line() -> Line | None:
+            later = (line for line in list(self.lines) if line.time >= since)
+            return next((line for line in later if re.search(pattern, line.text)), None)
+
+        printed: Line = self.until(line, f"a line with {pattern!r}")
+        return printed.time - since
+
+    def end(self) -> int:
         """Wait for its end; return its exit code."""
-        code = self.process.wait(seconds)
+        code = self.process.wait(HANG_SECONDS)
         self.reader.join()
         assert self.process.stdout is not None
         self.process.stdout.close()

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import pandas as pd
 
 from orchestrator import open_store
 from support import comparing
+from support.waiting import HANG_SECONDS
 
 TOY = '''
 """A trainable whose numbers follow from params, seed and epoch, and which can be made to fail."""
@@ -28,9 +28,10 @@ from pathlib import Path
 
 
 def train(params, trial):
+    fault_epoch = params.get("fault_epoch", 2)
     state = json.loads(trial.load() or b'{"epoch": 0, "total": 0.0}')
     for epoch in range(state["epoch"] + 1, params["epochs"] + 1):
-        if epoch == 2:
+        if epoch == fault_epoch:
             misbehave(params.get("fault"), params.get("marks"))
         chance = random.Random(f"{params['seed']}/{epoch}").random()
         total = state["total"] + chance
@@ -39,7 +40,7 @@ def train(params, trial):
             trial.save(json.dumps({"epoch": epoch, "total": total}).encode())
         state = {"epoch": epoch, "total": total}
         score = total * params.get("x", 1) * params.get("lr", 1)
-        if params.get("fault") == "diverge" and epoch == 2:
+        if params.get("fault") == "diverge" and epoch == fault_epoch:
             yield {"score": score, "loss": float("nan")}
         else:
             yield {"score": score, "loss": 1.0 / epoch}
@@ -72,6 +73,12 @@ def check(params):
 
 train.check = check
 '''
+
+
+def environment() -> dict[str, str]:
+    """Return this process's environment without the cluster, stores and data sets it names."""
+    own = {"RAY_ADDRESS", "ORCH_STORE", "ORCH_DATA_DIR"}
+    return {name: value for name, value in os.environ.items() if name not in own}
 
 
 @dataclass(frozen=True)
@@ -123,7 +130,7 @@ class Folder:
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=100,
+            timeout=HANG_SECONDS,
             check=False,
         )
         assert done.returncode == code, done.stdout + done.stderr
@@ -141,12 +148,3 @@ class Folder:
         """Read the trials of a store, whatever their order in it."""
         frame = open_store(self.path / "results" / name).trials
         return frame.sort_values("trial_id", ignore_index=True)
-
-
-def until(condition: Callable[[], object], process: subprocess.Popen[str]) -> None:
-    """Wait for something that a running sweep is to bring about."""
-    deadline = time.monotonic() + 90
-    while not condition():
-        assert process.poll() is None, "the sweep ended before it came to this"
-        assert time.monotonic() < deadline, "the sweep did not come to this"
-        time.sleep(0.02)

@@ -13,10 +13,10 @@ import signal
 import subprocess
 import sys
 import sysconfig
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from support.waiting import HANG_SECONDS, until
 
 NEEDED = ("ip", "unshare", "ssh", "ssh-keygen", "rsync", "/usr/sbin/sshd")
 BUILD_TOOLS = ("setuptools>=77",)
@@ -107,7 +107,7 @@ class Host:
             stdin=subprocess.DEVNULL,
             start_new_session=True,
         )  # fmt: skip
-        until(self._answers, f"sshd of {self.name} does not answer")
+        until(self._answers, self._init, what=f"sshd of {self.name} to answer")
 
     def _answers(self) -> bool:
         probe = f"import socket; socket.create_connection(('{self.address}', 22), 1)"
@@ -232,7 +232,7 @@ class Lab:
     def orch(self, *arguments: object, code: int = 0) -> str:
         """Run `orch` on the laptop to its end; return what it printed."""
         process = self.start(*LAPTOP_ORCH, *arguments)
-        output, _ = process.communicate(timeout=600)
+        output, _ = process.communicate(timeout=HANG_SECONDS)
         assert process.returncode == code, output
         return output
 
@@ -266,12 +266,3 @@ def missing() -> str | None:
 
 def _run(*command: object) -> None:
     subprocess.run([str(part) for part in command], check=True, capture_output=True)
-
-
-def until(condition: Callable[[], object], complaint: str, seconds: float = 60) -> None:
-    """Wait for something that another process brings about."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError(complaint)
-        time.sleep(0.1)

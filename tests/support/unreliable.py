@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from support.waiting import HANG_SECONDS
+
 FAULTS = ("500", "503", "dropped", "answer lost", "cut short", "stalled")
 """What may become of a request; where the answer is lost, the server did what it was told."""
 
@@ -65,7 +67,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(int(fault), [], b"")
             return
         if fault == "stalled":
-            self.proxy.end.wait(60)
+            self.proxy.end.wait(HANG_SECONDS)
         self.close_connection = fault is not None
         if fault in {"dropped", "stalled"}:
             return
@@ -86,7 +88,7 @@ class _Handler(BaseHTTPRequestHandler):
         return b"".join(chunks)
 
     def _ask(self, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
-        connection = http.client.HTTPConnection(self.proxy.upstream, timeout=60)
+        connection = http.client.HTTPConnection(self.proxy.upstream, timeout=HANG_SECONDS)
         connection.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
         for name, value in self.headers.items():
             if name.lower() not in _OURS:
