@@ -6,7 +6,6 @@ import json
 
 from support.folder import Folder
 
-
 HEAVY = """
 import toy
 
