@@ -18,7 +18,8 @@ without a traceback and exits with the class's ``exit_code``::
     │   └── CorruptFileError      one file in it cannot be read
     └── RunError              the run itself broke off
         ├── GpuMemoryError        a trial needs more of a GPU's memory than it has
-        └── TrialError            a trial broke the contract of `orchestrator.trial`
+        ├── TrialError            a trial broke the contract of `orchestrator.trial`
+        └── TrialFailedError      a trial's process failed; its log says where
 """
 
 from __future__ import annotations
@@ -104,6 +105,10 @@ class GpuMemoryError(RunError):
 
 class TrialError(RunError):
     """A trial broke the contract between a trainable and its runner."""
+
+
+class TrialFailedError(RunError):
+    """A trial's process failed, and its log says where; the message is the trainable's own."""
 
 
 def unknown(what: str, name: object, known: Iterable[str]) -> str:

@@ -11,10 +11,10 @@ from orchestrator.code import Code, code_of
 from orchestrator.errors import CorruptFileError, TrainableError
 from orchestrator.running import heartbeat, preflight, reuse, runners
 from orchestrator.running.display import Display
-from orchestrator.running.execution import failed_row
 from orchestrator.running.inventory import Inventory, take_inventory
 from orchestrator.running.job import Job, make_job
 from orchestrator.running.progress import Progress
+from orchestrator.running.rows import failed_row
 from orchestrator.spec import PlannedTrial, Sweep, expand
 from orchestrator.spec.metrics import require_metrics
 from orchestrator.spec.problems import placed

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orchestrator.errors import GpuMemoryError, MetricsChangedError
+from orchestrator.errors import GpuMemoryError, MetricsChangedError, TrialFailedError
 from orchestrator.running.gpus import larger_fraction
 
 _ALLOCATION_FAILED = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
@@ -62,6 +62,12 @@ def of_gpu_memory(error: Exception, gpus: float) -> GpuMemoryError | None:
     )
 
 
-def reason(error: Exception) -> str:
+def reason(error: BaseException) -> str:
     """Say in a line why an attempt failed."""
-    return str(error) if isinstance(error, GpuMemoryError) else f"{type(error).__name__}: {error}"
+    if isinstance(error, GpuMemoryError | TrialFailedError):
+        return str(error)
+    if isinstance(error, SystemExit):
+        return f"SystemExit: {error.code} before the trial was over"
+    if isinstance(error, KeyboardInterrupt):
+        return "KeyboardInterrupt, raised by the trainable"
+    return f"{type(error).__name__}: {error}"

@@ -34,10 +34,14 @@ class Job:
     smoke: bool
     tasks: Mapping[str, Task]
 
-    def enter(self) -> Trainable:
-        """Prepare this process for the job's trials and import the trainable."""
+    def set_environment(self) -> None:
+        """Say where data lies, as a user could, to this process and those that it starts."""
         if self.data_dir is not None:
             os.environ[DATA_DIR] = self.data_dir
+
+    def enter(self) -> Trainable:
+        """Prepare this process for the job's trials and import the trainable."""
+        self.set_environment()
         return import_trainable(self.trainable, self.folder)
 
 

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import bdb
+import contextlib
+import functools
+import signal
 import sys
+import threading
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from types import FrameType
 
 from orchestrator.code import Trainable
 from orchestrator.running import failures
 from orchestrator.running.execution import Epoch, Execution
 from orchestrator.running.job import Job
+from orchestrator.running.live_trial import LiveTrial, Report, Start, reports
+from orchestrator.running.processes.seeding import Seeding, seed_of
 from orchestrator.running.runners import Watcher
 from orchestrator.store import Store, Writer
 
@@ -19,9 +26,10 @@ from orchestrator.store import Store, Writer
 class InlineRunner:
     """Runs each trial where a breakpoint stops and a traceback points at the line.
 
-    A trial that raises is not tried again: its traceback is printed, and the next one
+    A trial that raises is not retried: its traceback is printed, and the next one
     starts. Under ``python -m pdb -m orchestrator sweep … --runner inline`` the debugger
-    stops where it raised.
+    stops where it raised. Global generators are seeded for each trial; whatever else a
+    trial changes in the process, the next one meets.
     """
 
     def run(
@@ -32,41 +40,78 @@ class InlineRunner:
         watcher: Watcher,
     ) -> None:
         """Run trials in the given order."""
-        trainable, writer = job.enter(), Writer(Store(job.store))
-        for trial_id in todo:
-            watcher.started(trial_id)
-            begun = time.perf_counter()
-            try:
-                for epoch in _epochs(job, trial_id, writer, trainable):
-                    watcher.epoch(trial_id, epoch)
-            except _TrialFailedError as error:
-                watcher.failed(trial_id, _report(writer, trial_id, error.cause), 1, again=False)
-            else:
-                watcher.finished(trial_id, time.perf_counter() - begun)
+        with Seeding.installed() as seeding, _ctrl_c() as was_pressed:
+            trainable, writer = job.enter(), Writer(Store(job.store))
+            for trial_id in todo:
+                watcher.started(trial_id)
+                started = time.perf_counter()
+                launch = functools.partial(_launch, trainable, seeding, writer, trial_id)
+                execution = Execution(job, job.tasks[trial_id], writer, launch, attempt=1)
+                try:
+                    for epoch in _epochs(execution, was_pressed):
+                        watcher.epoch(trial_id, epoch)
+                except _TrialFailedError as error:
+                    reason = _report(writer, trial_id, error.cause)
+                    watcher.failed(trial_id, reason, 1, again=False)
+                else:
+                    watcher.finished(trial_id, time.perf_counter() - started)
 
 
 class _TrialFailedError(Exception):
-    """Tells what a trial raised from what its watcher raised."""
+    """Distinguishes what a trial raised from what its watcher raised."""
 
-    def __init__(self, cause: Exception) -> None:
+    def __init__(self, cause: BaseException) -> None:
         self.cause = cause
         super().__init__(cause)
 
 
-def _epochs(job: Job, trial_id: str, writer: Writer, trainable: Trainable) -> Iterator[Epoch]:
+def _launch(
+    trainable: Trainable,
+    seeding: Seeding,
+    writer: Writer,
+    trial_id: str,
+    start: Start,
+    state: bytes | None,
+) -> Generator[Report, None, None]:
+    seeding.seed(seed_of(start.params["seed"], start.epoch - 1))
+    trial = LiveTrial.of(start, state, functools.partial(writer.log, trial_id))
+    return reports(trainable, trial)
+
+
+def _epochs(execution: Execution, was_pressed: Callable[[], bool]) -> Iterator[Epoch]:
     try:
-        execution = Execution(job, job.tasks[trial_id], writer, trainable, attempt=1)
         while epoch := execution.advance():
             yield epoch
     except bdb.BdbQuit:
         raise KeyboardInterrupt from None  # the user left the debugger
-    except Exception as error:
-        if _in_debugger():
+    except (Exception, SystemExit, KeyboardInterrupt) as error:
+        if _in_debugger() or (isinstance(error, KeyboardInterrupt) and was_pressed()):
             raise
         raise _TrialFailedError(error) from error
 
 
-def _report(writer: Writer, trial_id: str, error: Exception) -> str:
+@contextlib.contextmanager
+def _ctrl_c() -> Iterator[Callable[[], bool]]:
+    """Distinguish Ctrl-C from a KeyboardInterrupt that a trainable raises."""
+    pressed = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: True
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def note(number: int, frame: FrameType | None) -> None:
+        pressed.set()
+        if callable(before):
+            before(number, frame)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield pressed.is_set
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _report(writer: Writer, trial_id: str, error: BaseException) -> str:
     text = "".join(traceback.format_exception(error))
     writer.log(trial_id, text)
     writer.flush_log()

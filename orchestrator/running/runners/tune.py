@@ -7,10 +7,9 @@ to a process that has the resources, and to tell what became of it.
 from __future__ import annotations
 
 import contextlib
-import io
 import tempfile
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,10 +19,12 @@ from ray.exceptions import OutOfMemoryError, RayError
 from ray.tune.execution import class_cache
 from ray.tune.schedulers import FIFOScheduler
 
-from orchestrator.errors import OrchError, RunError
+from orchestrator.errors import OrchError, RunError, TrialFailedError
 from orchestrator.running.execution import Epoch, Execution
 from orchestrator.running.failures import Retries
-from orchestrator.running.job import Job
+from orchestrator.running.job import Job, Task
+from orchestrator.running.live_trial import Report, Start
+from orchestrator.running.processes.host import TrialProcesses
 from orchestrator.running.runners import Watcher, other_nodes
 from orchestrator.running.runners.ray_cluster import refuse_what_cannot_fit
 from orchestrator.running.runners.ray_errors import error_of, words
@@ -148,7 +149,10 @@ class _FirstComeFirstServed(FIFOScheduler):
 
 
 class _Worker(tune.Trainable):
-    """A process that runs one trial after another, an epoch at each step."""
+    """A worker that runs one trial after another, an epoch at each step.
+
+    It holds the resources and writes to the store; each trial computes in a process of its own.
+    """
 
     @classmethod
     def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:
@@ -162,20 +166,26 @@ class _Worker(tune.Trainable):
         self._writer = Writer(Store(self._job.store))
         self._execution: Execution | None = None
         self._attempt = Attempt.of(config)
-        self._log = _Log(self._writer, self._attempt.trial_id)
+        job.set_environment()
+        self._processes = TrialProcesses(job.trainable, job.folder, self._task.threads)
+
+    @property
+    def _task(self) -> Task:
+        return self._job.tasks[self._attempt.trial_id]
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self._leave()
         self._attempt = Attempt.of(new_config)
-        self._log.trial_id = self._attempt.trial_id
         return True
 
     def step(self) -> dict[str, Any]:
         try:
-            with contextlib.redirect_stdout(self._log), contextlib.redirect_stderr(self._log):
-                epoch = self._advance()
+            epoch = self._advance()
+        except TrialFailedError:  # whose process has printed why
+            self._writer.flush_log()
+            raise
         except Exception as error:
-            self._log.write("".join(traceback.format_exception(error)))
+            self._log("".join(traceback.format_exception(error)))
             self._writer.flush_log()
             raise
         if epoch is None:
@@ -184,34 +194,25 @@ class _Worker(tune.Trainable):
 
     def _advance(self) -> Epoch | None:
         if self._execution is None:
-            task = self._job.tasks[self._attempt.trial_id]
             self._execution = Execution(
-                self._job, task, self._writer, self._job.enter(), self._attempt.number
+                self._job, self._task, self._writer, self._launch, self._attempt.number
             )
         return self._execution.advance()
 
+    def _launch(self, start: Start, state: bytes | None) -> Generator[Report, None, None]:
+        return self._processes.run(start, state, self._log)
+
+    def _log(self, text: str) -> None:
+        self._writer.log(self._attempt.trial_id, text)
+
     def cleanup(self) -> None:
         self._leave()
+        self._processes.close()
 
     def _leave(self) -> None:
         if self._execution is not None:
             self._execution.close()
             self._execution = None
-
-
-class _Log(io.TextIOBase):
-    """The log file of a worker's present trial, as a stream for what its trainable prints.
-
-    There is one for the life of a worker: `logging` keeps the stream that it first met.
-    """
-
-    def __init__(self, writer: Writer, trial_id: str) -> None:
-        self._writer, self.trial_id = writer, trial_id
-
-    def write(self, text: str) -> int:
-        if text.strip():
-            self._writer.log(self.trial_id, text)
-        return len(text)
 
 
 class _Observer(tune.Callback):

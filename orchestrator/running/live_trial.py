@@ -1,0 +1,159 @@
+"""A trial as its trainable runs it, in whichever process: what it is given, what it hands over."""
+
+from __future__ import annotations
+
+import copy
+import os
+import socket
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from orchestrator.code import Trainable
+from orchestrator.errors import TrialError
+from orchestrator.running import failures
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a process needs to run a trial, besides the state of its checkpoint."""
+
+    params: Mapping[str, Any]
+    epoch: int
+    """The first epoch to run, from 1."""
+    facts: Mapping[str, str]
+    """Recorded before the checkpoint."""
+    threads: int
+    gpus: float
+    smoke: bool
+    checkpoint_every: int
+    attempt: int
+
+
+class Report(NamedTuple):
+    """What a trainable hands over at the end of an epoch.
+
+    Attributes:
+        metrics: by name.
+        probes: rows with the columns of `schema.PROBE_SCHEMA`.
+        facts: all that were recorded so far.
+        state: what was saved in this epoch; None if nothing was.
+    """
+
+    metrics: Mapping[str, float]
+    probes: list[tuple[Any, ...]]
+    facts: dict[str, str]
+    state: bytes | None
+
+
+@dataclass
+class LiveTrial:
+    """The `orchestrator.trial.Trial` of a sweep: collects what an epoch hands over."""
+
+    start: Start
+    state: bytes | None
+    write: Callable[[str], None]
+    """Takes lines for the log file."""
+    epoch: int
+    """The current epoch, from 1."""
+    facts: dict[str, str]
+    saved: bytes | None = None
+    """The state saved in the current epoch."""
+    probes: list[tuple[Any, ...]] = field(default_factory=list)
+    """The current epoch's rows of the table ``probes``."""
+
+    @classmethod
+    def of(cls, start: Start, state: bytes | None, write: Callable[[str], None]) -> LiveTrial:
+        """Make the trial that a trainable is given."""
+        return cls(start, state, write, start.epoch, dict(start.facts))
+
+    @property
+    def smoke(self) -> bool:
+        return self.start.smoke
+
+    @property
+    def threads(self) -> int:
+        return self.start.threads
+
+    @property
+    def gpus(self) -> float:
+        return self.start.gpus
+
+    @property
+    def checkpoint_due(self) -> bool:
+        # A smoke run has one epoch, and the state of a large network takes a gigabyte to write.
+        return not self.smoke and self.epoch % self.start.checkpoint_every == 0
+
+    def probe(
+        self,
+        probe: str,
+        layer: str,
+        value: float,
+        *,
+        index: int,
+        unit: int | None = None,
+        at: float | None = None,
+    ) -> None:
+        self.probes.append((self.epoch, probe, layer, index, unit, at, float(value)))
+
+    def load(self) -> bytes | None:
+        return self.state
+
+    def save(self, state: bytes) -> None:
+        if not isinstance(state, bytes):
+            raise TrialError(f"trial.save takes bytes, not {type(state).__name__}")
+        self.saved = state
+
+    def step(self, images: int, *, of: int) -> None:
+        """Ignore the step: only a pilot times steps."""
+
+    def record(self, **facts: str) -> None:
+        self.facts.update({name: str(fact) for name, fact in facts.items()})
+
+    def log(self, text: str) -> None:
+        self.write(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} {text}")
+
+    def end_epoch(self, metrics: Mapping[str, float]) -> Report:
+        """Hand over the epoch under way, and begin the next one."""
+        report = Report(metrics, self.probes, dict(self.facts), self.saved)
+        self.probes, self.saved = [], None
+        self.epoch += 1
+        return report
+
+
+def reports(trainable: Trainable, trial: LiveTrial) -> Generator[Report, None, None]:
+    """Run a trainable to its end.
+
+    Raises:
+        GpuMemoryError: the trial runs out of GPU memory.
+        TrialError: the trainable breaks the contract of `orchestrator.trial`.
+        Exception: whatever the trainable raises.
+    """
+    start = trial.start
+    origin = "from the start" if trial.state is None else f"from epoch {start.epoch}"
+    process = f"process {os.getpid()} on {socket.gethostname()}"
+    trial.log(f"attempt {start.attempt}, {process}, {origin}")
+    generator = trainable(copy.deepcopy(dict(start.params)), trial)
+    try:
+        for yielded in generator:
+            yield trial.end_epoch(_checked(yielded))
+    except Exception as error:
+        if gpu_error := failures.of_gpu_memory(error, trial.gpus):
+            raise gpu_error from error
+        raise
+    finally:
+        close = getattr(generator, "close", None)
+        if close is not None:
+            close()
+
+
+def _checked(yielded: object) -> dict[str, float]:
+    if not isinstance(yielded, Mapping) or not yielded:
+        raise TrialError(f"the trainable yielded {yielded!r}, not a mapping of metrics")
+    try:
+        return {str(name): float(value) for name, value in yielded.items()}
+    except (TypeError, ValueError):
+        raise TrialError(
+            f"the trainable yielded {yielded!r}; each metric must be a number"
+        ) from None

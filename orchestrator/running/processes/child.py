@@ -1,0 +1,103 @@
+"""What the process of one trial does: it runs the trainable, reports each epoch, and leaves."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import functools
+import os
+import sys
+import threading
+import traceback
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from orchestrator.code import Trainable
+from orchestrator.errors import GpuMemoryError
+from orchestrator.running import failures
+from orchestrator.running.live_trial import LiveTrial, Start, reports
+from orchestrator.running.processes.messages import receive, send
+from orchestrator.running.processes.seeding import Seeding, seed_of
+
+
+def run(
+    connection: Connection[Any, Any], output: int, trainable: Trainable, seeding: Seeding
+) -> None:
+    """Run the trial that the worker sends, and end this process.
+
+    Args:
+        connection: to the worker.
+        output: descriptor that takes what the trial prints.
+        trainable: what the warm process has imported.
+        seeding: of this process's generators.
+    """
+    try:
+        _redirect(output)
+        start, state = _receive_start(connection)
+        seeding.seed(seed_of(start.params["seed"], start.epoch - 1))
+        _report_all(connection, trainable, start, state)
+    except (OSError, EOFError):
+        os._exit(1)  # the worker is gone, and the trial with it
+    _leave()
+
+
+def _redirect(output: int) -> None:
+    """Let the trial print to the worker, and read nothing."""
+    with Path(os.devnull).open("rb") as nothing:
+        os.dup2(nothing.fileno(), 0)
+    for descriptor in (1, 2):
+        os.dup2(output, descriptor)
+    os.close(output)
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115  (for the life of the process)
+    for name, descriptor in (("stdout", 1), ("stderr", 2)):
+        stream = open(  # noqa: SIM115
+            descriptor, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False
+        )
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
+
+
+def _receive_start(connection: Connection[Any, Any]) -> tuple[Start, bytes | None]:
+    message = receive(connection)
+    return Start(**message.content), message.state
+
+
+def _report_all(
+    connection: Connection[Any, Any], trainable: Trainable, start: Start, state: bytes | None
+) -> None:
+    """Report every epoch, then the end or why there is none."""
+    trial = LiveTrial.of(start, state, functools.partial(print, flush=True))
+    try:
+        with contextlib.closing(reports(trainable, trial)) as epochs:
+            for metrics, probes, facts, saved in epochs:
+                content = {"metrics": metrics, "probes": probes, "facts": facts}
+                send(connection, "report", content, saved)
+                if receive(connection).kind == "close":
+                    return
+        send(connection, "ended", {})
+    except (SystemExit, KeyboardInterrupt, Exception) as error:  # noqa: BLE001  (the trainable's)
+        _fail(connection, error)
+
+
+def _fail(connection: Connection[Any, Any], error: BaseException) -> None:
+    sys.stderr.write("".join(traceback.format_exception(error)))
+    with contextlib.suppress(OSError):
+        send(
+            connection,
+            "failed",
+            {"reason": failures.reason(error), "gpu_memory": isinstance(error, GpuMemoryError)},
+        )
+
+
+def _leave() -> None:
+    """End as Python would, but for torch's teardown, which takes 150 ms."""
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and not thread.daemon:
+            thread.join()
+    with contextlib.suppress(Exception):
+        atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):
+            stream.flush()
+    os._exit(0)

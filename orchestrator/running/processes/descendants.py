@@ -1,0 +1,64 @@
+"""Finds and ends the processes that a process has started, and those that these have."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+_PR_SET_CHILD_SUBREAPER = 36
+_PAUSE = 0.005
+
+
+def become_subreaper() -> None:
+    """Let orphans among the descendants become children of this process; on Linux only."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def kill_descendants(root: int | None = None) -> None:
+    """End every descendant of this process, or one child with all of its own, and wait for it.
+
+    Without ``/proc``, the process group of the child is ended.
+    """
+    if not Path("/proc/self/stat").exists():
+        if root is not None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(root, signal.SIGKILL)
+        return
+    while found := list(_tree(os.getpid() if root is None else root, root is not None)):
+        for pid in found:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        reap()
+        time.sleep(_PAUSE)
+
+
+def reap() -> None:
+    """Take leave of orphans that have ended."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+
+
+def _tree(root: int, with_root: bool) -> Iterator[int]:
+    """List the living processes below one, which is listed itself if asked for."""
+    children: dict[int, list[int]] = {}
+    states: dict[int, str] = {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError, ValueError):
+            # The name is in parentheses, and may hold spaces and parentheses itself.
+            state, parent = (entry / "stat").read_text().rpartition(")")[2].split()[:2]
+            states[int(entry.name)] = state
+            children.setdefault(int(parent), []).append(int(entry.name))
+    waiting = [root]
+    while waiting:
+        pid = waiting.pop()
+        waiting += children.get(pid, [])
+        if states.get(pid, "Z") != "Z" and (pid != root or with_root):
+            yield pid

@@ -1,0 +1,205 @@
+"""A worker's side: it keeps a warm process, and runs every trial in a process forked from it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Generator
+from dataclasses import asdict
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+from orchestrator.errors import GpuMemoryError, TrainableError, TrialFailedError
+from orchestrator.running.live_trial import Report, Start
+from orchestrator.running.processes.descendants import become_subreaper, kill_descendants
+from orchestrator.running.processes.lines import Lines
+from orchestrator.running.processes.messages import Message, receive, send
+from orchestrator.running.processes.warm import FORK, HERE, STOP
+
+GRACE_SECONDS = 10.0
+"""How long a trial that is ended early may take to leave."""
+_THREAD_SETTINGS = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)
+
+
+class TrialProcesses:
+    """Runs trials of one trainable, one at a time, each in a process of its own.
+
+    Args:
+        trainable: as ``module:generator``.
+        folder: from which it is imported.
+        threads: CPU threads of each trial.
+    """
+
+    def __init__(self, trainable: str, folder: str, threads: int) -> None:
+        self._command = [trainable, folder]
+        self._threads = threads
+        self._warm: _Warm | None = None
+        become_subreaper()  # for what a killed warm process leaves behind
+
+    def run(
+        self, start: Start, state: bytes | None, log: Callable[[str], None]
+    ) -> Generator[Report, None, None]:
+        """Run one trial; close the iterator to end it.
+
+        Args:
+            start: what the trial is given.
+            state: of its checkpoint.
+            log: takes each line that it prints.
+
+        Raises:
+            TrainableError: the trainable cannot be imported.
+            GpuMemoryError: the trial needs more of a GPU's memory than it has.
+            TrialFailedError: its process failed; what it printed says why.
+        """
+        if self._warm is None:
+            self._warm = _Warm(self._command, self._threads)
+        if self._warm.cannot_fork:
+            log(f"this trial starts a new Python, since {self._warm.cannot_fork}")
+        try:
+            yield from self._warm.run(start, state, log)
+        finally:
+            if self._warm.is_used_up:
+                self.close()
+
+    def close(self) -> None:
+        """End the warm process and everything below it."""
+        if self._warm is not None:
+            self._warm.close()
+            self._warm = None
+
+
+class _Warm:
+    """The warm process, seen from the worker."""
+
+    def __init__(self, command: list[str], threads: int) -> None:
+        self._control, theirs = socket.socketpair()
+        self._answers = self._control.makefile("rb")
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "orchestrator.running.processes.warm",
+                 str(theirs.fileno()), *command],
+                pass_fds=[theirs.fileno()],
+                env=_environment(threads),
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )  # fmt: skip
+        self.is_used_up = False
+        answer = self._answer()
+        if answer is None:
+            raise TrainableError(f"importing the trainable {_died(self._process.wait())}")
+        kind, detail = answer
+        if kind == "broken":
+            self.close()
+            raise TrainableError(detail)
+        self.cannot_fork: str | None = detail
+
+    def run(
+        self, start: Start, state: bytes | None, log: Callable[[str], None]
+    ) -> Generator[Report, None, None]:
+        """Run one trial in a process of its own."""
+        ours, theirs = Pipe()
+        output, written = os.pipe()
+        mode = HERE if self.cannot_fork else FORK
+        socket.send_fds(self._control, [mode], [theirs.fileno(), written])
+        theirs.close()
+        os.close(written)
+        lines = Lines(output, log)
+        running = True
+        try:
+            with contextlib.suppress(OSError):
+                send(ours, "start", asdict(start), state)
+            while (message := self._next(ours)) and message.kind == "report":
+                yield Report(state=message.state, **message.content)
+                with contextlib.suppress(OSError):
+                    send(ours, "continue", {})
+            status, running = self._end(), False
+        except GeneratorExit:
+            with contextlib.suppress(OSError):
+                send(ours, "close", {})
+            if wait([self._control], GRACE_SECONDS):
+                self._end()
+                running = False
+            raise
+        finally:
+            if running:
+                self._stop()
+            ours.close()
+            lines.join()
+        _raise_failure(message, status)
+
+    def _next(self, connection: Connection[Any, Any]) -> Message | None:
+        """Wait for a message; None if the process ends without one."""
+        # The connection alone does not tell: what the trial started may hold its other end.
+        ready = wait([connection, self._control])
+        try:
+            return receive(connection) if connection in ready or connection.poll() else None
+        except (EOFError, OSError):
+            return None
+
+    def _end(self) -> int:
+        """Wait for the end of the trial's process and all that it started; return its exit code."""
+        answer = self._answer()
+        if answer is not None:
+            return int(answer[1])
+        self.is_used_up = True
+        status = self._process.wait()
+        kill_descendants()
+        return status
+
+    def _stop(self) -> None:
+        """End the trial's process."""
+        if self.cannot_fork:
+            self._process.kill()
+        else:
+            with contextlib.suppress(OSError):
+                self._control.sendall(STOP)
+        self._end()
+
+    def _answer(self) -> list[Any] | None:
+        """Wait for what the warm process says; None if it is dead."""
+        line = self._answers.readline()
+        answer: list[Any] | None = json.loads(line) if line else None
+        return answer
+
+    def close(self) -> None:
+        """End the warm process, which ends what is below it."""
+        self._answers.close()
+        self._control.close()
+        self._process.wait()
+
+
+def _environment(threads: int) -> dict[str, str]:
+    """Make the environment in which the trainable is imported; what the user has set stays."""
+    return {
+        **dict.fromkeys(_THREAD_SETTINGS, str(threads)),
+        "PYTHONHASHSEED": "0",
+        # Asks the driver for GPUs without a context, which a forked process could not use.
+        "PYTORCH_NVML_BASED_CUDA_CHECK": "1",
+        **os.environ,
+    }
+
+
+def _raise_failure(last: Message | None, status: int) -> None:
+    if last is None:
+        raise TrialFailedError(_died(status))
+    if last.kind == "failed":
+        kind = GpuMemoryError if last.content["gpu_memory"] else TrialFailedError
+        raise kind(last.content["reason"])
+
+
+def _died(status: int) -> str:
+    if status < 0:
+        return f"the trial's process was killed by {signal.Signals(-status).name}"
+    return f"the trial's process ended with exit code {status} before the trial was over"

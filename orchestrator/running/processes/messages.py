@@ -1,0 +1,49 @@
+"""Messages between a worker and the process of its trial: JSON and bytes, nothing to unpickle."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from multiprocessing.connection import Connection
+from typing import Any, NamedTuple
+
+
+class Message(NamedTuple):
+    """What one side says to the other.
+
+    Attributes:
+        kind: ``start``, ``report``, ``continue``, ``close``, ``ended`` or ``failed``.
+        content: what belongs to it, as plain values.
+        state: a checkpoint's state; None without one.
+    """
+
+    kind: str
+    content: dict[str, Any]
+    state: bytes | None
+
+
+def send(
+    connection: Connection[Any, Any],
+    kind: str,
+    content: Mapping[str, Any],
+    state: bytes | None = None,
+) -> None:
+    """Send a message.
+
+    Raises:
+        OSError: the other side is gone.
+    """
+    has_state = state is not None
+    connection.send_bytes(json.dumps([kind, dict(content), has_state]).encode())
+    if state is not None:
+        connection.send_bytes(state)
+
+
+def receive(connection: Connection[Any, Any]) -> Message:
+    """Wait for a message.
+
+    Raises:
+        EOFError: the other side is gone.
+    """
+    kind, content, has_state = json.loads(connection.recv_bytes())
+    return Message(kind, content, connection.recv_bytes() if has_state else None)

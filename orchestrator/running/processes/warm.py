@@ -1,0 +1,121 @@
+"""A worker's warm process: it imports the trainable once, and is forked for every trial.
+
+Run as ``python -m orchestrator.running.processes.warm CONTROL TRAINABLE FOLDER``, where CONTROL is
+the descriptor of a socket to the worker. It is never forked from the worker itself, whose threads
+are Ray's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import threading
+from multiprocessing.connection import Connection
+
+from orchestrator.code import Trainable, import_trainable
+from orchestrator.errors import TrainableError
+from orchestrator.running.processes import child
+from orchestrator.running.processes.descendants import become_subreaper, kill_descendants
+from orchestrator.running.processes.seeding import Seeding
+
+SUBMODULES = ("torch.optim", "torch._dynamo")
+"""What packages import on first use, which would cost each trial seconds: imported here, if the
+trainable's own import has loaded their package."""
+FORK, HERE, STOP = b"f", b"h", b"s"
+"""What the worker asks: a trial in a forked process, one in this very process, its end."""
+
+
+def main() -> None:
+    """Import the trainable, then run trials until the worker is gone."""
+    control = socket.socket(fileno=int(sys.argv[1]))
+    trainable_name, folder = sys.argv[2:]
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the driver, which ends workers
+    become_subreaper()
+    seeding = Seeding.install()
+    try:
+        trainable = import_trainable(trainable_name, folder)
+    except TrainableError as error:
+        _answer(control, "broken", str(error))
+        return
+    _preload()
+    _answer(control, "ready", _why_not_to_fork())
+    while request := _request(control):
+        here, connection, output = request
+        if here:
+            child.run(Connection(connection), output, trainable, seeding)
+        _run_trial(control, connection, output, trainable, seeding)
+    os._exit(0)  # there is nothing to tidy up, and torch's teardown takes seconds
+
+
+def _preload() -> None:
+    for name in SUBMODULES:
+        if name.partition(".")[0] in sys.modules:
+            with contextlib.suppress(ImportError):
+                importlib.import_module(name)
+
+
+def _why_not_to_fork() -> str | None:
+    """Name what a forked process would lack: threads, or a GPU's context."""
+    threads = [t.name for t in threading.enumerate() if t is not threading.main_thread()]
+    if threads:
+        return f"its import starts threads ({', '.join(threads)})"
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        return "its import initialises CUDA"
+    return None
+
+
+def _answer(control: socket.socket, kind: str, detail: object) -> None:
+    control.sendall(json.dumps([kind, detail]).encode() + b"\n")
+
+
+def _request(control: socket.socket) -> tuple[bool, int, int] | None:
+    """Wait for a trial: whether it runs in this very process, and its descriptors.
+
+    Returns:
+        None once the worker is gone.
+    """
+    while True:
+        word, descriptors, _, _ = socket.recv_fds(control, 1, 2)
+        if word != STOP:  # which has crossed with the end of the trial before
+            return (word == HERE, descriptors[0], descriptors[1]) if word else None
+
+
+def _run_trial(
+    control: socket.socket, connection: int, output: int, trainable: Trainable, seeding: Seeding
+) -> None:
+    """Fork the process of one trial; wait for its end, or end it when the worker says so."""
+    pid = os.fork()
+    if pid == 0:
+        os.setsid()
+        control.close()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        child.run(Connection(connection), output, trainable, seeding)
+    os.close(connection)
+    os.close(output)
+    status = _wait(control, pid)
+    kill_descendants()
+    _answer(control, "ended", status)
+
+
+def _wait(control: socket.socket, pid: int) -> int:
+    """Wait until a trial's process ends, or the worker asks for its end or is gone itself."""
+    handle = os.pidfd_open(pid)
+    try:
+        ready, _, _ = select.select([handle, control.fileno()], [], [])
+    finally:
+        os.close(handle)
+    if control.fileno() in ready:
+        control.recv(1)
+        os.kill(pid, signal.SIGKILL)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+if __name__ == "__main__":
+    main()
