@@ -212,10 +212,10 @@ def test_bad_options_are_refused_before_anything_runs(
 
 
 def test_open_store_says_what_it_looked_for(folder: Path) -> None:
-    with pytest.raises(StoreError, match=r"nothing is no store: there is no sweep\.yaml in it"):
+    with pytest.raises(StoreError, match=r"nothing is not a store: it has no sweep\.yaml"):
         open_store(folder / "nothing")
     run_here()
-    with pytest.raises(StoreError, match=r"results is no store: .*\(it holds the stores `small`\)"):
+    with pytest.raises(StoreError, match=r"is not a store: .*\(it holds the stores `small`\)"):
         open_store("results")
 
 
