@@ -266,7 +266,10 @@ figures:
         ({"kind": "bars", "values": ("test_loss",), "x": "ordr"}, "did you mean `order`"),
         ({"kind": "curves", "values": ("test_loss",), "panels": "data"}, "did you mean `dataset`"),
         ({"kind": "curves", "values": ("test_loss",), "where": {"order": "x"}}, "unknown value"),
-        ({"kind": "curves", "values": ("test_loss",), "units": (1,)}, "only allowed for `kind: hist"),
+        (
+            {"kind": "curves", "values": ("test_loss",), "units": (1,)},
+            "only allowed for",
+        ),
         ({"kind": "curves", "values": ("a_loss",), "labels": {"swop": "S"}}, "did you mean `swap`"),
     ],
 )

@@ -37,9 +37,7 @@ def require_metrics(sweep: Sweep, metrics: Sequence[str]) -> None:
 
 
 def _missing(name: str, sweep: Sweep, metrics: Sequence[str]) -> str:
-    return (
-        f"{unknown('metric', name, metrics)}; these are what {sweep.trainable} yields"
-    )
+    return f"{unknown('metric', name, metrics)}; these are what {sweep.trainable} yields"
 
 
 def _named(sweep: Sweep) -> Iterator[tuple[Key, str]]:
