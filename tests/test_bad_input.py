@@ -339,7 +339,7 @@ def test_an_address_of_no_known_kind_is_no_store(command: str, orch: Orch) -> No
     [
         ("a", "--seeds a: expected seeds such as 0-4 or 0,2,5"),
         ("", "--seeds : expected seeds such as 0-4 or 0,2,5"),
-        ("4-0", "--seeds 4-0: 4-0 is no range from small to large"),
+        ("4-0", "--seeds 4-0: 4-0 is not a range from low to high"),
         ("1,1", "--seeds 1,1: the value 1 is repeated"),
         ("0-129999", "the grid has 1,040,000 trials; the limit is 1,000,000"),
     ],

@@ -11,7 +11,7 @@ from typing import Any
 
 from orchestrator.errors import ClusterError
 from orchestrator.spec import source
-from orchestrator.spec.source import Key
+from orchestrator.spec.keys import Key
 
 WORKING_COPY = "~/orch"
 ENVIRONMENT = "~/.orch/env"
