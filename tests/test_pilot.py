@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from support.toys import Toy
 
-from orchestrator.pilot.meter import Reading
 from orchestrator.pilot.pilot import CUDA_BYTES, Estimate, Pilot
+from orchestrator.pilot.trial_profile import Reading
 from orchestrator.running.runners import Node
 from orchestrator.spec import loading as spec
 from orchestrator.spec.grid import expand
@@ -64,16 +64,16 @@ MEASURE = """
 import dataclasses, json, sys
 from orchestrator import code
 from orchestrator.running import job
-from orchestrator.pilot import meter
+from orchestrator.pilot import trial_profile
 from orchestrator.spec import grid as plan
 from orchestrator.spec import loading as spec
 from orchestrator.store.schema import Layout
 
-meter.SECONDS = 1.0
+trial_profile.SECONDS = 1.0
 sweep = spec.load("sweep.yaml").model_copy(update={"trainable": f"endless:{sys.argv[1]}"})
 trials = plan.expand(sweep)[:1]
 work = job.make_job(sweep, trials, "", Layout.of(sweep), code.code_of(sweep.module))
-print(json.dumps(dataclasses.asdict(meter.measure(work, trials[0].trial_id))))
+print(json.dumps(dataclasses.asdict(trial_profile.measure(work, trials[0].trial_id))))
 """
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import ray
 from ray.exceptions import RayError
 
-from orchestrator.pilot.meter import Reading, measure
+from orchestrator.pilot.trial_profile import Reading, measure
 from orchestrator.running.job import Job
 from orchestrator.running.runners import Node
 from orchestrator.running.runners.ray_cluster import (

@@ -9,7 +9,7 @@ from statistics import fmean
 from typing import Any
 
 from orchestrator.code import code_of
-from orchestrator.pilot.meter import Reading
+from orchestrator.pilot.trial_profile import Reading
 from orchestrator.running import preflight
 from orchestrator.running.display import Display
 from orchestrator.running.gpus import fraction_for, trials_sharing

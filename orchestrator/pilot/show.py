@@ -9,8 +9,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from orchestrator.labels import assignments, counted, duration, label, memory
-from orchestrator.pilot.meter import SECONDS, WARM_UP_STEPS
 from orchestrator.pilot.pilot import CUDA_BYTES, Estimate, Pilot
+from orchestrator.pilot.trial_profile import SECONDS, WARM_UP_STEPS
 from orchestrator.running.gpus import fraction_for
 
 
