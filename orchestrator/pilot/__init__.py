@@ -1,4 +1,4 @@
-"""Measures one trial per cell before a sweep starts: memory, speed, hours."""
+"""Profiles one trial per cell before a sweep starts: memory, speed, hours."""
 
 from orchestrator.pilot.pilot import Pilot, run
 from orchestrator.pilot.show import print_pilot

@@ -1,4 +1,4 @@
-"""Measures the beginning of one trial, in a worker process of its own, and keeps nothing of it."""
+"""Profiles the beginning of one trial in its own worker process; stores none of its results."""
 
 from __future__ import annotations
 
@@ -18,71 +18,71 @@ from orchestrator.running import failures
 from orchestrator.running.job import Job, Task
 
 SECONDS = 30.0
-"""How long a trial is measured once it is warm."""
-PATIENCE = 600.0
-"""How long a trial may take to get warm."""
+"""How long a trial is profiled after warm-up."""
+WARM_UP_SECONDS = 600.0
+"""How long warm-up may take."""
 WARM_UP_STEPS = 3
-"""Steps that first touch memory, compile and choose kernels, and are not counted."""
+"""Initial steps that allocate memory, compile and select kernels; they are not timed."""
 
 
 @dataclass(frozen=True)
-class Reading:
-    """What was measured of one trial."""
+class TrialProfile:
+    """The speed and memory of one trial."""
 
     epochs: tuple[float, ...] = ()
-    """Seconds of each epoch that it finished; the set-up is in the first."""
+    """Seconds of each finished epoch; the first includes the set-up."""
     ended: bool = False
-    """Whether that was the whole trial."""
+    """Whether the trial ran to its end."""
     steps: int = 0
-    """Training steps that the trainable told of."""
+    """Training steps that the trainable reported."""
     images: int | None = None
-    """Images in the training steps of an epoch, as it told."""
+    """Training images per epoch, as the trainable reported."""
     images_per_second: float | None = None
-    """Of training steps, without those of the warm-up."""
+    """Speed of the training steps after warm-up."""
     memory: int = 0
-    """Bytes: the process's resident memory at its peak, above that before the import."""
+    """Bytes: the process's peak resident memory, less what it held before the import."""
     gpu_peak: int | None = None
-    """Bytes of the GPU that the trial held at its peak, as the trainable recorded."""
+    """Bytes: the trial's peak GPU memory, as the trainable recorded."""
     gpu_total: int | None = None
-    """Bytes that the GPU has."""
+    """Bytes: the GPU's memory."""
     error: str | None = None
-    """Why it failed."""
+    """Why the trial failed."""
 
 
-def measure(job: Job, trial_id: str) -> Reading:
-    """Run a trial for a moment, writing nothing anywhere.
+def profile_trial(job: Job, trial_id: str) -> TrialProfile:
+    """Run a trial for a short time, without writing anything.
 
-    Call it in the main thread of a fresh process: memory is that of the process's life, and
-    a timer's signal ends the trial wherever it is.
+    Call it in the main thread of a fresh process: peak memory is that of the process's whole
+    life, and a timer signal interrupts the trial.
     """
-    before = _peak_memory()
-    meter = _Meter(job.tasks[trial_id], job.checkpoint_every)
+    memory_before = _peak_memory()
+    trial = _ProfiledTrial(job.tasks[trial_id], job.checkpoint_every)
     error = None
     try:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            meter.run(job)
-    except Exception as failed:  # noqa: BLE001  (whatever a user's trainable raises)
-        error = failures.reason(failures.of_gpu_memory(failed, meter.gpus) or failed)
-    return Reading(
-        epochs=tuple(meter.epochs),
-        ended=meter.ended,
-        steps=meter.steps,
-        images=meter.images,
-        images_per_second=meter.images_per_second,
-        memory=_peak_memory() - before,
-        gpu_peak=meter.bytes_recorded("peak_memory_bytes"),
-        gpu_total=meter.bytes_recorded("gpu_memory_bytes"),
+            trial.run(job)
+    except Exception as raised:  # noqa: BLE001  (a trainable may raise anything)
+        error = failures.reason(failures.of_gpu_memory(raised, trial.gpus) or raised)
+    return TrialProfile(
+        epochs=tuple(trial.epochs),
+        ended=trial.ended,
+        steps=trial.steps,
+        images=trial.images,
+        images_per_second=trial.images_per_second,
+        memory=_peak_memory() - memory_before,
+        gpu_peak=trial.recorded_bytes("peak_memory_bytes"),
+        gpu_total=trial.recorded_bytes("gpu_memory_bytes"),
         error=error,
     )
 
 
-class _EnoughError(BaseException):
-    """Ends a trial from within; no Exception, which the trainable might catch."""
+class _TimeUpError(BaseException):
+    """Ends a trial from within; not an Exception, which the trainable might catch."""
 
 
 @dataclass
-class _Meter:
-    """The `orchestrator.trial.Trial` of a pilot: it listens, and stores nothing."""
+class _ProfiledTrial:
+    """The `orchestrator.trial.Trial` of a pilot: times epochs and steps, stores nothing."""
 
     task: Task
     checkpoint_every: int
@@ -92,38 +92,38 @@ class _Meter:
     images: int | None = None
     smoke: bool = False
     _facts: dict[str, str] = field(default_factory=dict)
-    _timed: tuple[int, float] = (0, 0.0)
-    """Images of the steps that count, and their seconds."""
+    _timed_images: int = 0
+    _timed_seconds: float = 0.0
     _last_step: float | None = None
-    """When the step before ended, within the epoch under way."""
+    """When the previous step of the current epoch ended."""
     _warm_since: float | None = None
 
     def run(self, job: Job) -> None:
-        """Run the trial until it ends or enough is known."""
+        """Run the trial until it ends or its time is up."""
         trainable = job.enter()
-        begun = time.perf_counter()
-        with _ringing(lambda: self._has_enough(begun)):
+        started = time.perf_counter()
+        with _until(lambda: self._is_time_up(started)):
             for _ in trainable(copy.deepcopy(dict(self.task.params)), self):
                 now = time.perf_counter()
-                self.epochs.append(now - begun - sum(self.epochs))
+                self.epochs.append(now - started - sum(self.epochs))
                 self._last_step = None
                 self._warm_since = self._warm_since or now
             if not self.epochs:
-                raise TrialError("the trainable ended without a single yield")
+                raise TrialError("the trainable ended without yielding metrics")
             self.ended = True
 
-    def _has_enough(self, begun: float) -> bool:
+    def _is_time_up(self, started: float) -> bool:
         now = time.perf_counter()
-        warm = self._warm_since
-        return now - begun > PATIENCE if warm is None else now - warm > SECONDS
+        if self._warm_since is None:
+            return now - started > WARM_UP_SECONDS
+        return now - self._warm_since > SECONDS
 
     @property
     def images_per_second(self) -> float | None:
-        images, seconds = self._timed
-        return images / seconds if seconds else None
+        return self._timed_images / self._timed_seconds if self._timed_seconds else None
 
-    def bytes_recorded(self, fact: str) -> int | None:
-        """Read a fact that the trainable recorded as a number of bytes."""
+    def recorded_bytes(self, fact: str) -> int | None:
+        """Return a fact that the trainable recorded as a number of bytes."""
         return int(self._facts[fact]) if fact in self._facts else None
 
     @property
@@ -144,7 +144,8 @@ class _Meter:
         if self.steps == WARM_UP_STEPS:
             self._warm_since = self._warm_since or now
         elif self.steps > WARM_UP_STEPS and self._last_step is not None:
-            self._timed = (self._timed[0] + images, self._timed[1] + now - self._last_step)
+            self._timed_images += images
+            self._timed_seconds += now - self._last_step
         self._last_step = now
 
     def record(self, **facts: str) -> None:
@@ -153,38 +154,39 @@ class _Meter:
     def load(self) -> bytes | None:
         return None
 
-    def probe(self, *_measured: Any, **_where: Any) -> None:
-        """Measure it, and forget it."""
+    def probe(self, *_value: Any, **_place: Any) -> None:
+        """Discard the value; the trainable has spent the time to compute it."""
 
     def save(self, state: bytes) -> None:
-        """Forget it: what writing it would cost is the store's affair."""
+        """Discard the state; the cost of writing it depends on the store."""
 
     def log(self, text: str) -> None:
-        """Forget it."""
+        """Discard the text."""
 
 
 @contextlib.contextmanager
-def _ringing(enough: Callable[[], bool]) -> Iterator[None]:
-    """Look every second, whatever runs meanwhile, whether the block is to end."""
+def _until(is_time_up: Callable[[], bool]) -> Iterator[None]:
+    """End the block when the time is up; check every second, by a signal."""
 
-    def ring(*_: Any) -> None:
-        if enough():
-            # Time for the trainable to tidy up; again, should Python have dropped the error.
+    def on_alarm(*_: Any) -> None:
+        if is_time_up():
+            # Leave the trainable time to clean up, then raise again: Python may have dropped the
+            # error, as it does in a finalizer.
             signal.setitimer(signal.ITIMER_REAL, 10, 10)
-            raise _EnoughError
+            raise _TimeUpError
 
-    before = signal.signal(signal.SIGALRM, ring)
+    handler_before = signal.signal(signal.SIGALRM, on_alarm)
     signal.setitimer(signal.ITIMER_REAL, 1, 1)
     try:
         yield
-    except _EnoughError:
+    except _TimeUpError:
         return
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        signal.signal(signal.SIGALRM, handler_before)
 
 
 def _peak_memory() -> int:
-    """Bytes that were resident at most in this process's life so far."""
+    """Return the process's peak resident memory so far, in bytes."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
