@@ -112,22 +112,22 @@ def plan(
     planned = sweep_of(file, seeds)
     if cluster is not None:
         sys.exit(remote().run_reader(context, planned, cluster))
-    measured = None
+    profiles = None
     try:
-        made = make_plan(planned, Stores(root))
-        if with_pilot and made.inventory.missing:
+        counts = make_plan(planned, Stores(root))
+        if with_pilot and counts.inventory.missing:
             from orchestrator import pilot
 
-            measured = pilot.run(planned, made.inventory.missing)
+            profiles = pilot.run(planned, counts.inventory.missing)
     except TrainableError as error:
         raise placed(error, planned.source, "trainable") from None
     if as_json:
-        click.echo(json.dumps(made.as_dict() | (measured.as_dict() if measured else {})))
-        sys.exit(1 if measured and measured.failed else 0)
-    print_plan(made, Console())
-    if measured:
-        pilot.print_pilot(measured, Console())
-        sys.exit(1 if measured.failed else 0)
+        click.echo(json.dumps(counts.as_dict() | (profiles.as_dict() if profiles else {})))
+        sys.exit(1 if profiles and profiles.failed else 0)
+    print_plan(counts, Console())
+    if profiles:
+        pilot.print_pilot(profiles, Console())
+        sys.exit(1 if profiles.failed else 0)
 
 
 @click.command(cls=Command)
