@@ -1,28 +1,25 @@
-"""One trial under way: it drives the trainable, and makes durable what comes out."""
+"""Runs one trial: drives the trainable epoch by epoch and writes its results to the store."""
 
 from __future__ import annotations
 
 import copy
-import importlib.metadata
-import json
 import math
 import os
-import platform
 import socket
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
-from typing import Any
 
 import pyarrow as pa
 
 from orchestrator.code import Trainable
-from orchestrator.columns import BEST, Status
+from orchestrator.columns import Status
 from orchestrator.errors import MetricsChangedError, TrialError
 from orchestrator.running import failures
 from orchestrator.running.job import Job, Task
+from orchestrator.running.live_trial import LiveTrial
+from orchestrator.running.rows import device_of, ended_row, metrics_of
 from orchestrator.store import Writer
 from orchestrator.store.checkpoint import Checkpoint
 from orchestrator.store.schema import PROBE_SCHEMA
@@ -32,148 +29,90 @@ _NO_PROBES = PROBE_SCHEMA.empty_table()
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one epoch yielded."""
+    """The metrics of one epoch."""
 
     number: int
     """From 1."""
     metrics: Mapping[str, float]
 
 
-@dataclass
-class _LiveTrial:
-    """The `orchestrator.trial.Trial` that a trainable is given."""
-
-    task: Task
-    smoke: bool
-    checkpoint_every: int
-    writer: Writer
-    state: bytes | None
-    epoch: int
-    """The epoch under way."""
-    saved: bytes | None = None
-    facts: dict[str, str] = field(default_factory=dict)
-    probes: list[tuple[Any, ...]] = field(default_factory=list)
-
-    @property
-    def threads(self) -> int:
-        return self.task.threads
-
-    @property
-    def gpus(self) -> float:
-        return self.task.gpu
-
-    @property
-    def checkpoint_due(self) -> bool:
-        # A smoke run has one epoch, and a large network's state is a gigabyte to write.
-        return not self.smoke and self.epoch % self.checkpoint_every == 0
-
-    def probe(
-        self,
-        probe: str,
-        layer: str,
-        value: float,
-        *,
-        index: int,
-        unit: int | None = None,
-        at: float | None = None,
-    ) -> None:
-        self.probes.append((self.epoch, probe, layer, index, unit, at, float(value)))
-
-    def load(self) -> bytes | None:
-        return self.state
-
-    def save(self, state: bytes) -> None:
-        if not isinstance(state, bytes):
-            raise TrialError(f"trial.save takes bytes, not {type(state).__name__}")
-        self.saved = state
-
-    def step(self, images: int, *, of: int) -> None:
-        """Only a pilot listens."""
-
-    def record(self, **facts: str) -> None:
-        self.facts.update({name: str(fact) for name, fact in facts.items()})
-
-    def log(self, text: str) -> None:
-        self.writer.log(self.task.trial_id, f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} {text}")
-
-
 class Execution:
-    """Runs one trial, an epoch at a time, from its last checkpoint on."""
+    """Runs one trial, an epoch at a time, starting from its last checkpoint."""
 
     def __init__(
         self, job: Job, task: Task, writer: Writer, trainable: Trainable, attempt: int
     ) -> None:
         self._clock = time.perf_counter()
         self._job, self._task, self._writer, self._attempt = job, task, writer, attempt
-        self._expected = job.layout.metrics
+        self._expected_metrics = job.layout.metrics
         self._epochs: list[dict[str, float]] = []
         self._probes: list[pa.Table] = [_NO_PROBES]
         self._seconds = 0.0
         self._started_at = datetime.now(UTC)
         self._status: Status | None = None
-        found = self._resume()
-        self._resumed = found is not None
-        """Whether the driver has yet to learn of the epoch that the trial continues from."""
-        self._trial = _LiveTrial(
+        checkpoint = self._resume()
+        self._resumed = checkpoint is not None
+        """Whether the epoch that the trial resumes from is still to be reported."""
+        self._trial = LiveTrial(
             task=task,
             smoke=job.smoke,
             checkpoint_every=job.checkpoint_every,
             writer=writer,
-            state=found.state if found else None,
+            state=checkpoint.state if checkpoint else None,
             epoch=len(self._epochs) + 1,
-            facts=dict(found.facts) if found else {},
+            facts=dict(checkpoint.facts) if checkpoint else {},
         )
-        origin = f"from epoch {self._trial.epoch}" if found else "from the start"
-        who = f"process {os.getpid()} on {socket.gethostname()}"
-        self._trial.log(f"attempt {attempt}, {who}, {origin}")
+        origin = f"from epoch {self._trial.epoch}" if checkpoint else "from the start"
+        process = f"process {os.getpid()} on {socket.gethostname()}"
+        self._trial.log(f"attempt {attempt}, {process}, {origin}")
         self._generator: Iterator[Mapping[str, float]] = trainable(
             copy.deepcopy(dict(task.params)), self._trial
         )
 
     def _resume(self) -> Checkpoint | None:
-        """Take over what an earlier attempt saved, unless other code made it."""
-        found = self._writer.store.checkpoint(self._task.trial_id)
-        if found is None or found.code_digest != self._job.code_digest:
+        """Load the checkpoint of an earlier attempt, unless other code wrote it."""
+        checkpoint = self._writer.store.checkpoint(self._task.trial_id)
+        if checkpoint is None or checkpoint.code_digest != self._job.code_digest:
             return None
-        self._epochs = found.epochs.to_pylist()
-        self._probes.append(found.probes)
-        self._seconds, self._started_at = found.seconds, found.started_at
-        return found
+        self._epochs = checkpoint.epochs.to_pylist()
+        self._probes.append(checkpoint.probes)
+        self._seconds, self._started_at = checkpoint.seconds, checkpoint.started_at
+        return checkpoint
 
     def advance(self) -> Epoch | None:
         """Run one more epoch; None when the trial has ended and its rows are committed.
 
         Raises:
-            GpuMemoryError: the trial needs more of a GPU's memory than it has.
-            MetricsChangedError: it yields other metrics than those before it.
-            TrialError: it broke the contract.
+            GpuMemoryError: the trial runs out of GPU memory.
+            MetricsChangedError: the trial's metrics differ from those of earlier epochs or trials.
+            TrialError: the trainable breaks the contract of `orchestrator.trial`.
             Exception: whatever the trainable raises.
         """
         if self._resumed:
             self._resumed = False
-            return Epoch(len(self._epochs), self._metrics(self._epochs[-1]))
-        self._require_known_metrics()
+            return Epoch(len(self._epochs), metrics_of(self._epochs[-1]))
+        self._require_store_metrics()
         if self._status is None:
             try:
                 yielded = next(self._generator)
             except StopIteration:
                 self._status = Status.COMPLETED
             except Exception as error:
-                if full := failures.of_gpu_memory(error, self._task.gpu):
-                    raise full from error
+                if gpu_error := failures.of_gpu_memory(error, self._task.gpu):
+                    raise gpu_error from error
                 raise
             else:
-                return self._take(self._checked(yielded))
+                return self._end_epoch(self._checked(yielded))
         self._commit()
         return None
 
     @property
     def seconds(self) -> float:
-        """Spent on the trial so far, in all attempts."""
+        """Time spent on the trial so far, in all attempts."""
         return self._seconds + time.perf_counter() - self._clock
 
     def close(self) -> None:
-        """Drop what the trainable holds."""
+        """Close the trainable's generator, which frees what it holds."""
         close = getattr(self._generator, "close", None)
         if close is not None:
             close()
@@ -184,31 +123,25 @@ class Execution:
         try:
             metrics = {str(name): float(value) for name, value in yielded.items()}
         except (TypeError, ValueError):
-            raise TrialError(f"the trainable yielded {yielded!r}, not numbers by name") from None
+            raise TrialError(
+                f"the trainable yielded {yielded!r}; each metric must be a number"
+            ) from None
         if self._epochs:
-            self._require_same(tuple(metrics), tuple(self._metrics(self._epochs[0])), "before")
+            earlier = tuple(metrics_of(self._epochs[0]))
+            _require_same_metrics(tuple(metrics), earlier, "its earlier epochs")
         return metrics
 
-    def _require_known_metrics(self) -> None:
-        """Compare with what the store expects, which the driver wrote at the first epoch."""
+    def _require_store_metrics(self) -> None:
+        """Compare with the store's metrics, which the driver wrote after the first epoch of all."""
         if not self._epochs:
             return
-        own = tuple(self._metrics(self._epochs[0]))
-        if not self._expected:
+        metrics = tuple(metrics_of(self._epochs[0]))
+        if not self._expected_metrics:
             layout = self._writer.store.layout()
-            self._expected = (layout.metrics if layout else ()) or own
-        self._require_same(own, self._expected, "of other trials")
+            self._expected_metrics = (layout.metrics if layout else ()) or metrics
+        _require_same_metrics(metrics, self._expected_metrics, "other trials")
 
-    def _require_same(self, own: tuple[str, ...], known: tuple[str, ...], whose: str) -> None:
-        if set(own) != set(known):
-            raise MetricsChangedError(
-                f"the trial yields {', '.join(own)}, but the epochs {whose} have {', '.join(known)}"
-            )
-
-    def _metrics(self, epoch: Mapping[str, float]) -> dict[str, float]:
-        return {name: value for name, value in epoch.items() if name not in {"epoch", "seconds"}}
-
-    def _take(self, metrics: dict[str, float]) -> Epoch:
+    def _end_epoch(self, metrics: dict[str, float]) -> Epoch:
         number, trial = self._trial.epoch, self._trial
         now = time.perf_counter()
         self._epochs.append({"epoch": number, **metrics, "seconds": now - self._clock})
@@ -238,7 +171,7 @@ class Execution:
             seconds=self._seconds,
             attempts=self._attempt,
             started_at=self._started_at,
-            device=self._device(),
+            device=device_of(self._task, self._trial.facts),
             facts=self._trial.facts,
         )
         self._writer.save_checkpoint(self._task.trial_id, checkpoint)
@@ -248,74 +181,32 @@ class Execution:
         return self._probes[0]
 
     def _commit(self) -> None:
-        """Write the trial's rows, unless another driver's worker did so meanwhile."""
+        """Write the trial's rows, unless a worker of another driver has already done so."""
         if not self._epochs:
-            raise TrialError("the trainable ended without a single yield")
+            raise TrialError("the trainable ended without yielding metrics")
         task, job = self._task, self._job
         if not self._writer.is_finished(task.trial_id, job.code_digest):
-            layout = job.layout.with_metrics(self._expected)
+            layout = job.layout.with_metrics(self._expected_metrics)
+            row = ended_row(
+                job,
+                task,
+                self._epochs,
+                select_metric=layout.select_metric,
+                status=self._status,
+                attempts=self._attempt,
+                seconds=self.seconds,
+                started_at=self._started_at,
+                facts=self._trial.facts,
+            )
             epochs = pa.Table.from_pylist(self._epochs)
-            self._writer.commit(self._row(layout.select_metric), epochs, self._all_probes(), layout)
+            self._writer.commit(row, epochs, self._all_probes(), layout)
         self._writer.drop_checkpoint(task.trial_id)
         self._writer.flush_log()
 
-    def _row(self, select_metric: str) -> dict[str, Any]:
-        values = [epoch[select_metric] for epoch in self._epochs]
-        finite = [value for value in values if math.isfinite(value)]
-        best = max if self._job.layout.mode == "max" else min
-        facts = {name: fact for name, fact in self._trial.facts.items() if name != "device"}
-        return {
-            **self._task.row,
-            **self._metrics(self._epochs[-1]),
-            f"{BEST}{select_metric}": best(finite, default=None),
-            "status": self._status,
-            "error": None,
-            "attempts": self._attempt,
-            "epochs_run": len(self._epochs),
-            "seconds": self.seconds,
-            "threads": self._task.threads,
-            "started_at": self._started_at,
-            "ended_at": datetime.now(UTC),
-            "host": socket.gethostname(),
-            "device": self._device(),
-            "code_digest": self._job.code_digest,
-            "versions": json.dumps({**versions(), **facts}),
-            "params": json.dumps(self._task.fixed),
-            "reused_from": None,
-        }
 
-    def _device(self) -> str:
-        return self._trial.facts.get("device", "gpu" if self._task.gpu else "cpu")
-
-
-def failed_row(job: Job, task: Task, error: str, attempts: int) -> dict[str, Any]:
-    """Make the row in ``trials`` of a trial that failed for good."""
-    return {
-        **task.row,
-        "status": Status.FAILED,
-        "error": error,
-        "attempts": attempts,
-        "epochs_run": 0,
-        "seconds": None,
-        "threads": task.threads,
-        "started_at": None,
-        "ended_at": datetime.now(UTC),
-        "host": None,
-        "device": None,
-        "code_digest": job.code_digest,
-        "versions": None,
-        "params": None,
-        "reused_from": None,
-    }
-
-
-@cache
-def versions() -> dict[str, str]:
-    """Versions of what decides a trial's numbers."""
-    found = {"python": platform.python_version()}
-    for name in ("orch-sweeps", "ray", "torch", "numpy"):
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
+def _require_same_metrics(metrics: tuple[str, ...], expected: tuple[str, ...], whose: str) -> None:
+    if set(metrics) != set(expected):
+        raise MetricsChangedError(
+            f"the trial yields the metrics {', '.join(metrics)}, but {whose} "
+            f"have {', '.join(expected)}"
+        )

@@ -111,7 +111,7 @@ def test_a_sweep_is_started_followed_and_looked_at_from_afar(
     cluster: Lab, transcript: list[str]
 ) -> None:
     detached = _noted(transcript, cluster, "sweep", *QUICKSTART, "--detach")
-    assert "follow it with: orch logs sweeps/quickstart.yaml --cluster lab.yaml" in detached
+    assert "to follow it: orch logs sweeps/quickstart.yaml --cluster lab.yaml" in detached
     assert "24 of 24 trials done" in _noted(transcript, cluster, "logs", *QUICKSTART)
     assert "24 of 24 trials done" in _noted(transcript, cluster, "status", *QUICKSTART)
     trials = pd.read_parquet(cluster.store / "quickstart/trials")
@@ -134,10 +134,10 @@ def test_ctrl_c_asks_whether_the_sweep_is_to_stop_too(cluster: Lab, answer: str)
     os.close(stdin)
     following = ["logs", "sweeps/faults.yaml", "--cluster", "lab.yaml"]
     if answer:
-        assert "stopped; what is finished is kept" in run.output
+        assert "stopped; finished trials are kept" in run.output
         assert "ended" in cluster.orch(*following, code=1)
     else:
-        assert f"this follows it: orch {' '.join(following)}" in run.output
+        assert f"to follow it: orch {' '.join(following)}" in run.output
         assert f"{TRIALS} of {TRIALS} trials done" in cluster.orch(*following)
 
 
@@ -192,14 +192,14 @@ def kill_raylet(lab: Lab, run: Run) -> float:
     worker = lab.hosts[1]
     for process in worker.processes("raylet/raylet") + worker.processes("ray::"):
         os.kill(process, signal.SIGKILL)
-    return run.told("tried again", time.monotonic())
+    return run.told("will be retried", time.monotonic())
 
 
 def kill_host(lab: Lab, run: Run) -> float:
     """Switch the worker off, and on again when that was noticed."""
     struck = time.monotonic()
     lab.hosts[1].off()
-    noticed = run.told("tried again", struck)
+    noticed = run.told("will be retried", struck)
     lab.hosts[1].on()
     return noticed
 
@@ -208,7 +208,7 @@ def cut_network(lab: Lab, run: Run) -> float:
     """Pull the worker's cable for half a minute."""
     struck = time.monotonic()
     lab.hosts[1].unplug()
-    noticed = run.told("tried again", struck)
+    noticed = run.told("will be retried", struck)
     time.sleep(max(0.0, struck + CUT_SECONDS - time.monotonic()))  # this is the fault
     lab.hosts[1].plug()
     return noticed
@@ -241,7 +241,7 @@ def kill_by_memory(lab: Lab, run: Run) -> float:
     victim = next(p for p in worker.processes("ray::") if _inner(p) in inside)
     struck = time.monotonic()
     with _memory_limit(victim):
-        return run.told("tried again", struck)
+        return run.told("will be retried", struck)
 
 
 def _inner(process: int) -> int:

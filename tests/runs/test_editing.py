@@ -508,7 +508,7 @@ def test_status_and_table_of_a_store_in_which_nothing_has_finished(tmp_path: Pat
     sweep = bench.write(trainable="early:at_once")
     for command in ("status", "table"):
         done = bench.run(command, sweep, code=2)
-        assert f"there is no store of `toy` in results yet; run `orch sweep {sweep}`" in done.stderr
+        assert f"results has no store of `toy`; run `orch sweep {sweep}`" in done.stderr
     bench.sweep(sweep, code=130)
     assert "0 of 8 trials done, 0 running, 0 failed" in bench.run("status", sweep).stdout
     rows = json.loads(bench.run("table", sweep, "--format", "json").stdout)

@@ -1,4 +1,4 @@
-"""Trials one after another in this process, to debug with."""
+"""Runs trials one after another in this process, for debugging."""
 
 from __future__ import annotations
 
@@ -17,36 +17,36 @@ from orchestrator.store import Store, Writer
 
 
 class InlineRunner:
-    """Runs each trial where a breakpoint stops and a traceback points at the line.
+    """Runs each trial in this process, so that breakpoints and tracebacks work.
 
-    A trial that raises is not tried again: its traceback is printed, and the next one
-    starts. Under ``python -m pdb -m orchestrator sweep … --runner inline`` the debugger
-    stops where it raised.
+    A trial that raises is not retried: its traceback is printed, and the next one starts. Under
+    ``python -m pdb -m orchestrator sweep … --runner inline`` the debugger stops where the
+    trainable raised.
     """
 
     def run(
         self,
         job: Job,
         todo: Sequence[str],
-        retries: int,  # noqa: ARG002  (the same code would fail again in the same process)
+        retries: int,  # noqa: ARG002  (a retry in the same process would fail again)
         watcher: Watcher,
     ) -> None:
         """Run trials in the given order."""
         trainable, writer = job.enter(), Writer(Store(job.store))
         for trial_id in todo:
             watcher.started(trial_id)
-            begun = time.perf_counter()
+            started = time.perf_counter()
             try:
                 for epoch in _epochs(job, trial_id, writer, trainable):
                     watcher.epoch(trial_id, epoch)
             except _TrialFailedError as error:
                 watcher.failed(trial_id, _report(writer, trial_id, error.cause), 1, again=False)
             else:
-                watcher.finished(trial_id, time.perf_counter() - begun)
+                watcher.finished(trial_id, time.perf_counter() - started)
 
 
 class _TrialFailedError(Exception):
-    """Tells what a trial raised from what its watcher raised."""
+    """Wraps an error of a trial, to distinguish it from one of the watcher."""
 
     def __init__(self, cause: Exception) -> None:
         self.cause = cause
