@@ -23,7 +23,7 @@ async function drawFigure(figure) {
   const views = [];
   for (const chart of figure.querySelectorAll(".chart")) {
     const spec = JSON.parse(chart.nextElementSibling.textContent);
-    // Errors only: Vega warns of axes without values, which occur when a reader hides every series.
+    // Errors only: Vega warns of axes without values, as when a reader hides every series.
     const options = { actions: false, renderer: "svg", config: theme(), logLevel: 1 };
     views.push((await vegaEmbed(chart, spec, options)).view);
   }
