@@ -151,7 +151,7 @@ def test_histograms_have_a_row_of_panels_per_layer_and_channel():
 def test_too_many_panels_are_refused():
     sweep = sweep_of(kind="histogram", values=("probe:outputs",), panels="order")
     many = make_probes(sweep, "outputs", lambda _: [0.0] * 21).assign(at=0.0)
-    with pytest.raises(ShowError, match="42 panels, and the limit is 40; choose"):
+    with pytest.raises(ShowError, match="42 panels, and the limit is 40; select"):
         plot_of(sweep, many)
 
 
