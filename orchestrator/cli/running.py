@@ -116,9 +116,9 @@ def plan(
     try:
         made = make_plan(asked, Stores(root))
         if with_pilot and made.inventory.missing:
-            from orchestrator import pilot
+            from orchestrator.pilot.pilot import run
 
-            measured = pilot.run(asked, made.inventory.missing)
+            measured = run(asked, made.inventory.missing)
     except TrainableError as error:
         raise placed(error, asked.source, "trainable") from None
     if as_json:
@@ -126,7 +126,9 @@ def plan(
         sys.exit(1 if measured and measured.failed else 0)
     print_plan(made, Console())
     if measured:
-        pilot.print_pilot(measured, Console())
+        from orchestrator.pilot.show import print_pilot
+
+        print_pilot(measured, Console())
         sys.exit(1 if measured.failed else 0)
 
 

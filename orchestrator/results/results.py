@@ -12,7 +12,7 @@ from orchestrator.errors import InputError, ShowError, unknown
 from orchestrator.labels import PROBE, counted, quoted
 from orchestrator.results.measures import measure
 from orchestrator.results.selection import CellSelection, select
-from orchestrator.spec import PlannedTrial, Sweep, expand
+from orchestrator.spec import PlannedTrial, Sweep, expand, with_seeds
 from orchestrator.spec.checks import check
 from orchestrator.spec.model import Claim, Figure, Table
 from orchestrator.spec.values import Value
@@ -244,7 +244,8 @@ def open_store(location: str | Path, *, seeds: Sequence[int] | None = None) -> R
 
     Raises:
         StoreError: there is no store.
+        InputError: the seeds are no distinct integers.
     """
     store = Store(str(location))
     sweep = stored_sweep(store)
-    return Results(sweep if seeds is None else sweep.with_seeds(tuple(seeds)), store)
+    return Results(sweep if seeds is None else with_seeds(sweep, seeds), store)

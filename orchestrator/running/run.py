@@ -12,7 +12,6 @@ from orchestrator.running.display import Display
 from orchestrator.running.driver import Driver, Options
 from orchestrator.running.runners import NAMES
 from orchestrator.spec import load, with_seeds
-from orchestrator.spec.values import check_seeds
 from orchestrator.store import Stores
 
 
@@ -50,10 +49,7 @@ def run(
         raise InputError(f"runner: expected {' or '.join(NAMES)}, got {runner!r}")
     sweep = load(file)
     if seeds is not None:
-        try:
-            sweep = with_seeds(sweep, check_seeds(tuple(int(seed) for seed in seeds)))
-        except (TypeError, ValueError) as error:
-            raise InputError(f"seeds: {error}") from None
+        sweep = with_seeds(sweep, seeds)
     if smoke:
         sweep = sweep.as_smoke()
     display = Display(quiet=not progress)

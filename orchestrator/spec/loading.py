@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,15 +61,19 @@ def parse(source: Source) -> Sweep:
     return sweep
 
 
-def with_seeds(sweep: Sweep, seeds: tuple[int, ...]) -> Sweep:
+def with_seeds(sweep: Sweep, seeds: Sequence[int]) -> Sweep:
     """Replace the top-level seeds, as ``--seeds`` does.
 
     Raises:
-        InputError: the grid grows too large.
+        InputError: they are no distinct integers of 63 bits, or the grid grows too large.
     """
+    try:
+        seeds = check_seeds(tuple(int(seed) for seed in seeds))
+    except (TypeError, ValueError) as error:
+        raise InputError(f"seeds: {error}") from None
     changed = sweep.with_seeds(seeds)
     for problem in check(changed):
-        raise InputError(f"--seeds: {problem.text}")
+        raise InputError(f"seeds: {problem.text}")
     if sweep.source is None:
         return changed
     return changed.with_source(sweep.source.with_integers("seeds", seeds))

@@ -124,7 +124,7 @@ def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(gated: tuple[Folder
         driver.send_signal(signal.SIGINT)
         assert driver.wait(HANG_SECONDS) == 130
         words.seek(0)
-        assert f"this goes on: orch sweep {sweep}" in words.read()
+        assert f"to continue: orch sweep {sweep}" in words.read()
     status = folder.orch("status", sweep).stdout
     assert "0 running" in status
     assert f"{waiting(folder)} interrupted" in status

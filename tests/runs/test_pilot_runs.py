@@ -6,6 +6,16 @@ import json
 
 from support.folder import Folder
 
+HEAVY = """
+import toy
+
+
+def train(params, trial):
+    held = b"x" * (64 << 20)
+    yield from toy.train(params, trial)
+    del held
+"""
+
 
 def contents(folder: Folder) -> dict[str, bytes]:
     found = (path for path in folder.path.rglob("*") if path.is_file())
@@ -16,8 +26,10 @@ def test_a_pilot_measures_cells_that_lack_trials_and_leaves_the_store_alone(
     cluster_folder: Folder,
 ) -> None:
     folder = cluster_folder
-    folder.orch("sweep", folder.write(factors={"x": [1]}), "--runner", "inline")
-    sweep = folder.write(factors={"x": [1, 2, 3]}, seeds=[0, 1])
+    (folder.path / "heavy.py").write_text(HEAVY)
+    keys = {"trainable": "heavy:train", "seeds": [0, 1]}
+    folder.orch("sweep", folder.write(factors={"x": [1]}, **keys), "--runner", "inline")
+    sweep = folder.write(factors={"x": [1, 2, 3]}, **keys)
     before = contents(folder)
     done = folder.orch("plan", sweep, "--pilot", "--json")
     found = json.loads(done.stdout)
@@ -26,7 +38,7 @@ def test_a_pilot_measures_cells_that_lack_trials_and_leaves_the_store_alone(
     for cell in found["pilot"]:
         assert cell["whole_trial"]
         assert cell["epochs_measured"] == 3
-        assert cell["memory"] > 0
+        assert cell["memory"] > 60 << 20
         assert cell["seconds"] > 0
         assert cell["gpu_memory"] is None
     assert contents(folder) == before
