@@ -1,4 +1,4 @@
-"""Real sweeps in a folder of their own: a toy trainable, the command, and what came out."""
+"""Working folders for real sweeps: the toy trainable, the `orch` command and its results."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Folder:
     environment: dict[str, str]
 
     def write(self, name: str = "toy", **keys: Any) -> Path:
-        """Write a small sweep file; keys replace those of the default one."""
+        """Write a small sweep file in which `keys` replace the default ones."""
         sweep = {
             "name": name,
             "trainable": "toy:train",
@@ -48,24 +48,24 @@ class Folder:
         return path
 
     def start(self, *arguments: object) -> subprocess.Popen[str]:
-        """Start `orch` with this folder as its working folder, to be killed or waited for."""
-        with self.said.open("a") as words:
+        """Start `orch` in this folder without waiting for it."""
+        with self.said.open("a") as output:
             return subprocess.Popen(
                 self.command(*arguments),
                 cwd=self.path,
                 env=self.environment,
-                stdout=words,
-                stderr=words,
+                stdout=output,
+                stderr=output,
                 text=True,
             )
 
     @property
     def said(self) -> Path:
-        """Where to read what commands print that were only started."""
+        """The file with the output of commands from `start`."""
         return self.path / "said.log"
 
     def orch(self, *arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
-        """Run `orch` to its end, which must be with the exit code that is expected."""
+        """Run `orch` to its end and check its exit code."""
         done = subprocess.run(
             self.command(*arguments),
             cwd=self.path,
@@ -79,14 +79,14 @@ class Folder:
         return done
 
     def command(self, *arguments: object) -> list[str]:
-        """Name the command, for tests that start it themselves."""
+        """Return the command line, for tests that start it themselves."""
         return [sys.executable, "-m", "orchestrator", *map(str, arguments)]
 
     def numbers(self, name: str = "toy", root: str = "results") -> dict[str, pd.DataFrame]:
-        """Read all three tables as plain pandas does, but for what differs between runs."""
+        """Read all three tables with plain pandas, without the volatile columns."""
         return comparing.numbers(self.path / root / name)
 
     def trials(self, name: str = "toy") -> pd.DataFrame:
-        """Read the trials of a store, whatever their order in it."""
+        """Read the trials of a store, sorted by id."""
         frame = open_store(self.path / "results" / name).trials
         return frame.sort_values("trial_id", ignore_index=True)
