@@ -183,7 +183,7 @@ def test_configs_that_the_trainable_refuses_are_told_and_the_store_stays(
 
 
 def test_a_check_with_a_mistake_in_it_is_told_as_such(orch: Orch, toy: Toy) -> None:
-    (toy.folder / "toy.py").write_text(TRAINABLE.replace('if params["lr"]', 'if params["rate"]'))
+    (toy.folder / "toy.py").write_text(TRAINABLE.replace('params.get("lr", 0)', 'params["rate"]'))
     ended = orch(*sweep_args(toy.file))
     assert ended.code == 2
     assert "line 2: `trainable`: `check` raised KeyError: 'rate' (order=conv" in ended.err
