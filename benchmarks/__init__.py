@@ -1,7 +1,7 @@
 """One script per claim about speed: `python -m benchmarks.NAME [--json FILE]`.
 
-`make bench` runs them all and rewrites `docs/benchmarks.md`. A script that lacks its data ends
-by `left_out`, and the page says so.
+`make bench` runs them all and rewrites `docs/benchmarks.md`. A script without its data ends with
+`left_out`, and the page says so.
 """
 
 import sys
@@ -12,6 +12,6 @@ LEFT_OUT = 3
 
 
 def left_out(why: str) -> NoReturn:
-    """End the script without records, saying in words what is missing."""
+    """End the script without records; the message says what is missing."""
     print(why, file=sys.stderr)
     sys.exit(LEFT_OUT)

@@ -1,7 +1,7 @@
 """Runs benchmarks and rewrites `docs/benchmarks.md`: `python -m benchmarks [NAME ...]`.
 
-What was measured is kept in `benchmarks/figures/`, one file per script, so that the page shows
-scripts that were run by name beside those of the last full run.
+The records are kept in `benchmarks/figures/`, one file per script, so that the page shows scripts
+that were run by name beside those of the last full run.
 """
 
 import json
@@ -23,29 +23,30 @@ USUAL = (
     *("training", "probes", "trial_profile", "memory"),
     *("scheduling", "startup", "packing", "makespan", "store"),
 )
-"""What runs if no names are given: all that ends within 25 minutes on two cores."""
+"""The scripts that run by default; together they take 25 minutes on two cores."""
 
 
-def measure(name: str) -> dict[str, Any]:
-    """Run one script in a process of its own; what it prints goes to the terminal.
+def run_script(name: str) -> dict[str, Any]:
+    """Run one script in its own process; its output goes to the terminal.
 
     Raises:
-        SystemExit: It fails.
+        SystemExit: The script fails.
     """
     print(f"== {name}", flush=True)
-    begun = monotonic()
+    started = monotonic()
     with tempfile.TemporaryDirectory() as folder:
         records = Path(folder) / "records.json"
         command = [sys.executable, "-m", f"benchmarks.{name}", "--json", str(records)]
-        done = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
-        if done.returncode not in (0, LEFT_OUT):
-            sys.exit(f"{done.stderr}\nbenchmarks.{name} failed")
-        measured = json.loads(records.read_text()) if done.returncode == 0 else []
-    why = done.stderr.strip().splitlines()[-1] if done.returncode == LEFT_OUT else None
+        process = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
+        if process.returncode not in (0, LEFT_OUT):
+            sys.exit(f"{process.stderr}\nbenchmarks.{name} failed")
+        measured = json.loads(records.read_text()) if process.returncode == 0 else []
+    is_left_out = process.returncode == LEFT_OUT
+    why = process.stderr.strip().splitlines()[-1] if is_left_out else None
     return {
         "name": name,
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
-        "seconds": round(monotonic() - begun),
+        "seconds": round(monotonic() - started),
         "machine": machine(),
         "versions": versions(),
         "left_out": why,
@@ -54,15 +55,15 @@ def measure(name: str) -> dict[str, Any]:
 
 
 def main(names: list[str]) -> None:
-    """Measure, keep the figures and write the page."""
+    """Run scripts, keep their records and write the page."""
     FIGURES.mkdir(exist_ok=True)
     for name in names or USUAL:
-        figures = json.dumps(measure(name), indent=1) + "\n"
+        figures = json.dumps(run_script(name), indent=1) + "\n"
         (FIGURES / f"{name}.json").write_text(figures)
-    kept = [json.loads(file.read_text()) for file in sorted(FIGURES.glob("*.json"))]
-    order = {name: place for place, name in enumerate(USUAL)}
-    kept.sort(key=lambda run: order.get(run["name"], len(order)))
-    PAGE.write_text(page(kept))
+    runs = [json.loads(file.read_text()) for file in sorted(FIGURES.glob("*.json"))]
+    order = {name: index for index, name in enumerate(USUAL)}
+    runs.sort(key=lambda run: order.get(run["name"], len(order)))
+    PAGE.write_text(page(runs))
     print(f"wrote {PAGE.relative_to(Path.cwd())}")
 
 

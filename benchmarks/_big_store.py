@@ -1,6 +1,7 @@
-"""A finished store of 10,000 trials x 200 epochs x 3 probes x 8 layers, made of plausible numbers.
+"""Writes a finished store of 10,000 trials x 200 epochs x 3 probes x 8 layers.
 
-Training that many would take months; what is written is what `orch sweep` would have left.
+Training would take months, so the values are random but plausible; the files are those that
+`orch sweep` would leave.
 """
 
 import contextlib
@@ -24,7 +25,7 @@ EPOCHS = 200
 PROBES = ("saturation", "skewness", "sparsity")
 LAYERS = 8
 METRICS = ("test_accuracy", "train_loss", "test_loss")
-_AT_ONCE = 100
+_CHUNK = 100
 
 KEYS = {
     "factors": {
@@ -58,8 +59,8 @@ def make(here: Folder, name: str) -> Store:
     for table, make_rows in makers.items():
         schema = layout.schema(table)
         pieces = (
-            conform(make_rows(sweep, trials[first : first + _AT_ONCE], here), schema)
-            for first in range(0, len(trials), _AT_ONCE)
+            conform(make_rows(sweep, trials[first : first + _CHUNK], here), schema)
+            for first in range(0, len(trials), _CHUNK)
         )
         write_merged(store.files, table, schema, ids, pieces)
     settle.settle(store, sweep)
@@ -67,8 +68,8 @@ def make(here: Folder, name: str) -> Store:
 
 
 def _repeated(sweep: Sweep, trials: list[PlannedTrial], times: int) -> dict[str, pa.Array]:
-    """The ids, seed and params of each trial, as often as it has rows."""
-    place = pa.array(np.repeat(np.arange(len(trials), dtype=np.int32), times))
+    """Return the ids, seed and params of each trial, repeated for each of its rows."""
+    trial_of_row = pa.array(np.repeat(np.arange(len(trials), dtype=np.int32), times))
     values = {
         "trial_id": [trial.trial_id for trial in trials],
         "config_id": [trial.config.config_id for trial in trials],
@@ -78,20 +79,22 @@ def _repeated(sweep: Sweep, trials: list[PlannedTrial], times: int) -> dict[str,
     }
     columns = {}
     for name, column in values.items():
-        own = pa.array(column)
-        text = pa.types.is_string(own.type)
-        columns[name] = pa.DictionaryArray.from_arrays(place, own) if text else own.take(place)
+        by_trial = pa.array(column)
+        if pa.types.is_string(by_trial.type):
+            columns[name] = pa.DictionaryArray.from_arrays(trial_of_row, by_trial)
+        else:
+            columns[name] = by_trial.take(trial_of_row)
     return columns
 
 
 def _curves(trials: list[PlannedTrial]) -> dict[str, np.ndarray]:
-    """Metrics of each trial and epoch, as smooth and as noisy as a training run's."""
-    chance = np.random.default_rng(int(trials[0].trial_id, 16))
+    """Draw metrics of each trial and epoch, as smooth and as noisy as those of training."""
+    rng = np.random.default_rng(int(trials[0].trial_id, 16))
     shape = (len(trials), EPOCHS)
     progress = 1 - np.exp(-np.arange(1, EPOCHS + 1) / 40)
-    level = chance.uniform(0.6, 0.95, (len(trials), 1))
-    accuracy = np.round(level * progress + chance.normal(0, 0.004, shape), 4).clip(0, 1)
-    train, test = (2.3 * (1.05 - progress) * chance.uniform(0.9, 1.1, shape) for _ in range(2))
+    level = rng.uniform(0.6, 0.95, (len(trials), 1))
+    accuracy = np.round(level * progress + rng.normal(0, 0.004, shape), 4).clip(0, 1)
+    train, test = (2.3 * (1.05 - progress) * rng.uniform(0.9, 1.1, shape) for _ in range(2))
     return dict(zip(METRICS, (accuracy, train, test), strict=True))
 
 
@@ -100,7 +103,7 @@ def _trials(sweep: Sweep, trials: list[PlannedTrial], here: Folder) -> pa.Table:
     with contextlib.chdir(here.path):
         digest = code_of(MODULE).digest
     n = len(trials)
-    same = {
+    constant = {
         "status": "completed",
         "attempts": 1,
         "epochs_run": EPOCHS,
@@ -119,7 +122,7 @@ def _trials(sweep: Sweep, trials: list[PlannedTrial], here: Folder) -> pa.Table:
             **_repeated(sweep, trials, 1),
             **{name: pa.array(curve[:, -1]) for name, curve in curves.items()},
             "best_test_accuracy": pa.array(curves["test_accuracy"].max(axis=1)),
-            **{name: pa.array([value] * n) for name, value in same.items()},
+            **{name: pa.array([value] * n) for name, value in constant.items()},
         }
     )
 
@@ -137,30 +140,30 @@ def _epochs(sweep: Sweep, trials: list[PlannedTrial], _here: Folder) -> pa.Table
 
 
 def _probes(sweep: Sweep, trials: list[PlannedTrial], _here: Folder) -> pa.Table:
-    each = len(PROBES) * LAYERS
-    rows = len(trials) * EPOCHS * each
-    chance = np.random.default_rng(int(trials[0].trial_id, 16))
-    layer = np.tile(np.repeat(np.arange(LAYERS, dtype=np.int32), len(PROBES)), rows // each)
+    per_epoch = len(PROBES) * LAYERS
+    rows = len(trials) * EPOCHS * per_epoch
+    rng = np.random.default_rng(int(trials[0].trial_id, 16))
+    layer = np.tile(np.repeat(np.arange(LAYERS, dtype=np.int32), len(PROBES)), rows // per_epoch)
     probe = np.tile(np.arange(len(PROBES), dtype=np.int32), rows // len(PROBES))
-    epoch = np.repeat(np.arange(1, EPOCHS + 1, dtype=np.int32), each)
+    epoch = np.repeat(np.arange(1, EPOCHS + 1, dtype=np.int32), per_epoch)
     names = pa.array([f"block{n}" for n in range(LAYERS)])
     return pa.table(
         {
-            **_repeated(sweep, trials, EPOCHS * each),
+            **_repeated(sweep, trials, EPOCHS * per_epoch),
             "epoch": np.tile(epoch, len(trials)),
             "probe": pa.DictionaryArray.from_arrays(probe, pa.array(PROBES, pa.string())),
             "layer": pa.DictionaryArray.from_arrays(layer, names),
             "layer_index": layer,
-            "value": chance.uniform(0, 1, rows),
+            "value": rng.uniform(0, 1, rows),
         }
     )
 
 
 def tune_result_lines(trial: PlannedTrial, template: dict[str, object]) -> Iterator[str]:
-    """What Tune's logger would have written of the same trial, a line per epoch."""
+    """Yield the lines that Tune's logger would write for the same trial, one per epoch."""
     curves = {name: curve[0] for name, curve in _curves([trial]).items()}
     for epoch in range(EPOCHS):
-        own = {name: float(curve[epoch]) for name, curve in curves.items()}
-        own |= {"training_iteration": epoch + 1, "iterations_since_restore": epoch + 1}
+        result = {name: float(curve[epoch]) for name, curve in curves.items()}
+        result |= {"training_iteration": epoch + 1, "iterations_since_restore": epoch + 1}
         config = {**trial.config.factors, **trial.config.search, "seed": trial.seed}
-        yield json.dumps({**template, **own, "trial_id": trial.trial_id, "config": config})
+        yield json.dumps({**template, **result, "trial_id": trial.trial_id, "config": config})

@@ -1,6 +1,6 @@
-"""Two ways to train the same network: `trainables.classify`, and the loop one writes by hand.
+"""Two ways to train the same network: `trainables.classify` and a hand-written loop.
 
-Each runs in a process of its own, because the first changes how its process keeps memory.
+Each runs in its own process, because the first changes how its process allocates memory.
 """
 
 import multiprocessing as mp
@@ -28,7 +28,7 @@ Epochs = Iterator[Mapping[str, float]]
 
 
 class Trial:
-    """The contract of `trainables.contract.Trial` with nothing kept but the rows of probes."""
+    """Implements `trainables.contract.Trial`, but keeps only the rows of probes."""
 
     threads, gpus, smoke, checkpoint_due = 1, 0.0, False, False
 
@@ -40,29 +40,29 @@ class Trial:
         self.rows.append((probe, layer, value))
 
     def load(self) -> bytes | None:
-        """Nothing to go on from."""
+        """Return None: there is no checkpoint to continue from."""
         return None
 
     def save(self, state: bytes) -> None:
-        """Nothing is kept."""
+        """Ignore a checkpoint."""
 
     def step(self, images: int, *, of: int) -> None:
-        """Nothing is told."""
+        """Ignore progress within an epoch."""
 
     def record(self, **facts: str) -> None:
-        """Nothing is kept."""
+        """Ignore facts."""
 
     def log(self, text: str) -> None:
-        """Nothing is kept."""
+        """Ignore a log message."""
 
 
 def ours(params: Params) -> Epochs:
-    """The trainable itself."""
+    """Train with the trainable itself."""
     return train(params, Trial())
 
 
 def by_hand(params: Params) -> Epochs:
-    """The baseline: torchvision's data set and transforms, NCHW, float32, plain SGD."""
+    """Train with the baseline: torchvision's data set and transforms, NCHW, float32, plain SGD."""
     torch.set_num_threads(1)
     torch.manual_seed(params["seed"])
     training, testing = (_loader(params, part) for part in ("train", "test"))
@@ -85,8 +85,8 @@ def by_hand(params: Params) -> Epochs:
 def _accuracy(model: nn.Module, testing: DataLoader[Any]) -> float:
     model.eval()
     with torch.no_grad():
-        right = [(model(images).argmax(1) == labels).float() for images, labels in testing]
-    return float(torch.cat(right).mean())
+        correct = [(model(images).argmax(1) == labels).float() for images, labels in testing]
+    return float(torch.cat(correct).mean())
 
 
 class _Decoded(Dataset[tuple[torch.Tensor, int]]):
@@ -105,13 +105,13 @@ class _Decoded(Dataset[tuple[torch.Tensor, int]]):
 
 
 def _loader(params: Params, part: str) -> DataLoader[Any]:
-    """The same images as the trainable chooses, standardised by the same figures."""
-    from torchvision import transforms  # not at the top: `memory` counts what is imported
+    """Load the images that the trainable selects, standardised with the same mean and deviation."""
+    from torchvision import transforms  # not at the top: imports count in `memory`
 
     images, labels = datasets.load(params["dataset"], part, None)
-    chosen, _ = split(labels, params[f"{part}_size"], 0)
-    every, train_labels = datasets.load(params["dataset"], "train", None)
-    mean, deviation = standardisation(every, split(train_labels, params["train_size"], 0)[0])
+    selected, _ = split(labels, params[f"{part}_size"], 0)
+    train_images, train_labels = datasets.load(params["dataset"], "train", None)
+    mean, deviation = standardisation(train_images, split(train_labels, params["train_size"], 0)[0])
     steps = [transforms.ToTensor(), transforms.Normalize(mean / 255, deviation / 255)]
     if part == "train" and params["augment"] == "crop_flip":
         size = images.shape[1]
@@ -120,15 +120,15 @@ def _loader(params: Params, part: str) -> DataLoader[Any]:
             transforms.RandomHorizontalFlip(),
             *steps,
         ]
-    data = _Decoded(images[chosen], labels[chosen], transforms.Compose(steps))
+    data = _Decoded(images[selected], labels[selected], transforms.Compose(steps))
     return DataLoader(data, params["batch_size"], shuffle=part == "train", num_workers=0)
 
 
 @contextmanager
 def processes(params: Params) -> Iterator[dict[str, Callable[[], float]]]:
-    """Both loops, each at its start; a call trains an epoch: images per CPU-second.
+    """Start both loops; each call trains an epoch and returns images per CPU-second.
 
-    A process has trained an epoch before its first figure.
+    Each process trains an epoch before its first figure.
     """
     context = mp.get_context("spawn")
     pairs = []
@@ -139,17 +139,17 @@ def processes(params: Params) -> Iterator[dict[str, Callable[[], float]]]:
         there.close()
         pairs.append((here, process))
     try:
-        asks = [partial(_ask, here) for here, _ in pairs]
-        for ask in asks:
-            ask()
-        yield dict(zip(("ours", "baseline"), asks, strict=True))
+        epochs = [partial(_train_epoch, here) for here, _ in pairs]
+        for train_epoch in epochs:
+            train_epoch()
+        yield dict(zip(("ours", "baseline"), epochs, strict=True))
     finally:
         for here, process in pairs:
             here.close()
             process.join()
 
 
-def _ask(pipe: "Connection[None, float]") -> float:
+def _train_epoch(pipe: "Connection[None, float]") -> float:
     pipe.send(None)
     return pipe.recv()
 
@@ -164,8 +164,8 @@ def _serve(pipe: "Connection[float, None]", loop: Callable[[Params], Epochs], pa
         pipe.send(params["train_size"] / cost(lambda: next(epochs)).cpu)
 
 
-def found(*names: str) -> str:
-    """The first data set of these that is there; the script is left out where none is."""
+def available(*names: str) -> str:
+    """Return the first data set that exists; if none does, the script is left out."""
     for name in names:
         if datasets.exists(name):
             return name

@@ -1,4 +1,4 @@
-"""What all benchmarks share: interleaved repeats, ratios with their spread, and records of claims.
+"""Shared by all benchmarks: interleaved repeats, ratios with their spread, records of claims.
 
 A benchmark is a generator of records, run by `main`:
 
@@ -25,19 +25,19 @@ REPEATS = 5
 
 @dataclass(frozen=True)
 class Target:
-    """What a ratio, or a figure that has no baseline, is to reach."""
+    """The target of a ratio, or of a figure without a baseline."""
 
-    words: str
+    text: str
     met: Callable[[float], bool]
 
 
 def at_least(bound: float) -> Target:
-    """The target of a figure that is good when large."""
+    """Return the target of a figure for which larger is better."""
     return Target(f"at least {bound:g}", lambda value: value >= bound)
 
 
 def at_most(bound: float) -> Target:
-    """The target of a figure that is good when small."""
+    """Return the target of a figure for which smaller is better."""
     return Target(f"at most {bound:g}", lambda value: value <= bound)
 
 
@@ -46,15 +46,15 @@ class Record:
     """One claim, measured.
 
     Attributes:
-        claim: What is claimed.
+        claim: The claim.
         ours: Median over the repeats, in `unit`.
-        baseline: The same of what ours is compared with; None where there is nothing.
-        unit: Of `ours` and `baseline`.
+        baseline: Median of the baseline; None without one.
+        unit: Unit of `ours` and `baseline`.
         ratio: Median over the repeats of ours / baseline; None without a baseline.
-        spread: Least and greatest ratio of the repeats; of ours without a baseline.
-        target: In words, for the ratio or, without a baseline, for ours; None if only measured.
+        spread: Smallest and largest ratio of the repeats; of ours without a baseline.
+        target: As text, for the ratio or, without a baseline, for ours; None without a target.
         met: Whether the target is met; None without one.
-        note: What one must know to read the figures.
+        note: What a reader needs to interpret the figures.
     """
 
     claim: str
@@ -69,8 +69,8 @@ class Record:
 
     def __str__(self) -> str:
         verdict = "measured" if self.met is None else "met" if self.met else "MISSED"
-        least, most = self.spread
-        spread = f"[{least:.3g}, {most:.3g}]"
+        low, high = self.spread
+        spread = f"[{low:.3g}, {high:.3g}]"
         if self.baseline is None:
             figures = f"{self.ours:.4g} {self.unit} {spread}"
         else:
@@ -91,19 +91,19 @@ def compare(
     repeats: int = REPEATS,
     note: str = "",
 ) -> Record:
-    """Measure ours and the baseline in turn, `repeats` times; each call returns one figure."""
+    """Run ours and the baseline alternately, `repeats` times; each call returns one figure."""
     figures = interleaved({"ours": ours, "baseline": baseline}, repeats)
     return ratio(claim, figures["ours"], figures["baseline"], unit, target, note=note)
 
 
 def interleaved(
-    measure: Mapping[str, Callable[[], float]], repeats: int = REPEATS
+    calls: Mapping[str, Callable[[], float]], repeats: int = REPEATS
 ) -> dict[str, list[float]]:
-    """Figures by name, each measured `repeats` times in turn, so that a load falls on all alike."""
-    figures: dict[str, list[float]] = {name: [] for name in measure}
+    """Run each call `repeats` times in turn, so that background load affects all of them alike."""
+    figures: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(repeats):
-        for name, one in measure.items():
-            figures[name].append(one())
+        for name, call in calls.items():
+            figures[name].append(call())
     return figures
 
 
@@ -116,18 +116,18 @@ def ratio(
     *,
     note: str = "",
 ) -> Record:
-    """The record of figures that were measured in pairs."""
-    ratios = [one / other for one, other in zip(ours, baseline, strict=True)]
-    middle = median(ratios)
+    """Record figures that were measured in pairs."""
+    ratios = [figure / base for figure, base in zip(ours, baseline, strict=True)]
+    median_ratio = median(ratios)
     return Record(
         claim=claim,
         ours=median(ours),
         baseline=median(baseline),
         unit=unit,
-        ratio=middle,
+        ratio=median_ratio,
         spread=(min(ratios), max(ratios)),
-        target=target.words if target else None,
-        met=bool(target.met(middle)) if target else None,
+        target=target.text if target else None,
+        met=bool(target.met(median_ratio)) if target else None,
         note=note,
     )
 
@@ -135,39 +135,39 @@ def ratio(
 def absolute(
     claim: str, ours: Sequence[float], unit: str, target: Target | None = None, *, note: str = ""
 ) -> Record:
-    """The record of figures that are compared with nothing but the target."""
-    middle = median(ours)
+    """Record figures without a baseline, which are compared with the target only."""
+    median_figure = median(ours)
     return Record(
         claim=claim,
-        ours=middle,
+        ours=median_figure,
         baseline=None,
         unit=unit,
         ratio=None,
         spread=(min(ours), max(ours)),
-        target=f"{target.words} {unit}" if target else None,
-        met=bool(target.met(middle)) if target else None,
+        target=f"{target.text} {unit}" if target else None,
+        met=bool(target.met(median_figure)) if target else None,
         note=note,
     )
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What something took, in seconds; `cpu` is user and system time of all threads."""
+    """Seconds that some work takes; `cpu` is user and system time of all threads."""
 
     cpu: float
     wall: float
 
 
 def cost(work: Callable[[], object]) -> Cost:
-    """What a call takes in this process."""
+    """Time a call in this process."""
     return _cost(work, resource.RUSAGE_SELF)
 
 
 def command_cost(command: Sequence[str], env: Mapping[str, str] | None = None) -> Cost:
-    """What a command takes, with all processes that it waits for.
+    """Time a command, with all processes that it waits for.
 
     Raises:
-        subprocess.CalledProcessError: If it fails; what it printed is with it.
+        subprocess.CalledProcessError: The command fails; the error holds its output.
     """
 
     def run() -> None:
@@ -189,7 +189,7 @@ def _cpu(who: int) -> float:
 
 
 def main(benchmark: Callable[[], Iterator[Record]]) -> None:
-    """Run a benchmark: print its records as they come; `--json FILE` writes them as a list."""
+    """Run a benchmark and print each record; `--json FILE` writes them as a list."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the records there")
     arguments = parser.parse_args()

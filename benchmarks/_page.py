@@ -1,4 +1,4 @@
-"""The page of all figures, in Markdown."""
+"""Writes the page of all figures, in Markdown."""
 
 import os
 import platform
@@ -12,18 +12,18 @@ from typing import Any
 HEAD = """\
 # Benchmarks
 
-What the project claims about its speed, measured against what one would use otherwise. Each
-line is one claim: the median of several runs of ours and of the baseline, taken in turn, their
-ratio (ours to baseline, with the least and the greatest of the runs), and whether the target
-was met. `make bench` measures all of it anew and rewrites this page;
-`python -m benchmarks NAME` does that for one section.
+The project's claims about its speed, measured against the alternatives. Each line is one claim:
+the median of several runs of ours and of the baseline, run alternately, their ratio (ours to
+baseline, with the smallest and the largest of the runs), and whether the target is met.
+`make bench` repeats every measurement and rewrites this page; `python -m benchmarks NAME` does
+so for one section.
 """
 
 Run = dict[str, Any]
 
 
 def machine() -> str:
-    """This machine, without its name."""
+    """Describe this machine, without its name."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     model = next((line.partition(":")[2].strip() for line in lines if "model name" in line), "CPU")
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
@@ -32,14 +32,13 @@ def machine() -> str:
 
 
 def versions() -> str:
-    """The versions that decide the figures."""
+    """List the versions that affect the figures."""
     names = ("orch-sweeps", "ray", "torch", "torchvision", "pyarrow", "pandas")
-    found = [f"Python {platform.python_version()}", *(f"{n} {version(n)}" for n in names)]
-    return ", ".join(found)
+    return ", ".join([f"Python {platform.python_version()}", *(f"{n} {version(n)}" for n in names)])
 
 
 def page(runs: Sequence[Run]) -> str:
-    """The page, one section per script."""
+    """Write the page, with one section per script."""
     return "\n".join([HEAD, _summary(runs), *map(_section, runs)])
 
 
@@ -74,8 +73,8 @@ def _section(run: Run) -> str:
 
 
 def _row(record: dict[str, Any]) -> str:
-    least, most = record["spread"]
-    spread = f"({least:.3g} to {most:.3g})" if least != most else ""
+    low, high = record["spread"]
+    spread = f"({low:.3g} to {high:.3g})" if low != high else ""
     ours = f"{record['ours']:.4g} {record['unit']}"
     if record["baseline"] is None:
         cells = [record["claim"], f"{ours} {spread}".strip(), "", ""]

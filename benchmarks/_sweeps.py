@@ -1,4 +1,4 @@
-"""Sweeps for benchmarks to run: a working folder with a trainable of its own, and `orch`."""
+"""Runs sweeps for benchmarks: a working folder with its own trainable, and `orch`."""
 
 import json
 import os
@@ -32,7 +32,6 @@ def train(params, trial):
     yield {"score": 1.0}
 """
 
-
 DIGITS = {
     "trainable": "trainables.classify:train",
     "factors": {"activation": ["tanh"]},
@@ -59,7 +58,7 @@ class Folder:
     path: Path
 
     def write(self, name: str, **keys: Any) -> Path:
-        """Write a sweep file; keys replace those of a sweep of one trial of `bench:train`."""
+        """Write a sweep file; `keys` replace those of a sweep with one trial of `bench:train`."""
         sweep = {
             "name": name,
             "trainable": f"{MODULE}:train",
@@ -73,10 +72,10 @@ class Folder:
         return file
 
     def orch(self, *arguments: object) -> datetime:
-        """Run `orch` in the folder, on a Ray of its own, to its end; tell when it started.
+        """Run `orch` in the folder, on its own Ray; return the time at which it started.
 
         Raises:
-            subprocess.CalledProcessError: If it fails; what it printed is with it.
+            subprocess.CalledProcessError: The command fails; the error holds its output.
         """
         environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
         started = datetime.now(UTC)
@@ -85,24 +84,24 @@ class Folder:
         return started
 
     def trials(self, name: str, root: str = "results") -> pd.DataFrame:
-        """The rows of `trials` of a sweep's store."""
+        """Return the rows of `trials` in a sweep's store."""
         return open_store(self.path / root / name).trials
 
 
 @contextmanager
 def folder(source: str = NOOP) -> Iterator[Folder]:
-    """A working folder that is gone afterwards."""
+    """Make a temporary working folder."""
     with tempfile.TemporaryDirectory(prefix="orch-bench-") as path:
         (Path(path) / f"{MODULE}.py").write_text(source)
         yield Folder(Path(path))
 
 
 def half_the_cores() -> dict[str, float]:
-    """The `resources` of a trial of which two fill this machine, whatever its size."""
+    """Return the `resources` of a trial of which two fill this machine."""
     return {"cpu": (os.cpu_count() or 1) / 2, "gpu": 0}
 
 
 def seconds_between_ends(trials: pd.DataFrame) -> float:
-    """Wall seconds per trial after the first one."""
+    """Compute the wall seconds per trial after the first one."""
     ends = trials["ended_at"]
     return float((ends.max() - ends.min()).total_seconds()) / (len(ends) - 1)

@@ -1,7 +1,7 @@
 """No-op trials on Tune without this project: `python -m benchmarks._tune_alone KIND TRIALS`.
 
-`function` is a plain function trainable with Tune's defaults; `class` is a class whose
-processes are reused, without loggers. It prints the wall seconds per trial after the first.
+`function` is a plain function trainable with Tune's defaults; `class` is a class trainable whose
+processes are reused, without loggers. Prints the wall seconds per trial after the first.
 """
 
 import logging
@@ -20,30 +20,30 @@ from ray import tune  # noqa: E402
 
 
 class Noop(tune.Trainable):
-    """Ends after one epoch of nothing."""
+    """Ends after one empty epoch."""
 
     def step(self) -> dict[str, Any]:
         """Run the epoch."""
         return {"score": 1.0, "done": True}
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:  # noqa: ARG002  (Tune's interface)
-        """Be ready for the next trial."""
+        """Accept the next trial."""
         return True
 
 
 def noop(config: dict[str, Any]) -> None:  # noqa: ARG001  (Tune's interface)
-    """Report one epoch of nothing."""
+    """Report one empty epoch."""
     tune.report({"score": 1.0})
 
 
 class Ends(tune.Callback):
-    """Notes when trials end."""
+    """Records when trials end."""
 
     def __init__(self) -> None:
         self.times: list[float] = []
 
     def on_trial_complete(self, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002
-        """Note the time."""
+        """Record the time."""
         self.times.append(time.monotonic())
 
 

@@ -1,8 +1,8 @@
-"""What it saves to run the longest trials of a seed first.
+"""How much time it saves to run the longest trials of a seed first.
 
-Simulated, on the durations of a real sweep (`makespan.csv`, recorded by `record_makespan.py`):
-each slot takes the next trial of the queue when it is free. The durations are known from the
-first seed on, as in a sweep to which seeds are added.
+A simulation with the durations of a real sweep (`makespan.csv`, recorded by
+`record_makespan.py`): each free slot takes the next trial of the queue. The durations are known
+from the first seed, as in a sweep to which seeds are added.
 """
 
 import csv
@@ -16,7 +16,7 @@ RECORDED = Path(__file__).with_name("makespan.csv")
 
 
 def recorded() -> list[list[float]]:
-    """Seconds by seed and config, both in file order."""
+    """Read the seconds by seed and config, both in file order."""
     seeds: dict[str, list[float]] = {}
     with RECORDED.open() as lines:
         for line in csv.DictReader(lines):
@@ -25,7 +25,7 @@ def recorded() -> list[list[float]]:
 
 
 def makespan(queue: Sequence[float], slots: int) -> float:
-    """When the last trial ends, if each slot takes the next one when it is free."""
+    """Compute when the last trial ends if each free slot takes the next one."""
     free = [0.0] * slots
     for seconds in queue:
         heapq.heappush(free, heapq.heappop(free) + seconds)
@@ -33,9 +33,9 @@ def makespan(queue: Sequence[float], slots: int) -> float:
 
 
 def benchmark() -> Iterator[Record]:
-    """File order and the order that `orch` runs, each against the lower bound."""
-    known, *rest = recorded()
-    longest_first = sorted(range(len(known)), key=lambda config: -known[config])
+    """Compare file order and the order of `orch` with the lower bound."""
+    first, *rest = recorded()
+    longest_first = sorted(range(len(first)), key=lambda config: -first[config])
     file_order = [seconds for seed in rest for seconds in seed]
     ordered = [seed[config] for seed in rest for config in longest_first]
     for slots in (2, 4, 8, 16):

@@ -1,6 +1,7 @@
-"""Memory of trials: one copy of a data set on a node, and what a trial takes besides.
+"""Memory of trials: one copy of a data set per node, and the rest of what a trial takes.
 
-A process's share is its proportional set size: a page that two processes map counts half in each.
+The share of a process is its proportional set size: a page that two processes map counts half in
+each.
 """
 
 import multiprocessing as mp
@@ -13,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import left_out
-from benchmarks._loops import found, ours
+from benchmarks._loops import available, ours
 from benchmarks._measure import Record, absolute, at_most, main, ratio
 
 
 def train_and_wait(pipe: "Connection[None, None]", params: dict[str, Any]) -> None:
-    """Train an epoch, say so, and wait for the other end to close."""
+    """Train an epoch, report it, and wait until the other end closes."""
     epochs = ours({**params, "epochs": 2})
     next(epochs)
     pipe.send(None)
@@ -27,7 +28,7 @@ def train_and_wait(pipe: "Connection[None, None]", params: dict[str, Any]) -> No
 
 @contextmanager
 def trials(params: dict[str, Any], count: int) -> Iterator[list[int]]:
-    """Processes that stand at the end of an epoch of the same trial, by id."""
+    """Start processes that wait at the end of an epoch of the same trial; yield their ids."""
     context = mp.get_context("spawn")
     running = []
     for _ in range(count):
@@ -47,7 +48,7 @@ def trials(params: dict[str, Any], count: int) -> Iterator[list[int]]:
 
 
 def bare() -> float:
-    """MiB of a process that has only imported torch, and reads its own figure."""
+    """Return the resident MiB of a process that has only imported torch."""
     script = "import torch; print(open('/proc/self/status').read())"
     command = [sys.executable, "-c", script]
     status = subprocess.run(command, capture_output=True, text=True, check=True).stdout
@@ -56,17 +57,17 @@ def bare() -> float:
 
 
 def resident(pid: int) -> float:
-    """MiB of a process that are in memory, each page as if it were its own."""
+    """Return the resident MiB of a process, shared pages counted in full."""
     return _rollup(pid)["Rss"]
 
 
 def share(pids: list[int]) -> float:
-    """MiB that processes take together, a page that they share counted once."""
+    """Return the MiB that processes take together, shared pages counted once."""
     return sum(_rollup(pid)["Pss"] for pid in pids)
 
 
 def mapped(pid: int, file: str) -> tuple[float, float]:
-    """MiB of files of a name in a process's memory: all of them, and its share."""
+    """Return the resident MiB of a mapped file in a process: in full, and its share."""
     sizes = {"Rss": 0.0, "Pss": 0.0}
     inside = False
     for line in Path(f"/proc/{pid}/smaps").read_text().splitlines():
@@ -84,11 +85,11 @@ def _rollup(pid: int) -> dict[str, float]:
 
 
 def benchmark() -> Iterator[Record]:
-    """One copy of the data set for two processes, and a trial beside a bare process."""
+    """Compare two processes with one copy of the data set, and a trial with a bare process."""
     if not Path("/proc/self/smaps_rollup").exists():
-        left_out("needs Linux, whose /proc tells what processes share")
+        left_out("needs Linux, whose /proc shows what processes share")
     params = {
-        "dataset": found("cifar10", "parquet:cifar10"),
+        "dataset": available("cifar10", "parquet:cifar10"),
         "model": "vgg16_11",
         "activation": "tanh",
         "order": "swap",

@@ -1,4 +1,4 @@
-"""How much two cores train when one, two or four trials share them.
+"""How many trials per minute two cores train when one, two or four trials share them.
 
 `resources: {cpu: 0.5}` puts four trials of one thread each on two cores; `{cpu: 2}` gives one
 trial both, as two threads.
@@ -16,7 +16,7 @@ REPEATS = 2
 
 
 def throughput(at_once: int) -> float:
-    """Trials per minute between the first start and the last end, so many at once."""
+    """Return trials per minute between the first start and the last end, for a concurrency."""
     with folder() as here:
         resources = {"cpu": (os.cpu_count() or 1) / at_once, "gpu": 0}
         here.orch(
@@ -28,7 +28,7 @@ def throughput(at_once: int) -> float:
 
 
 def benchmark() -> Iterator[Record]:
-    """Two and four trials at once, against one."""
+    """Compare two and four trials at once with one."""
     figures = interleaved({str(n): partial(throughput, n) for n in (1, 2, 4)}, REPEATS)
     for at_once in ("2", "4"):
         yield ratio(

@@ -1,7 +1,7 @@
-"""What the probes of saturation, skewness and sparsity add to the pass that measures accuracy.
+"""What the probes of saturation, skewness and sparsity add to the evaluation of accuracy.
 
-They are compared with no probes at all, and with the passes of the paper's algorithms taken
-literally: mean, variance, third moment; saturation; channel-wise maximum, sparsity; accuracy.
+They are compared with an evaluation without probes, and with the passes of the paper's algorithms
+taken literally: mean, variance, third moment; saturation; channel-wise maximum, sparsity; accuracy.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from benchmarks._loops import Trial, found, ours
+from benchmarks._loops import Trial, available, ours
 from benchmarks._measure import Record, at_least, at_most, cost, interleaved, main, ratio
 from trainables import data, devices, models, passes, probes
 from trainables.params import validated
@@ -20,11 +20,11 @@ from trainables.settings import Settings
 from trainables.units import named_units
 
 WIDTHS = {"1": (1.0, 2), "1/4": (0.25, 8), "1/8": (0.125, 16)}
-"""Factor on the channels, and batches of 128 test images."""
+"""Width (a factor on the channels) and number of batches of 128 test images, by name."""
 
 
 class Literal:
-    """The paper's algorithms as they stand, one pass over the images for each sum."""
+    """The paper's algorithms taken literally, with one pass over the images for each sum."""
 
     def __init__(self, model: nn.Module, images: data.Part, batches: int) -> None:
         self.model, self.images, self.batches = model, images, batches
@@ -32,8 +32,8 @@ class Literal:
         self.activations = [unit.get_submodule("activation") for unit in units]
         self.outputs = [unit.output for unit in units]
 
-    def measure(self) -> None:
-        """Accuracy, then skewness in three passes, saturation in one, sparsity in two."""
+    def evaluate(self) -> None:
+        """Compute accuracy, then skewness in three passes, saturation in one, sparsity in two."""
         passes.evaluate(self.model, self.images, self.batches)
         mean = self._sums(self.activations, lambda _, x: x.mean(1))
         variance = self._sums(
@@ -58,15 +58,15 @@ class Literal:
     def _sums(
         self, modules: list[nn.Module], term: Callable[[int, Tensor], Tensor]
     ) -> list[Tensor]:
-        """Mean over the batches of what a term makes of each layer, flat by channels."""
+        """Average a term of each layer's output, flattened by channel, over the batches."""
         sums = [torch.zeros(()) for _ in modules]
 
         def hook(layer: int) -> Callable[..., None]:
-            def see(_module: nn.Module, _inputs: object, output: Tensor) -> None:
+            def add_term(_module: nn.Module, _inputs: object, output: Tensor) -> None:
                 flat = output.transpose(0, 1).flatten(1)
                 sums[layer] = sums[layer] + term(layer, flat) / self.batches
 
-            return see
+            return add_term
 
         handles = [each.register_forward_hook(hook(layer)) for layer, each in enumerate(modules)]
         passes.evaluate(self.model, self.images, self.batches)
@@ -76,57 +76,57 @@ class Literal:
 
 
 @dataclass(frozen=True)
-class Measured:
-    """A network and the test images that it is measured on."""
+class Evaluated:
+    """A network and the test images to evaluate it on."""
 
     model: nn.Module
     images: data.Part
     batches: int
     settings: Settings
 
-    def without(self) -> None:
-        """Measure accuracy."""
+    def without_probes(self) -> None:
+        """Compute accuracy."""
         passes.evaluate(self.model, self.images, self.batches)
 
     def with_probes(self) -> None:
-        """Measure accuracy and all three probes."""
+        """Compute accuracy and all three probes."""
         with ExitStack() as stack:
             for watcher in probes.watchers(self.model, self.settings):
                 stack.enter_context(watcher)
-            self.without()
+            self.without_probes()
 
 
-def measured(dataset: str, words: str, order: str) -> Measured:
-    """VGG16_11 at a width of `WIDTHS`."""
-    width, batches = WIDTHS[words]
+def vgg16(dataset: str, width_name: str, order: str) -> Evaluated:
+    """Build VGG16_11 at a width of `WIDTHS`."""
+    width, batches = WIDTHS[width_name]
     settings = validated(
         Settings, {**_params(dataset), "width": width, "order": order, "probes": ["units"]}
     )
     images = data.load(data.Choice(dataset), torch.device("cpu")).test
     model = models.build({**settings.for_model(), "image_size": 32}, 3, 10)
-    return Measured(model.to(memory_format=torch.channels_last), images, batches, settings)
+    return Evaluated(model.to(memory_format=torch.channels_last), images, batches, settings)
 
 
-def evaluation(dataset: str, words: str, order: str) -> Iterator[Record]:
-    """Evaluation with the probes against evaluation without, and against the literal passes."""
-    network = measured(dataset, words, order)
+def evaluation(dataset: str, width_name: str, order: str) -> Iterator[Record]:
+    """Compare evaluation with the probes with evaluation without, and with the literal passes."""
+    network = vgg16(dataset, width_name, order)
     literal = Literal(network.model, network.images, network.batches)
-    network.with_probes()  # once before it counts, as does every pass of the others
+    network.with_probes()  # warm up
     figures = interleaved(
         {
             "probes": lambda: cost(network.with_probes).cpu,
-            "none": lambda: cost(network.without).cpu,
-            "literal": lambda: cost(literal.measure).cpu,
+            "none": lambda: cost(network.without_probes).cpu,
+            "literal": lambda: cost(literal.evaluate).cpu,
         }
     )
-    which = f"VGG16_11 at width {words}, {order}"
+    which = f"VGG16_11 at width {width_name}, {order}"
     yield ratio(
         f"Evaluation with all three probes against without: {which}",
         figures["probes"],
         figures["none"],
         "CPU-s",
         at_most(1.5),
-        note="What they add is split up under Trial profile.",
+        note="Trial profile breaks down what the probes add.",
     )
     yield ratio(
         f"The paper's passes, taken literally, against ours: {which}",
@@ -134,12 +134,12 @@ def evaluation(dataset: str, words: str, order: str) -> Iterator[Record]:
         figures["probes"],
         "CPU-s",
         at_least(2.5),
-        note="the first figure is the literal passes'",
+        note="The first figure is that of the literal passes.",
     )
 
 
 def whole_trial(dataset: str) -> Record:
-    """Ten epochs with probes at the last against ten without."""
+    """Compare ten epochs with probes at the last one with ten without."""
     params = {**_params(dataset), "width": 0.125, "order": "swap", "epochs": 10}
 
     def seconds(groups: list[str]) -> float:
@@ -156,7 +156,7 @@ def whole_trial(dataset: str) -> Record:
 
 
 def _params(dataset: str) -> dict[str, Any]:
-    """CIFAR-10's five training images to a test image."""
+    """Return params with five training images per test image, as in CIFAR-10."""
     return {
         "dataset": dataset,
         "model": "vgg16_11",
@@ -172,12 +172,12 @@ def _params(dataset: str) -> dict[str, Any]:
 
 
 def benchmark() -> Iterator[Record]:
-    """All widths in both orders, and a whole trial."""
-    devices.choose(Trial(), "fp32")  # one thread, and memory kept as in a trial
-    dataset = found("cifar10", "parquet:cifar10")
-    for words in WIDTHS:
+    """Compare all widths in both orders, and a whole trial."""
+    devices.choose(Trial(), "fp32")  # one thread, and memory allocated as in a trial
+    dataset = available("cifar10", "parquet:cifar10")
+    for width_name in WIDTHS:
         for order in ("convention", "swap"):
-            yield from evaluation(dataset, words, order)
+            yield from evaluation(dataset, width_name, order)
     yield whole_trial(dataset)
 
 

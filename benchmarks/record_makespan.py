@@ -1,6 +1,6 @@
-"""Records `makespan.csv` anew: runs `makespan.yaml` and notes how long each trial took.
+"""Records `makespan.csv`: runs `makespan.yaml` and writes the duration of each trial.
 
-It is no benchmark; run `python -m benchmarks.record_makespan` where nothing else runs.
+It is not a benchmark; run `python -m benchmarks.record_makespan` on an idle machine.
 """
 
 import csv

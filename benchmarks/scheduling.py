@@ -1,7 +1,7 @@
 """What the tool itself costs per trial, how well it keeps slots busy, and how soon it starts.
 
-Trials of one epoch of nothing, two at a time, stored as any trial is; beside them the same on
-Ray Tune alone, with the results going nowhere.
+Trials of one empty epoch, two at a time, stored like any trial, are compared with the same trials
+on Ray Tune alone, whose results are discarded.
 """
 
 import os
@@ -18,7 +18,7 @@ REPEATS = 2
 
 
 def ours(trials: int = TRIALS) -> float:
-    """Wall milliseconds per no-op trial by `orch sweep`."""
+    """Return wall milliseconds per no-op trial with `orch sweep`."""
     with folder() as here:
         search = {"y": list(range(trials))}
         here.orch("sweep", here.write("noop", search=search, resources=half_the_cores()))
@@ -26,15 +26,15 @@ def ours(trials: int = TRIALS) -> float:
 
 
 def tune_alone(kind: str, trials: int) -> float:
-    """The same on Tune alone."""
+    """Return wall milliseconds per no-op trial on Tune alone."""
     command = [sys.executable, "-m", "benchmarks._tune_alone", kind, str(trials)]
     environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
-    done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
-    return 1e3 * float(done.stdout.splitlines()[-1])
+    process = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    return 1e3 * float(process.stdout.splitlines()[-1])
 
 
 def per_trial() -> Iterator[Record]:
-    """Ours, against both ways of using Tune alone."""
+    """Compare ours with both ways of using Tune alone."""
     figures = interleaved(
         {
             "ours": ours,
@@ -43,8 +43,8 @@ def per_trial() -> Iterator[Record]:
         },
         REPEATS,
     )
-    what = f"{TRIALS:,} no-op trials, wall time per trial after the first"
-    yield absolute(what, figures["ours"], "ms", at_most(50))
+    claim = f"{TRIALS:,} no-op trials, wall time per trial after the first"
+    yield absolute(claim, figures["ours"], "ms", at_most(50))
     yield ratio(
         f"the same against a Tune class whose processes are reused, {TRIALS:,} trials",
         figures["ours"],
@@ -63,7 +63,7 @@ def per_trial() -> Iterator[Record]:
 
 
 def utilisation() -> Record:
-    """How busy two slots are with trials of 20 s."""
+    """Record how busy trials of 20 s keep two slots."""
     with folder(SLEEPER) as here:
         search = {"y": list(range(8))}
         here.orch("sweep", here.write("sleep", search=search, resources=half_the_cores()))
@@ -80,17 +80,17 @@ def utilisation() -> Record:
 
 
 def first_start(**keys: object) -> list[float]:
-    """Seconds from the command to the start of the first trial, its imports done."""
+    """Return seconds from the command to the start of the first trial, after its imports."""
     seconds = []
     for _ in range(5):
         with folder() as here:
-            begun = here.orch("sweep", here.write("first", **keys))
-            seconds.append((here.trials("first")["started_at"].min() - begun).total_seconds())
+            started = here.orch("sweep", here.write("first", **keys))
+            seconds.append((here.trials("first")["started_at"].min() - started).total_seconds())
     return seconds
 
 
 def benchmark() -> Iterator[Record]:
-    """All of it."""
+    """Run every comparison."""
     yield from per_trial()
     yield utilisation()
     for name, seconds in {

@@ -1,6 +1,6 @@
-"""How soon a command that runs nothing answers.
+"""How long a command takes that runs no trials.
 
-The floor is what every one of them needs: pandas and Parquet.
+The floor is the import that all of them need: pandas and Parquet.
 """
 
 import subprocess
@@ -21,23 +21,23 @@ TABLE = (
 
 
 def seconds(command: Sequence[str], here: Folder) -> Callable[[], float]:
-    """How to measure a command."""
+    """Return a function that times a command."""
 
     def run() -> float:
-        begun = perf_counter()
+        started = perf_counter()
         subprocess.run(command, cwd=here.path, check=True, capture_output=True)
-        return perf_counter() - begun
+        return perf_counter() - started
 
     return run
 
 
 def orch(*arguments: str) -> list[str]:
-    """An `orch` command."""
+    """Return an `orch` command."""
     return [sys.executable, "-m", "orchestrator", *arguments]
 
 
 def light_commands() -> Iterator[Record]:
-    """The commands that only read, on a store of eight trials."""
+    """Compare the commands that only read, on a store of eight trials, with the floor."""
     with folder() as here:
         here.orch("sweep", here.write("small", seeds=list(range(8))), "--runner", "inline")
         commands = {
@@ -54,7 +54,7 @@ def light_commands() -> Iterator[Record]:
 
 
 def finished_sweep() -> Record:
-    """`orch sweep` where nothing is left to do."""
+    """Time `orch sweep` with nothing left to do."""
     with folder() as here:
         file = here.write("done", search={"y": list(range(TRIALS))})
         here.orch("sweep", file, "--runner", "inline")
@@ -64,7 +64,7 @@ def finished_sweep() -> Record:
 
 
 def benchmark() -> Iterator[Record]:
-    """All of it."""
+    """Run every comparison."""
     yield from light_commands()
     yield finished_sweep()
 

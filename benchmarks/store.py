@@ -1,7 +1,7 @@
-"""What the store costs: reading a large one, asking a finished one, and writing while training.
+"""What the store costs: reading a large one, commands on a finished one, writing while training.
 
-The large one is 10,000 trials x 200 epochs x 3 probes x 8 layers. Beside it stands what Tune's
-own logger leaves of the same epochs, read as Tune reads it.
+The large store has 10,000 trials x 200 epochs x 3 probes x 8 layers. It is compared with the files
+of Tune's own logger for the same epochs, read as Tune reads them.
 """
 
 import io
@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import chdir
 from pathlib import Path
 from time import perf_counter
@@ -22,11 +22,11 @@ from rich.console import Console
 from benchmarks import _big_store as big
 from benchmarks._measure import Record, absolute, at_least, at_most, interleaved, main, ratio
 from benchmarks._sweeps import Folder, folder
-from orchestrator.code import Trainable
 from orchestrator.results import Results
 from orchestrator.results.tables import show
-from orchestrator.running.execution import Execution
+from orchestrator.running.execution import Execution, Launch
 from orchestrator.running.job import Job, Task
+from orchestrator.running.live_trial import LiveTrial, Report, Start, reports
 from orchestrator.spec.grid import PlannedTrial, expand
 from orchestrator.spec.loading import load
 from orchestrator.spec.model import Sweep
@@ -35,7 +35,7 @@ from orchestrator.store.schema import Layout
 from orchestrator.trial import Trial
 
 TUNE_TRIALS = 20
-"""Tune's files are read at the same speed however many there are; these few are enough."""
+"""A few are enough: the speed of reading Tune's files does not depend on their number."""
 STATE = os.urandom(1_000_000)
 LINE = """
 import sys
@@ -50,23 +50,23 @@ tune.Tuner(trial, param_space={"lr": 0.1},
 
 
 def seconds(work: Callable[[], object]) -> Callable[[], float]:
-    """How to measure a call."""
+    """Return a function that times a call."""
 
     def run() -> float:
-        begun = perf_counter()
+        started = perf_counter()
         work()
-        return perf_counter() - begun
+        return perf_counter() - started
 
     return run
 
 
 def orch(here: Folder, *arguments: str) -> Callable[[], float]:
-    """How to measure a command."""
+    """Return a function that times an `orch` command."""
     return seconds(lambda: here.orch(*arguments))
 
 
 def reading() -> Iterator[Record]:
-    """The large store, and Tune's files of the same epochs."""
+    """Compare the large store with Tune's files of the same epochs."""
     with folder() as here:
         store = big.make(here, "large")
         sweep = load(here.path / "large.yaml")
@@ -119,7 +119,7 @@ def reading() -> Iterator[Record]:
 
 
 def tune_files(here: Folder, sweep: Sweep) -> list[Path]:
-    """Write result.json of some trials; what Tune adds to each line is taken from a real one."""
+    """Write result.json of some trials; the fields that Tune adds are taken from a real one."""
     command = [sys.executable, "-c", LINE, str(here.path / "plain")]
     subprocess.run(command, cwd=here.path, check=True, capture_output=True)
     (real,) = here.path.glob("plain/one/*/result.json")
@@ -142,7 +142,7 @@ def as_tune(files: list[Path]) -> list[pd.DataFrame]:
 
 
 def writing() -> Iterator[Record]:
-    """What an epoch of a trial costs beside its training, of which there is none here."""
+    """Time an epoch of a trial without training."""
     with tempfile.TemporaryDirectory() as path, chdir(path):
         figures = interleaved(
             {
@@ -158,7 +158,7 @@ def writing() -> Iterator[Record]:
 
 
 def milliseconds_per_epoch(path: Path, every: int) -> float:
-    """Run one trial that does nothing but measure, save and yield."""
+    """Time a trial that only takes probes, saves checkpoints and yields."""
     with tempfile.TemporaryDirectory(dir=path) as root:
         here = Folder(Path(root))
         (here.path / "bench.py").write_text("")
@@ -168,15 +168,15 @@ def milliseconds_per_epoch(path: Path, every: int) -> float:
         layout = Layout.of(sweep).with_metrics(big.METRICS)
         settle.write_schema(store, layout)
         execution = Execution(*_work(trial, Writer(store), layout, every), attempt=1)
-        begun = perf_counter()
+        started = perf_counter()
         while execution.advance():
             pass
-        return 1e3 * (perf_counter() - begun) / big.EPOCHS
+        return 1e3 * (perf_counter() - started) / big.EPOCHS
 
 
 def _work(
     trial: PlannedTrial, writer: Writer, layout: Layout, every: int
-) -> tuple[Job, Task, Writer, Trainable]:
+) -> tuple[Job, Task, Writer, Launch]:
     row = {
         "trial_id": trial.trial_id,
         "config_id": trial.config.config_id,
@@ -206,11 +206,14 @@ def _work(
                 live.save(STATE)
             yield dict.fromkeys(big.METRICS, 0.5)
 
-    return job, task, writer, train
+    def launch(start: Start, state: bytes | None) -> Generator[Report, None, None]:
+        return reports(train, LiveTrial.of(start, state, lambda _: None))
+
+    return job, task, writer, launch
 
 
 def benchmark() -> Iterator[Record]:
-    """All of it."""
+    """Run every comparison."""
     yield from writing()
     yield from reading()
 

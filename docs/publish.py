@@ -1,8 +1,9 @@
-"""Publishes what a sweep came to, under docs/results.
+"""Publishes the results of a sweep under docs/results.
 
-Run it as ``python docs/publish.py results/NAME`` after sweeps/NAME.yaml has run to its end: it
-copies the compacted tables of the store, lets `orch` make the rest from the copy, and rewrites
-the list of all that is published. The words about it, in ``about.md``, are yours.
+Run ``python docs/publish.py results/NAME`` after sweeps/NAME.yaml has finished: it copies the
+merged tables of the store, derives tables, claims, figures and report from the copy with `orch`,
+and updates the list of published sweeps. The text about the sweep, ``about.md``, is written by
+hand.
 """
 
 from __future__ import annotations
@@ -21,13 +22,13 @@ ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs/results"
 TABLES = ("trials", "epochs", "probes")
 LIMIT = 5_000_000
-"""Bytes per sweep."""
+"""Largest size of a published sweep in bytes."""
 OVERVIEW = re.compile(r"(<!-- overview.*? -->\n).*?(<!-- end -->)", re.DOTALL)
-"""Where it stands in the list of all that is published."""
+"""The overview within the list of published sweeps."""
 PAUSE = 10.0
-"""Seconds in which no trial ran after which a sweep counts as interrupted."""
+"""Seconds without a running trial that count as an interruption of the sweep."""
 SLOTS = 2
-"""Trials that the machine ran at once, of one core each."""
+"""Trials that the machine ran concurrently, on one core each."""
 
 
 def main() -> None:
@@ -43,7 +44,7 @@ def main() -> None:
     orch("figure", sweep, "--output", target)
     (target / store.name).replace(target / "figures")
     for image in (target / "figures").glob("*.png"):
-        image.unlink()  # beside the same as SVG, a tenth of the size
+        image.unlink()  # the SVG shows the same at a tenth of the size
     orch("report", sweep, "--output", target / "report.html")
     size = sum(path.stat().st_size for path in target.rglob("*"))
     if size > LIMIT:
@@ -53,9 +54,9 @@ def main() -> None:
 
 
 def copy(store: Path, target: Path) -> None:
-    """Copy the tables of a store, which must be merged."""
+    """Copy the merged tables of a store."""
     if list(store.glob("checkpoints/*")):
-        sys.exit(f"{store} has unfinished trials; run its sweep to the end first")
+        sys.exit(f"{store} has unfinished trials; finish its sweep first")
     for name in TABLES:
         shutil.rmtree(target / name, ignore_errors=True)
         shutil.copytree(store / name, target / name)
@@ -63,7 +64,7 @@ def copy(store: Path, target: Path) -> None:
 
 
 def write(target: Path, name: str, *arguments: object) -> None:
-    """Write what a command prints."""
+    """Write the output of a command to a file."""
     (target / name).write_text(orch(*arguments))
 
 
@@ -75,7 +76,7 @@ def orch(*arguments: object) -> str:
 
 
 def overview() -> str:
-    """One line per published sweep: how it ran, and what became of its claims."""
+    """Write one line per published sweep: how it ran, and the verdicts on its claims."""
     names = sorted(path.parent.name for path in RESULTS.glob("*/sweep.yaml"))
     lines = [
         "| sweep | trials | of them reused | hours of a slot | trials per hour | slots busy "
@@ -86,23 +87,23 @@ def overview() -> str:
 
 
 def line(name: str) -> str:
-    """How one sweep ran, as a row of the overview."""
+    """Write the row of one sweep in the overview."""
     trials = pd.read_parquet(RESULTS / name / "trials")
     claims = json.loads((RESULTS / name / "claims.json").read_text())
     verdicts = Counter(claim["verdict"] for claim in claims)
-    here = trials[trials["reused_from"].isna()]
+    run_here = trials[trials["reused_from"].isna()]
     cells = [
         f"[{name}]({name}/about.md)",
         str(len(trials)),
-        str(len(trials) - len(here)),
-        *(pace(here) if len(here) else ["", "", ""]),
+        str(len(trials) - len(run_here)),
+        *(pace(run_here) if len(run_here) else ["", "", ""]),
         *(str(verdicts[verdict]) for verdict in ("supported", "refuted", "undecided")),
     ]
     return f"| {' | '.join(cells)} |"
 
 
 def pace(trials: pd.DataFrame) -> list[str]:
-    """Hours of trials, trials per hour, and how busy the slots were, without the pauses."""
+    """Compute hours of trials, trials per hour and utilisation of the slots, without pauses."""
     ended = trials.sort_values("ended_at")
     starts = ended["ended_at"] - pd.to_timedelta(ended["seconds"], unit="s")
     idle = (starts[::-1].cummin()[::-1] - ended["ended_at"].cummax().shift()).dt.total_seconds()

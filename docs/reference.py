@@ -1,7 +1,6 @@
-"""Writes the reference pages from the code: commands, keys, columns, sweeps, Python.
+"""Generates the reference pages from the code: commands, keys, columns, sweeps, Python.
 
-Run it as ``python docs/reference.py`` after a change; a test compares its pages with what lies
-beside it.
+Run ``python docs/reference.py`` after a change; a test checks that the pages are up to date.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ NOTE = "<!-- made by docs/reference.py: edit what it reads, then run it -->"
 
 
 def pages() -> dict[str, str]:
-    """Make every generated page, by file name."""
+    """Generate every page, by file name."""
     return {
         "commands.md": _page(_commands()),
         "sweep-file.md": _page(_keys()),
@@ -59,7 +58,7 @@ def _table(header: list[str], rows: list[list[str]]) -> str:
 def _commands() -> Iterator[str]:
     yield "# Every command"
     yield _paragraphs(main.help or "")
-    yield "`-h` or `--help` after a command prints what stands here."
+    yield "`-h` or `--help` after a command prints the same text."
     for name, command in _each_command(main, "orch"):
         context = click.Context(command, info_name=name)
         yield f"## `{name}`"
@@ -97,8 +96,8 @@ def _option(option: click.Option, context: click.Context) -> list[str]:
 # Keys of the sweep file
 
 EXTENDS = """\
-The path of another sweep file, relative to this one, of which this file says only the
-differences. Mappings merge key by key; lists and single values replace. A param that moves to
+The path of another sweep file, relative to this one; this file then holds only the differences
+from it. Mappings merge key by key; lists and single values replace. A param that moves to
 another section leaves its old one. The file needs a `name` of its own."""
 
 ALIASES = {
@@ -126,7 +125,7 @@ def _keys() -> Iterator[str]:
     yield "# Every key of a sweep file"
     yield (
         "YAML 1.2: `1e-4` is a number, `no` a string. A *value* is an integer, a number, a "
-        "boolean, a string, null, or a list of these. A *name* is of small letters, digits, `_` "
+        "boolean, a string, null, or a list of these. A *name* has lower-case letters, digits, `_` "
         "and `-`. An unknown or repeated key is an error that names file and line."
     )
     yield "## Top level"
@@ -148,7 +147,7 @@ def _rows(model: type[BaseModel]) -> list[list[str]]:
 
 
 def _docstrings(model: type[BaseModel]) -> dict[str, str]:
-    """Read the docstring below each field, as pydantic could at a cost to every start."""
+    """Read the docstring below each field; pydantic could, but would slow down every start."""
     (definition,) = ast.parse(inspect.getsource(model)).body
     body = typing.cast(ast.ClassDef, definition).body
     return {
@@ -163,7 +162,7 @@ def _docstrings(model: type[BaseModel]) -> dict[str, str]:
 
 
 def _type(hint: Any) -> str:
-    """Say in words what a key takes."""
+    """Describe the type of a key's value."""
     if id(hint) in ALIASES or hint in PLAIN:
         return ALIASES.get(id(hint)) or PLAIN[hint]
     origin, inner = get_origin(hint), get_args(hint)
@@ -181,10 +180,10 @@ def _type(hint: Any) -> str:
     return f"[{title}](#{title.replace(': ', '-')})"
 
 
-def _several(what: str) -> str:
-    if what.startswith(("list of", "mapping of")):
-        return what.replace("list", "lists", 1).replace("mapping", "mappings", 1)
-    return what if what in {"text"} or what.startswith("[") else f"{what}s"
+def _several(noun: str) -> str:
+    if noun.startswith(("list of", "mapping of")):
+        return noun.replace("list", "lists", 1).replace("mapping", "mappings", 1)
+    return noun if noun == "text" or noun.startswith("[") else f"{noun}s"
 
 
 def _default(field: Any) -> str:
@@ -193,8 +192,8 @@ def _default(field: Any) -> str:
     if field.default is None or field.default in ((), {}, ""):
         return "none"
     if isinstance(field.default, BaseModel):
-        given = field.default.model_dump(exclude_none=True)
-        return ", ".join(f"`{name}: {value:g}`" for name, value in given.items()) or "none"
+        defaults = field.default.model_dump(exclude_none=True)
+        return ", ".join(f"`{name}: {value:g}`" for name, value in defaults.items()) or "none"
     return f"`{field.default}`"
 
 
@@ -209,25 +208,25 @@ METRICS = {
     "probes": [],
 }
 ROWS = {
-    "trials": "One row per trial that ended.",
+    "trials": "One row per trial that has ended.",
     "epochs": "One row per trial and epoch.",
-    "probes": "One row per trial, epoch, probe and layer, and per unit and bin where it has them.",
+    "probes": "One row per trial, epoch, probe and layer, and per unit and bin if there are any.",
 }
 
 
 def _columns() -> Iterator[str]:
     yield "# Every column of the store"
     yield (
-        "Every row of all three tables begins with its ids and seed, then one column per factor, "
-        "per search param, and per fixed param that a variant changes. So a question is one line, "
-        "without a join."
+        "Every row of all three tables begins with its ids and seed, followed by one column per "
+        "factor, per search param, and per fixed param that a variant changes, so that queries "
+        "need no join."
     )
     ids = [_column(column) for column in columns_of("trials", "id")]
     yield _table(["column", "type", "meaning"], ids)
     yield (
-        "The type of a param follows from all its values in the file: int64; double where any "
-        "value is one; string; boolean; JSON text for lists and mixed types. Strings of few "
-        "distinct values are dictionaries, which pandas reads as categories."
+        "The type of a param follows from all its values in the file: int64; double if any "
+        "value is one; string; boolean; JSON text for lists and mixed types. Strings with few "
+        "distinct values are dictionary-encoded, which pandas reads as categories."
     )
     for table in TABLES:
         yield f"## `{table}`"
@@ -251,8 +250,8 @@ ENTRY = re.compile(r"^(\w+): (.+?)(?=^\w+: |\Z)", re.MULTILINE | re.DOTALL)
 def _python() -> Iterator[str]:
     yield "# From Python"
     yield (
-        "All that the commands do, from a script or a notebook. "
-        "[`notebook.ipynb`](notebook.ipynb) is a sweep from start to verdict."
+        "Everything that the commands do, from a script or a notebook. "
+        "[`notebook.ipynb`](notebook.ipynb) shows a sweep from start to verdict."
     )
     example = inspect.cleandoc(orchestrator.__doc__ or "").partition("::\n\n")[2]
     yield f"<!-- not run: a sketch -->\n```python\n{textwrap.dedent(example)}\n```"
@@ -283,9 +282,9 @@ def _member(name: str, member: Any) -> Iterator[str]:
 def _function(name: str, function: Any, level: int = 2) -> Iterator[str]:
     yield f"{'#' * level} {name}"
     signature = inspect.signature(function)
-    shown = [p for p in signature.parameters.values() if p.name != "self"]
-    # Annotations are strings, which a signature shows in quotes.
-    call = re.sub(r"(: |-> )'([^']*)'", r"\1\2", str(signature.replace(parameters=shown)))
+    parameters = [p for p in signature.parameters.values() if p.name != "self"]
+    # Annotations are strings, which a signature prints in quotes.
+    call = re.sub(r"(: |-> )'([^']*)'", r"\1\2", str(signature.replace(parameters=parameters)))
     yield f"`{name.rpartition('.')[2]}{call}`"
     yield _prose(function)
 
@@ -296,13 +295,14 @@ def _prose(documented: Any) -> str:
     return SECTION.sub(_section, text).replace("``", "`").strip()
 
 
-def _section(found: re.Match[str]) -> str:
-    body = textwrap.dedent(found[2])
+def _section(match: re.Match[str]) -> str:
+    """Write a section of a docstring: as a list of its entries, or as a paragraph."""
+    title, body = match[1], textwrap.dedent(match[2])
     entries = ENTRY.findall(body)
-    if found[1] == "Returns" or not entries:
-        return f"*{found[1]}.* {' '.join(body.split())}\n"
+    if title == "Returns" or not entries:
+        return f"*{title}.* {' '.join(body.split())}\n"
     items = "\n".join(f"- `{name}`: {' '.join(meaning.split())}" for name, meaning in entries)
-    return f"*{found[1]}*\n\n{items}\n\n"
+    return f"*{title}*\n\n{items}\n\n"
 
 
 # Sweep files
@@ -311,20 +311,20 @@ def _section(found: re.Match[str]) -> str:
 def _sweeps() -> Iterator[str]:
     yield "# Every sweep file"
     yield (
-        "What stands at the top of each file in `sweeps/`: what it makes, what it costs, and "
-        "what was assumed where its paper leaves something open. What all of them share is in "
+        "The comment at the top of each file in `sweeps/`: what it reproduces, what it costs, and "
+        "what it assumes where its paper leaves something open. What all of them share is in "
         "[Reproducing the papers](papers.md)."
     )
     files = sorted(path for path in SWEEPS.glob("*.yaml") if not path.stem.endswith("-mini"))
     for file in files:
-        loaded = spec.load(file)
-        found = cells(loaded)
-        configs = sum(len(cell.configs) for cell in found)
-        trials = sum(len(cell.configs) * len(cell.seeds) for cell in found)
+        all_cells = cells(spec.load(file))
+        configs = sum(len(cell.configs) for cell in all_cells)
+        trials = sum(len(cell.configs) * len(cell.seeds) for cell in all_cells)
         yield f"## {file.stem}"
         yield _head(file)
         yield (
-            f"`sweeps/{file.name}`: {len(found):,} cells, {configs:,} configs, {trials:,} trials."
+            f"`sweeps/{file.name}`: {len(all_cells):,} cells, {configs:,} configs, "
+            f"{trials:,} trials."
         )
         mini = file.with_name(f"{file.stem}-mini.yaml")
         if mini.exists():
@@ -332,7 +332,7 @@ def _sweeps() -> Iterator[str]:
 
 
 def _head(file: Path) -> str:
-    """Take the comment at the top of a file as paragraphs."""
+    """Return the comment at the top of a file as paragraphs."""
     lines = file.read_text().splitlines()
     end = next(index for index, line in enumerate(lines) if not line.startswith("#"))
     return "\n".join(line.removeprefix("#").strip() for line in lines[:end])

@@ -1,4 +1,4 @@
-"""The code of a trainable: found, digested and copied, or imported."""
+"""The code of a trainable: read, hashed and packed, or imported."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ Trainable = Callable[..., Iterator[Mapping[str, float]]]
 
 @dataclass(frozen=True)
 class Code:
-    """Every Python source of the trainable's top-level package, by its path in it."""
+    """The Python sources of a trainable's top-level package, by path from its parent folder."""
 
     sources: dict[str, bytes]
 
     @property
     def digest(self) -> str:
-        """SHA-256 over names and contents, in hexadecimal."""
-        total = hashlib.sha256()
+        """SHA-256 of names and contents, in hexadecimal."""
+        digest = hashlib.sha256()
         for name, content in sorted(self.sources.items()):
-            total.update(f"{name}\0{len(content)}\0".encode())
-            total.update(content)
-        return total.hexdigest()
+            digest.update(f"{name}\0{len(content)}\0".encode())
+            digest.update(content)
+        return digest.hexdigest()
 
     def to_zip(self) -> bytes:
         """Pack the sources; the same sources give the same bytes."""
@@ -42,26 +42,26 @@ class Code:
 
 
 def code_of(module: str) -> Code:
-    """Read the sources of the package that holds a module, without importing it.
+    """Read the sources of a module's top-level package, without importing it.
 
     Raises:
-        TrainableError: there is no such module.
+        TrainableError: the package cannot be found.
     """
     top = module.partition(".")[0]
     import_from(str(Path.cwd()))
-    found = None if top == "__main__" else find_spec(top)  # which here would be orch itself
-    if found is None or not (found.submodule_search_locations or found.has_location):
+    spec = None if top == "__main__" else find_spec(top)  # `__main__` here is orch itself
+    if spec is None or not (spec.submodule_search_locations or spec.has_location):
         raise TrainableError(
             f"the module `{top}` cannot be found from {Path.cwd()}; "
             "run orch in the folder that holds it, or install it"
         )
-    if found.submodule_search_locations:
-        return _package(top, [Path(location) for location in found.submodule_search_locations])
-    return _module(Path(str(found.origin)))
+    if spec.submodule_search_locations:
+        return _package(top, [Path(location) for location in spec.submodule_search_locations])
+    return _module(Path(str(spec.origin)))
 
 
 def digests(folder: Path) -> dict[str, str]:
-    """Digest each package and each module that lies in a folder, by its name."""
+    """Compute the digest of each package and module in a folder, by name."""
     packages = {
         path.name: _package(path.name, [path])
         for path in folder.iterdir()
@@ -77,7 +77,7 @@ def _package(name: str, roots: Iterable[Path]) -> Code:
             f"{name}/{path.relative_to(root).as_posix()}": path.read_bytes()
             for root in roots
             for path in sorted(root.rglob("*.py"))
-            if path.is_file() and not path.name.startswith(".")  # an editor's, not ours
+            if path.is_file() and not path.name.startswith(".")  # editors' files begin with a dot
         }
     )
 
@@ -87,13 +87,13 @@ def _module(path: Path) -> Code:
 
 
 def import_from(folder: str) -> None:
-    """Let imports look into a folder first, as ``python -m`` does with the working folder."""
+    """Put a folder first in the import path, as ``python -m`` does with the working folder."""
     if folder not in sys.path:
         sys.path.insert(0, folder)
 
 
 def import_trainable(trainable: str, folder: str) -> Trainable:
-    """Import ``module:generator`` as from a working folder.
+    """Import ``module:generator`` as if a folder were the working folder.
 
     Raises:
         TrainableError: the module cannot be imported, or has no such function.
@@ -102,12 +102,12 @@ def import_trainable(trainable: str, folder: str) -> Trainable:
     module_name, _, name = trainable.partition(":")
     try:
         module = import_module(module_name)
-    except Exception as error:  # whatever a user's module raises when it is imported
+    except Exception as error:  # a user's module may raise anything
         raise TrainableError(
             f"{module_name} cannot be imported from {folder}: {type(error).__name__}: {error}"
         ) from error
-    found = getattr(module, name, None)
-    if not callable(found):
-        known = [n for n, v in vars(module).items() if callable(v) and not n.startswith("_")]
-        raise TrainableError(unknown(f"function of {module_name}", name, sorted(known)))
-    return found  # type: ignore[no-any-return]
+    function = getattr(module, name, None)
+    if not callable(function):
+        public = [n for n, v in vars(module).items() if callable(v) and not n.startswith("_")]
+        raise TrainableError(unknown(f"function of {module_name}", name, sorted(public)))
+    return function  # type: ignore[no-any-return]

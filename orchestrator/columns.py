@@ -1,7 +1,7 @@
-"""The columns of the store, declared once: schema, reserved names and docs/columns.md follow.
+"""Columns of the store, from which schemas, reserved names and docs/columns.md derive.
 
-Between these, every row of the three tables has one column per param (each factor and search
-param, and each fixed param that a variant changes), and `trials` and `epochs` have one per metric.
+In addition, all three tables have one column per param (each factor and search param, and each
+fixed param that a variant changes), and `trials` and `epochs` have one per metric.
 """
 
 from __future__ import annotations
@@ -15,30 +15,30 @@ TableName = Literal["trials", "epochs", "probes"]
 TABLES: tuple[TableName, ...] = ("trials", "epochs", "probes")
 
 Type = Literal["string", "category", "int32", "int64", "double", "timestamp"]
-"""Types of columns; a `category` is a string that repeats from row to row."""
+"""Types of columns; a `category` is a string that many rows share."""
 Role = Literal["id", "result", "detail"]
-"""Ids come first in every row, then the params, the results, the metrics and the details."""
+"""The order in a row: ids, params, results, metrics, details."""
 
 
 class Status(StrEnum):
-    """What became of a trial."""
+    """The state in which the store has a trial."""
 
     COMPLETED = "completed"
     DIVERGED = "diverged"
     """A metric was not finite."""
     FAILED = "failed"
     UNFINISHED = "unfinished"
-    """It has a checkpoint only; never written to `trials`, but shown by readers."""
+    """It has only a checkpoint; readers show this status, and no file of `trials` holds it."""
 
 
 FINISHED = (Status.COMPLETED, Status.DIVERGED)
-"""How a trial ends that does not run again, and that counts in a table."""
+"""Statuses of trials that do not run again, and that count in tables."""
 ENDED = (*FINISHED, Status.FAILED)
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column of one or several tables."""
+    """A column of one or more tables."""
 
     name: str
     type: Type
@@ -50,34 +50,34 @@ class Column:
 _EPOCHS: tuple[TableName, ...] = ("epochs",)
 _PROBES: tuple[TableName, ...] = ("probes",)
 
-_TRIAL_ID = "Config and seed, as 16 hexadecimal digits."
+_TRIAL_ID = "Id of the config and seed: 16 hexadecimal digits."
 
 COLUMNS = (
     Column("trial_id", "string", "id", _TRIAL_ID, ("trials", "epochs")),
     Column("trial_id", "category", "id", _TRIAL_ID, _PROBES),
-    Column("config_id", "category", "id", "Cell and search values, likewise.", TABLES),
-    Column("cell_id", "category", "id", "The combination of factors, likewise.", TABLES),
+    Column("config_id", "category", "id", "Id of the cell and search values, likewise.", TABLES),
+    Column("cell_id", "category", "id", "Id of the combination of factors, likewise.", TABLES),
     Column("seed", "int64", "id", "The replicate.", TABLES),
     Column(
         "status",
         "category",
         "result",
-        "`completed`, `diverged` or `failed`; from `open_store`, `unfinished` too.",
+        "`completed`, `diverged` or `failed`; `open_store` adds `unfinished`.",
     ),
     Column("error", "string", "result", "Why it failed; null otherwise."),
-    Column("attempts", "int32", "result", "How often it was started."),
+    Column("attempts", "int32", "result", "Number of times it was started."),
     Column("epochs_run", "int32", "detail", "Epochs that it finished."),
-    Column("seconds", "double", "detail", "What it took, in all attempts."),
+    Column("seconds", "double", "detail", "Duration, over all attempts."),
     Column(
         "threads",
         "int32",
         "detail",
-        "CPU threads that it was given. Other numbers of threads give other bits.",
+        "CPU threads that it had; results are bit-identical only for equal numbers.",
     ),
     Column("started_at", "timestamp", "detail", "Start of the first attempt, UTC."),
     Column("ended_at", "timestamp", "detail", "End of the last one, UTC."),
-    Column("host", "category", "detail", "Where it ran."),
-    Column("device", "category", "detail", "On what: `cpu`, or the GPU's name."),
+    Column("host", "category", "detail", "The host that it ran on."),
+    Column("device", "category", "detail", "`cpu`, or the GPU's name."),
     Column(
         "code_digest",
         "category",
@@ -97,15 +97,15 @@ COLUMNS = (
         "detail",
         "The sweep whose store it was copied from; null if it ran here.",
     ),
-    Column("epoch", "int32", "result", "From 1.", ("epochs", "probes")),
-    Column("seconds", "double", "detail", "What the epoch took.", _EPOCHS),
-    Column("probe", "category", "result", "What was measured, such as `skewness`.", _PROBES),
-    Column("layer", "category", "result", "Where, by name.", _PROBES),
+    Column("epoch", "int32", "result", "Number of the epoch, from 1.", ("epochs", "probes")),
+    Column("seconds", "double", "detail", "Duration of the epoch.", _EPOCHS),
+    Column("probe", "category", "result", "Name of the measurement, such as `skewness`.", _PROBES),
+    Column("layer", "category", "result", "Name of the layer.", _PROBES),
     Column(
         "layer_index",
         "int32",
         "result",
-        "Where, as a number from 0 that orders the layers.",
+        "Position of the layer, from 0.",
         _PROBES,
     ),
     Column(
@@ -127,17 +127,17 @@ COLUMNS = (
 
 STORE_COLUMNS = frozenset(column.name for column in COLUMNS)
 BEST = "best_"
-"""Begins the column of `trials` that has the selection metric's best epoch."""
+"""Prefix of the column of `trials` that holds the selection metric's best epoch."""
 TIDY_COLUMNS = ("metric", "mean", "std", "n", "ci_low", "ci_high", "complete", "selected_on")
-"""Columns of the tidy tables beside the factors, the search params and ``config_id``."""
+"""Columns of the tidy tables, in addition to factors, search params and ``config_id``."""
 RESERVED = STORE_COLUMNS | frozenset(TIDY_COLUMNS)
 
 
 def columns_of(table: str, role: Role | None = None) -> Iterator[Column]:
-    """List a table's columns of one role, or all that it always has."""
+    """List the columns of one role that every such table has, or those of all roles."""
     return (c for c in COLUMNS if table in c.tables and role in {None, c.role})
 
 
 def is_reserved(name: str) -> bool:
-    """Say whether a name may belong to no param."""
+    """Tell whether a name is not available for a param."""
     return name in RESERVED or name.startswith(BEST)

@@ -1,22 +1,22 @@
-"""Everything that can go wrong and is told in words.
+"""Errors that users see.
 
-Each message says what is wrong, where, and what to do. The command line prints it
-without a traceback and exits with the class's ``exit_code``::
+Each message says what is wrong, where, and what to do. The command line prints it without
+a traceback and exits with the class's ``exit_code``::
 
     OrchError
-    ├── SpecError             the sweep file is wrong: file, line, key, what was expected
+    ├── SpecError             the sweep file is wrong: file, line, key, what is expected
     ├── InputError            an option or argument is wrong
     ├── TrainableError        the trainable cannot be imported, or refuses a config
-    ├── ClusterError          the cluster file, a node, or the way to the cluster is wrong
-    ├── ResourceError         a trial that no node of the cluster can hold
-    ├── MetricError           a metric that the trainable does not yield
-    │   └── MetricsChangedError   a trial that yields other metrics than the store has
-    ├── ShowError             a table or figure asks for what the store does not have
+    ├── ClusterError          the cluster file or a node is wrong, or the cluster unreachable
+    ├── ResourceError         no node of the cluster can hold a trial
+    ├── MetricError           the trainable does not yield a metric of the sweep file
+    │   └── MetricsChangedError   a trial yields other metrics than the store has
+    ├── ShowError             a table or figure needs what the store does not have
     ├── StoreError            the store cannot be read or written
-    │   ├── StoreLockedError      another driver works on it
-    │   ├── SweepChangedError     it holds a sweep that differs in what may not change
+    │   ├── StoreLockedError      another driver uses it
+    │   ├── SweepChangedError     its sweep differs in what may not change
     │   └── CorruptFileError      one file in it cannot be read
-    └── RunError              the run itself broke off
+    └── RunError              the run stopped before its end
         ├── GpuMemoryError        a trial needs more of a GPU's memory than it has
         ├── TrialError            a trial broke the contract of `orchestrator.trial`
         └── TrialFailedError      a trial's process failed; its log says where
@@ -29,7 +29,7 @@ from difflib import get_close_matches
 
 
 class OrchError(Exception):
-    """Base of every error that a user may see; ``str(error)`` is the whole message."""
+    """Base of all errors that users see; ``str(error)`` is the whole message."""
 
     exit_code = 2
 
@@ -47,7 +47,7 @@ class TrainableError(OrchError):
 
 
 class ClusterError(OrchError):
-    """A cluster file is wrong, a node is not as it must be, or the cluster is out of reach."""
+    """A cluster file is wrong, a node is unfit, or the cluster cannot be reached."""
 
 
 class ResourceError(OrchError):
@@ -55,7 +55,7 @@ class ResourceError(OrchError):
 
 
 class MetricError(OrchError):
-    """A metric that the sweep file names is not among those that the trainable yields."""
+    """The trainable does not yield a metric that the sweep file names."""
 
 
 class MetricsChangedError(MetricError):
@@ -63,7 +63,7 @@ class MetricsChangedError(MetricError):
 
 
 class ShowError(OrchError):
-    """A table or figure asks for something that the store does not have."""
+    """A table or figure needs something that the store does not have."""
 
 
 class StoreError(OrchError):
@@ -71,7 +71,7 @@ class StoreError(OrchError):
 
 
 class StoreLockedError(StoreError):
-    """Another driver works on the store."""
+    """Another driver uses the store."""
 
 
 class SweepChangedError(StoreError):
@@ -83,9 +83,9 @@ class CorruptFileError(StoreError):
 
     def __init__(self, name: str, path: str, reason: str) -> None:
         self.name = name
-        """Within the store."""
+        """The file's name within the store."""
         self.path = path
-        """As a person would name it."""
+        """The file's path or address, as messages name it."""
         self.reason = reason.splitlines()[0] if reason else "no reason given"
         super().__init__(name, path, reason)
 
@@ -94,13 +94,13 @@ class CorruptFileError(StoreError):
 
 
 class RunError(OrchError):
-    """The run broke off before its end."""
+    """The run stopped before its end."""
 
     exit_code = 1
 
 
 class GpuMemoryError(RunError):
-    """A trial needs more memory than its part of a GPU has."""
+    """A trial needs more memory than its share of a GPU has."""
 
 
 class TrialError(RunError):
@@ -112,10 +112,16 @@ class TrialFailedError(RunError):
 
 
 def unknown(what: str, name: object, known: Iterable[str]) -> str:
-    """Say that a name does not exist, with the nearest that does and the list of all."""
+    """Say that a name is unknown, suggest a similar one, and list the known ones.
+
+    Args:
+        what: the kind of thing that is named.
+        name: the unknown name.
+        known: the names that exist.
+    """
     names = list(known)
-    near = get_close_matches(str(name), names, n=1, cutoff=0.5)
+    similar = get_close_matches(str(name), names, n=1, cutoff=0.5)
     shown = name if str(name).isprintable() else repr(name)[1:-1]
-    hint = f"; did you mean `{near[0]}`?" if near else ""
+    hint = f"; did you mean `{similar[0]}`?" if similar else ""
     listed = ", ".join(names) if names else "none"
     return f"unknown {what} `{shown}`{hint} (known: {listed})"

@@ -1,4 +1,4 @@
-"""How values, measurements, counts, times and sizes are written for people, in every output."""
+"""Text for values, measurements, counts, durations and sizes, the same in every output."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 PROBE = "probe:"
-"""Begins the name of a value that is a probe, as in ``probe:skewness``."""
+"""Prefix of a value that is a probe, as in ``probe:skewness``."""
 
 
 def label(value: Any) -> str:
-    """Write a param's value as a sweep file does."""
+    """Write a param's value as in a sweep file."""
     if isinstance(value, str):
         return value
     if isinstance(value, list | tuple):
@@ -23,7 +23,7 @@ def label(value: Any) -> str:
 
 
 def named_label(name: str, value: Any) -> str:
-    """Write a param's value where no heading names the param: a number alone says nothing."""
+    """Write a param's value, with the param's name unless the value is text."""
     return value if isinstance(value, str) else f"{name} {label(value)}"
 
 
@@ -33,17 +33,17 @@ def assignments(params: Mapping[str, Any]) -> str:
 
 
 def quoted(names: Iterable[str]) -> str:
-    """List names in a message."""
+    """List names for a message, in backquotes."""
     return ", ".join(f"`{name}`" for name in names) or "none"
 
 
 def counted(number: int, noun: str, plural: str | None = None) -> str:
-    """Write a number of things, as in ``1 trial`` and ``2,000 trials``."""
+    """Write a count, as in ``1 trial`` and ``2,000 trials``."""
     return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
 
 
 def duration(seconds: float) -> str:
-    """Write seconds as people say them: ``45 s``, ``3 min``, ``2 h 05 min``, ``2.5 days``."""
+    """Write a duration: ``45 s``, ``3 min``, ``2 h 05 min``, ``2.5 days``."""
     if seconds < 60:
         return f"{max(seconds, 0):.0f} s"
     minutes = round(seconds / 60)
@@ -54,20 +54,20 @@ def duration(seconds: float) -> str:
 
 
 def memory(count: int) -> str:
-    """Write a number of bytes: ``512 MiB``, ``2.0 GiB``."""
+    """Write an amount of memory: ``512 MiB``, ``2.0 GiB``."""
     return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.0f} MiB"
 
 
 @dataclass(frozen=True)
 class Unit:
-    """How to print a measurement, which is stored as the trainable yields it."""
+    """How to print a measurement, which the store holds as the trainable yields it."""
 
     percent: bool
     decimals: int
 
     @property
     def factor(self) -> float:
-        """What a stored value is multiplied by."""
+        """The factor from stored to printed values."""
         return 100.0 if self.percent else 1.0
 
     def text(self, value: float) -> str:
@@ -88,12 +88,12 @@ class Unit:
 
 
 def unit(name: str, percent: bool | None = None, decimals: int | None = None) -> Unit:
-    """Look up how a measurement is printed.
+    """Choose how to print a measurement.
 
     Args:
         name: a metric or ``probe:NAME``.
-        percent: whether fractions become percent; by default, those of accuracies do.
-        decimals: by default 2 in percent and 4 otherwise.
+        percent: whether to print fractions as percent; by default, if the name is an accuracy's.
+        decimals: digits after the point; by default 2 in percent and 4 otherwise.
     """
     if percent is None:
         percent = name.endswith("accuracy") and not name.startswith(PROBE)

@@ -1,4 +1,4 @@
-"""The contract between a trainable and whatever runs it.
+"""The contract between a trainable and its runner.
 
 A trainable is a generator function::
 
@@ -6,9 +6,9 @@ A trainable is a generator function::
         '''Run one trial; yield one mapping of metrics per epoch.'''
 
 ``params`` holds the factors, search params, fixed params and ``seed``. Within an epoch the
-order is: step, probe, save, yield. It may carry ``train.check(params)``, which raises ValueError
-for params that cannot run. A trainable imports nothing from here: the protocol only says
-what it is given.
+order is: step, probe, save, yield. The function may have an attribute ``train.check``, a function
+of ``params`` that raises ValueError for params that cannot run. A trainable imports nothing from
+here: the protocol only describes its argument.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from typing import Protocol
 
 
 class Trial(Protocol):
-    """What a trainable is given beside its params."""
+    """The second argument of a trainable, beside its params."""
 
     @property
     def checkpoint_due(self) -> bool:
-        """Whether a checkpoint is wanted in the epoch under way."""
+        """Whether to save a checkpoint in the current epoch."""
 
     @property
     def threads(self) -> int:
@@ -29,7 +29,7 @@ class Trial(Protocol):
 
     @property
     def gpus(self) -> float:
-        """How much of a GPU, or how many, it may use; CUDA_VISIBLE_DEVICES is set."""
+        """How many GPUs, or what fraction of one, it may use; CUDA_VISIBLE_DEVICES is set."""
 
     @property
     def smoke(self) -> bool:
@@ -45,38 +45,38 @@ class Trial(Protocol):
         unit: int | None = None,
         at: float | None = None,
     ) -> None:
-        """Log a measurement inside the network for the epoch under way.
+        """Log a measurement inside the network for the current epoch.
 
         Args:
-            probe: what is measured, such as ``skewness``.
-            layer: where, by name.
+            probe: name of the measurement, such as ``skewness``.
+            layer: name of the layer.
             value: the measurement.
-            index: where, as a number from 0 that orders the layers.
-            unit: the channel or neuron, if it is one's.
-            at: the centre of a histogram's bin, or a step, if it belongs to one.
+            index: position of the layer, from 0.
+            unit: the channel or neuron; None for the whole layer.
+            at: the centre of a histogram's bin, or a step; None otherwise.
         """
 
     def load(self) -> bytes | None:
-        """Return the state last saved, or None if the trial starts anew."""
+        """Return the last saved state, or None if the trial starts from the beginning."""
 
     def save(self, state: bytes) -> None:
-        """Hand over the state; it becomes durable together with the yield that follows."""
+        """Save the state; it becomes durable together with the yield that follows."""
 
     def step(self, images: int, *, of: int) -> None:
-        """Tell of a training step, if you like: only `orch plan --pilot` listens.
+        """Report a training step; optional, and used only by `orch plan --pilot`.
 
-        Without it a pilot measures whole epochs only, and no images per second.
+        Without it a pilot times whole epochs only, and reports no images per second.
 
         Args:
-            images: how many the step trained on.
-            of: how many the epoch's steps train on altogether.
+            images: number of images in the step.
+            of: number of images in the epoch.
         """
 
     def record(self, **facts: str) -> None:
-        """Note facts for the trial's row in ``trials``, such as ``device``.
+        """Record facts for the trial's row in ``trials``, such as ``device``.
 
-        From ``peak_memory_bytes`` and ``gpu_memory_bytes``, what the trial held of its GPU
-        and what that has, a pilot finds how many trials fit one.
+        From ``peak_memory_bytes``, the trial's use of GPU memory, and ``gpu_memory_bytes``, the
+        size of that memory, a pilot computes how many trials fit on one GPU.
         """
 
     def log(self, text: str) -> None:

@@ -147,7 +147,7 @@ def test_a_module_without_source_is_no_trainable(name: str, orch: Orch, toy: Toy
         ("import no_such_package", "ModuleNotFoundError: No module named 'no_such_package'"),
         ("def train(:", "SyntaxError: invalid syntax (broken.py, line 1)"),
         ("raise RuntimeError('no GPU')", "RuntimeError: no GPU"),
-        ("import sys; sys.exit('not a module')", "(exit code 1): not a module"),
+        ("import sys; sys.exit('not a module')", "exited with code 1: not a module"),
         (
             "def trian(params, trial): ...",
             "unknown function of broken `train`; did you mean `trian`",
@@ -183,10 +183,10 @@ def test_configs_that_the_trainable_refuses_are_told_and_the_store_stays(
 
 
 def test_a_check_with_a_mistake_in_it_is_told_as_such(orch: Orch, toy: Toy) -> None:
-    (toy.folder / "toy.py").write_text(TRAINABLE.replace('if params["lr"]', 'if params["rate"]'))
+    (toy.folder / "toy.py").write_text(TRAINABLE.replace('params.get("lr", 0)', 'params["rate"]'))
     ended = orch(*sweep_args(toy.file))
     assert ended.code == 2
-    assert "line 2: `trainable`: its check failed: KeyError: 'rate' (order=conv" in ended.err
+    assert "line 2: `trainable`: `check` raised KeyError: 'rate' (order=conv" in ended.err
     assert not (toy.folder / "results").exists()
 
 
@@ -307,7 +307,7 @@ def test_a_command_that_reads_a_store_says_which_one_makes_it(
 ) -> None:
     before = contents(toy.folder)
     ended = orch(command, "sweep.yaml", "--store", "elsewhere")
-    said = "there is no store of `toy` in elsewhere yet; run `orch sweep sweep.yaml` first"
+    said = "elsewhere has no store of `toy`; run `orch sweep sweep.yaml` first"
     assert (ended.code, ended.out) == (2, "")
     assert said in ended.err
     assert contents(toy.folder) == before
@@ -339,7 +339,7 @@ def test_an_address_of_no_known_kind_is_no_store(command: str, orch: Orch) -> No
     [
         ("a", "--seeds a: expected seeds such as 0-4 or 0,2,5"),
         ("", "--seeds : expected seeds such as 0-4 or 0,2,5"),
-        ("4-0", "--seeds 4-0: 4-0 is no range from small to large"),
+        ("4-0", "--seeds 4-0: 4-0 is not a range from low to high"),
         ("1,1", "--seeds 1,1: the value 1 is repeated"),
         ("0-129999", "the grid has 1,040,000 trials; the limit is 1,000,000"),
     ],

@@ -419,7 +419,7 @@ def test_a_file_that_changes_at_every_look_is_told_in_words(
     files.write("x", b"x")
     lengths = itertools.count(2)
     _before_gets(proxy, TRIES, lambda: theirs.write("x", b"x" * next(lengths)), monkeypatch)
-    with pytest.raises(StoreError, match="runs/x changes while it is read"):
+    with pytest.raises(StoreError, match="runs/x keeps changing while it is read"):
         files.read("x")
 
 
@@ -485,7 +485,7 @@ def test_no_name_leads_out_of_a_store(name: str, tmp_path: Path) -> None:
         lambda: files.move("logs/a.log", name),
         lambda: files.move(name, "retired/a.log"),
     ):
-        with pytest.raises(StoreError, match="is no name of a file in it"):
+        with pytest.raises(StoreError, match="is not the name of a file in it"):
             call()
 
 

@@ -74,7 +74,7 @@ def test_the_workers_on_aws_are_spot_and_come_when_they_are_needed() -> None:
 def test_the_file_as_shipped_names_what_is_to_be_filled_in() -> None:
     result = orch("cluster", "up", ON_PREM)
     assert result.exit_code == 2
-    assert "line 15: provider.head_ip: 192.0.2.10 stands for a host of yours" in result.output
+    assert "line 15: provider.head_ip: 192.0.2.10 is a placeholder" in result.output
     assert "provider.worker_ips.1" in result.output
 
 
@@ -89,7 +89,7 @@ def test_the_file_as_shipped_names_what_is_to_be_filled_in() -> None:
         ("ORCH_STORE=", "STORE=", "ORCH_STORE=... is not written"),
         ("~/.ray/auth_token: ~/.ray/auth_token", "~/x: ~/x", "~/.ray/auth_token is missing"),
         ("~/orch: .", "~/code: .", "~/orch is missing"),
-        ("head_ip: 10.0.0.10", "external_ip: x", "head_ip and worker_ips are needed"),
+        ("head_ip: 10.0.0.10", "external_ip: x", "head_ip and worker_ips are required"),
         ("ray start --head", "ray begin --head", "none of the commands is `ray start --head"),
     ],
 )
@@ -200,14 +200,14 @@ def test_nodes_that_agree_are_sound(on_prem: Path) -> None:
     ("changes", "complaint"),
     [
         ({"digests": {"trainables": "b2"}}, "the package `trainables` of the working copy differs"),
-        ({"digests": {}}, "the package `trainables` of the working copy is not there"),
+        ({"digests": {}}, "the package `trainables` of the working copy is missing"),
         (
             {"versions": {**FACTS.versions, "torch": "2.9.0"}},
             "torch is 2.9.0, but 2.14.1 on the head; pin it in setup_commands",
         ),
-        ({"visible_gpus": 1}, "Ray counts 2 GPUs, torch sees 1; look at the driver"),
+        ({"visible_gpus": 1}, "Ray counts 2 GPUs, torch sees 1; check the driver"),
         ({"data": ["mnist"]}, "/data lacks cifar10, which other nodes have; copy it there"),
-        ({"data": None}, "there is no data folder /data; ORCH_DATA_DIR in ~/.orch/env names it"),
+        ({"data": None}, "there is no data folder /data; ORCH_DATA_DIR in ~/.orch/env sets it"),
         ({"store": None}, "ORCH_STORE is not set"),
         ({"unwritable": "Permission denied"}, "cannot be written (Permission denied)"),
         (
@@ -229,7 +229,7 @@ def test_nodes_that_did_not_join_or_do_not_answer_are_named(on_prem: Path) -> No
     few = [*nodes(visible_gpus=2)[:1], Node("10.0.0.11", False, 8, 0, None, "it timed out")]
     found = list(complaints(config.load(on_prem), few, {}))
     assert found[0].startswith("10.0.0.12: has not joined the cluster; `ray exec")
-    assert found[1].startswith("10.0.0.11: could not be looked at (it timed out)")
+    assert found[1].startswith("10.0.0.11: could not be checked (it timed out)")
     absent = list(complaints(config.load(AWS), [], {}))
     assert absent[0].startswith("1 of 1 nodes: has not joined")
 
@@ -241,7 +241,7 @@ def test_a_sweep_file_outside_the_working_folder_is_not_sent(
     sweep = ROOT / "sweeps/quickstart.yaml"
     result = orch("sweep", sweep, "--cluster", on_prem, "--store", "elsewhere")
     assert result.exit_code == 2
-    assert "--store elsewhere would lie in the cluster's copy of this folder" in result.output
+    assert "--store elsewhere would be in the cluster's temporary copy" in result.output
 
 
 def test_an_installation_without_the_job_api_says_what_is_missing(

@@ -151,7 +151,7 @@ def test_histograms_have_a_row_of_panels_per_layer_and_channel():
 def test_too_many_panels_are_refused():
     sweep = sweep_of(kind="histogram", values=("probe:outputs",), panels="order")
     many = make_probes(sweep, "outputs", lambda _: [0.0] * 21).assign(at=0.0)
-    with pytest.raises(ShowError, match="42 panels, and the limit is 40; choose"):
+    with pytest.raises(ShowError, match="42 panels, and the limit is 40; select"):
         plot_of(sweep, many)
 
 
@@ -261,12 +261,15 @@ figures:
     [
         ({"kind": "layers", "values": ("test_loss",)}, "shows probes"),
         ({"kind": "curves", "values": ("probe:skewness",)}, "shows metrics"),
-        ({"kind": "bars", "values": ("test_loss",)}, "`x` goes with"),
-        ({"kind": "curves", "values": ("test_loss",), "x": "order"}, "`x` goes with"),
+        ({"kind": "bars", "values": ("test_loss",)}, "`x` is required for"),
+        ({"kind": "curves", "values": ("test_loss",), "x": "order"}, "`x` is required for"),
         ({"kind": "bars", "values": ("test_loss",), "x": "ordr"}, "did you mean `order`"),
         ({"kind": "curves", "values": ("test_loss",), "panels": "data"}, "did you mean `dataset`"),
         ({"kind": "curves", "values": ("test_loss",), "where": {"order": "x"}}, "unknown value"),
-        ({"kind": "curves", "values": ("test_loss",), "units": (1,)}, "go with `kind: histogram`"),
+        (
+            {"kind": "curves", "values": ("test_loss",), "units": (1,)},
+            "only allowed for",
+        ),
         ({"kind": "curves", "values": ("a_loss",), "labels": {"swop": "S"}}, "did you mean `swap`"),
     ],
 )

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from support.toys import Toy
 
-from orchestrator.pilot.meter import SECONDS, WARM_UP_STEPS, Reading
 from orchestrator.pilot.pilot import CUDA_BYTES, Estimate, Pilot
+from orchestrator.pilot.trial_profile import SECONDS, WARM_UP_STEPS, TrialProfile
 from orchestrator.running.runners import Node
 from orchestrator.spec import loading as spec
 from orchestrator.spec.grid import expand
@@ -74,16 +74,16 @@ import dataclasses, json, sys, types
 import endless
 from orchestrator import code
 from orchestrator.running import job
-from orchestrator.pilot import meter
+from orchestrator.pilot import trial_profile
 from orchestrator.spec import grid as plan
 from orchestrator.spec import loading as spec
 from orchestrator.store.schema import Layout
 
-meter.time = types.SimpleNamespace(perf_counter=lambda: endless.clock)
+trial_profile.time = types.SimpleNamespace(perf_counter=lambda: endless.clock)
 sweep = spec.load("sweep.yaml").model_copy(update={"trainable": f"endless:{sys.argv[1]}"})
 trials = plan.expand(sweep)[:1]
 work = job.make_job(sweep, trials, "", Layout.of(sweep), code.code_of(sweep.module))
-print(json.dumps(dataclasses.asdict(meter.measure(work, trials[0].trial_id))))
+print(json.dumps(dataclasses.asdict(trial_profile.profile_trial(work, trials[0].trial_id))))
 """
 
 
@@ -119,30 +119,30 @@ def test_whole_epochs_are_timed_where_no_step_is_told(toy: Toy) -> None:
 
 def test_a_trial_that_fails_is_told_in_words(toy: Toy) -> None:
     assert measured(toy, "failing")["error"] == "RuntimeError: this trial fails"
-    assert "without a single yield" in measured(toy, "silent")["error"]
+    assert "without yielding metrics" in measured(toy, "silent")["error"]
 
 
 @pytest.fixture
 def estimate(toy: Toy) -> Estimate:
     """A cell of 10 missing trials of 2 epochs, of which nothing is known."""
-    return Estimate(expand(spec.load(toy.file))[0], 10, Reading())
+    return Estimate(expand(spec.load(toy.file))[0], 10, TrialProfile())
 
 
 @pytest.mark.parametrize(
-    ("reading", "per_epoch", "seconds"),
+    ("profile", "per_epoch", "seconds"),
     [
-        (Reading(), None, None),
-        (Reading(epochs=(5.0,)), 5, 10),
-        (Reading(epochs=(5.0, 1.0, 3.0)), 2, 7),
-        (Reading(epochs=(5.0, 1.0, 3.0), ended=True), 2, 9),
-        (Reading(epochs=(5.0,), error="RuntimeError: no"), 5, None),
-        (Reading(steps=9, images=1_000, images_per_second=250.0), 4, 8),
+        (TrialProfile(), None, None),
+        (TrialProfile(epochs=(5.0,)), 5, 10),
+        (TrialProfile(epochs=(5.0, 1.0, 3.0)), 2, 7),
+        (TrialProfile(epochs=(5.0, 1.0, 3.0), ended=True), 2, 9),
+        (TrialProfile(epochs=(5.0,), error="RuntimeError: no"), 5, None),
+        (TrialProfile(steps=9, images=1_000, images_per_second=250.0), 4, 8),
     ],
 )
 def test_a_trial_is_extrapolated_from_what_was_seen_of_it(
-    estimate: Estimate, reading: Reading, per_epoch: float | None, seconds: float | None
+    estimate: Estimate, profile: TrialProfile, per_epoch: float | None, seconds: float | None
 ) -> None:
-    estimate = replace(estimate, reading=reading)
+    estimate = replace(estimate, profile=profile)
     assert estimate.seconds_per_epoch == per_epoch
     assert estimate.seconds == seconds
 
@@ -154,16 +154,16 @@ def test_as_many_trials_fit_a_gpu_as_its_memory_holds_with_cuda(
     estimate: Estimate, peak: float, fit: int, resources: float
 ) -> None:
     assert CUDA_BYTES == GIB / 2
-    reading = Reading(gpu_peak=int(peak * GIB), gpu_total=80 * GIB)
-    found = replace(estimate, reading=reading).as_dict()
+    profile = TrialProfile(gpu_peak=int(peak * GIB), gpu_total=80 * GIB)
+    found = replace(estimate, profile=profile).as_dict()
     assert (found["trials_per_gpu"], found["resources_gpu"]) == (fit, resources)
 
 
 def expected(estimate: Estimate, cpu: float, gpu: float, *nodes: Node) -> tuple[float, float]:
     config = replace(estimate.trial.config, resources=Resources(cpu=cpu, gpu=gpu))
     trial = replace(estimate.trial, config=config)
-    reading = Reading(epochs=(60.0, 40.0), ended=True)
-    pilot = Pilot([replace(estimate, trial=trial, reading=reading)], nodes)
+    profile = TrialProfile(epochs=(60.0, 40.0), ended=True)
+    pilot = Pilot([replace(estimate, trial=trial, profile=profile)], nodes)
     return pilot.seconds(in_turns=False), pilot.seconds(in_turns=True)
 
 
@@ -185,8 +185,8 @@ def test_trials_that_share_a_gpu_are_as_fast_as_alone_at_best_and_take_turns_at_
 
 
 def test_cells_that_failed_are_no_part_of_the_hours(estimate: Estimate) -> None:
-    good = replace(estimate, reading=Reading(epochs=(60.0, 40.0), ended=True))
-    bad = replace(estimate, reading=Reading(error="RuntimeError: no"))
+    good = replace(estimate, profile=TrialProfile(epochs=(60.0, 40.0), ended=True))
+    bad = replace(estimate, profile=TrialProfile(error="RuntimeError: no"))
     pilot = Pilot([good, bad], [Node(1, 0)])
     assert pilot.failed == [bad]
     assert pilot.seconds(in_turns=True) == 1000

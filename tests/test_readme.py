@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -44,6 +45,8 @@ def quickstart(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     folder = tmp_path_factory.mktemp("quickstart")
     store = str(folder / "results")
     file = str(ROOT / "sweeps/quickstart.yaml")
+    (folder / "sweeps").mkdir()
+    shutil.copy(file, folder / "sweeps")
     return folder, run("-m", "orchestrator", "sweep", file, "--store", store, folder=ROOT)
 
 

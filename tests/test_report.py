@@ -128,7 +128,7 @@ def test_report_is_one_accessible_page_that_asks_for_nothing(page: Path):
 def test_report_says_what_ran_what_failed_and_how_to_make_it_again(page: Path):
     text = page.read_text(encoding="utf-8")
     assert "12: 11 completed, 0 diverged, 1 failed, 0 missing" in text
-    assert "0 trials made by other code" in text
+    assert "0 trials ran other code" in text
     assert "Is &lt;b&gt;swap&lt;/b&gt; better?" in text
     assert "RuntimeError: &lt;out&gt; of luck" in text
     assert "orch sweep small.yaml --seeds 0,1,2 --store results" in text

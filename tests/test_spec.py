@@ -207,21 +207,21 @@ BAD_YAML = {
     "a duplicate param": ("epochs: 2", "a: 2, a: 3", 9, "duplicate key `a`"),
     "an unclosed list": ("[1, 2]", "[1, 2", 7, "not valid YAML"),
     "an unknown alias": ("epochs: 2", "epochs: *nope", 9, "not valid YAML", "'nope'"),
-    "an alias in itself": ("epochs: 2", "x: &a [1, *a]", 9, "inside what it stands for"),
+    "an alias in itself": ("epochs: 2", "x: &a [1, *a]", 9, "inside the value that it refers to"),
     "a number as a key": ("epochs: 2", "1: 2", 9, "the key `1` is not a name"),
     "a key of nothing": ("epochs: 2", ": 2", 9, "the key `` is not a name"),
     "a merge key": ("epochs: 2", "<<: {a: 1}", 9, "the key `<<` is not a name"),
     "a list as a key": ("epochs: 2", "? [a, b] : 2", 9, "a list or mapping as a key"),
     "a key of two lines": ("epochs: 2", '"a\\nb": 2', 9, "the key 'a\\nb' is not a name"),
-    "nesting": ("epochs: 2", f"x: {'[' * 5000}{']' * 5000}", 9, "more than 32 lists and mappings"),
-    "an open nesting": ("epochs: 2", f"x: {'[' * 5000}", 9, "more than 32 lists and mappings"),
+    "nesting": ("epochs: 2", f"x: {'[' * 5000}{']' * 5000}", 9, "nested more than 32 deep"),
+    "an open nesting": ("epochs: 2", f"x: {'[' * 5000}", 9, "nested more than 32 deep"),
     "two documents": ("select:", "---\nselect:", 10, "another document"),
     "a bell": ("toy:train", "toy:tr\x07ain", 2, "a control character"),
     "a zero byte": ("toy:train", "toy:tr\0ain", 2, "a control character"),
     "an escape for nothing": ("epochs: 2", 'x: "\\UFFFFFFFF"', 9, "not valid YAML: an escape"),
     "an escape for half a character": ("epochs: 2", 'x: "\\ud800"', 9, "half a character"),
-    "digits without end": ("epochs: 2", "x: " + "9" * 5000, 9, "`99999999999999999999…` is no"),
-    "a number of no digits": ("epochs: 2", "x: 0x_", 9, "`0x_` is no number"),
+    "digits without end": ("epochs: 2", "x: " + "9" * 5000, 9, "`99999999999999999999…` is not"),
+    "a number of no digits": ("epochs: 2", "x: 0x_", 9, "`0x_` is not a number"),
 }
 
 BAD_KEYS = {
@@ -241,7 +241,12 @@ BAD_KEYS = {
     "a name in capitals": ("name: toy", "name: Toy", 1, "`name`: expected a name of a-z"),
     "a name too long": ("name: toy", f"name: {'x' * 65}", 1, "at most 64"),
     "a number as a name": ("name: toy", "name: 5", 1, "`name`: expected a string"),
-    "a name of smoke runs": ("name: toy", "name: toy--smoke", 1, "`name`: `--smoke` ends"),
+    "a name of smoke runs": (
+        "name: toy",
+        "name: toy--smoke",
+        1,
+        "names that end in `--smoke`",
+    ),
     "no function": ("toy:train", "toy", 2, "`trainable`: expected module:generator"),
     "a path": ("toy:train", "lib/toy.py:train", 2, "`trainable`: expected module:generator"),
     "one seed": ("[0, 1]", "3", 3, "`seeds`: expected a list"),
@@ -255,7 +260,7 @@ BAD_KEYS = {
     "a seed twice": ("[0, 1]", "[4, 4]", 3, "`seeds`: the value 4 is repeated"),
     "a bad mode": ("accuracy}", "a, mode: best}", 10, "`select.mode`: expected 'max' or 'min'"),
     "a bad at": ("accuracy}", "a, at: end}", 10, "`select.at`: expected 'last' or 'best'"),
-    "a loss without mode": ("accuracy}", "test_loss}", 10, "say `mode: min` or `mode: max`"),
+    "a loss without mode": ("accuracy}", "test_loss}", 10, "set `mode: min` or `mode: max`"),
     "a metric alone": ("{metric: accuracy}", "accuracy", 10, "`select`: expected a mapping"),
 }
 
@@ -280,8 +285,8 @@ BAD_PARAMS = {
         4,
         "`factors`: expected at least one entry",
     ),
-    "a param in two sections": ("  lr:", "  depth:", 8, "`search.depth`: stands under `factors`"),
-    "a fixed param in two": ("epochs: 2", "lr: 2", 9, "`fixed.lr`: stands under `search` too"),
+    "a param in two sections": ("  lr:", "  depth:", 8, "`search.depth`: is also under `factors`"),
+    "a fixed param in two": ("epochs: 2", "lr: 2", 9, "`fixed.lr`: is also under `search`"),
     "a seed as a factor": ("  depth:", "  seed:", 6, "`factors.seed`", "top-level `seeds`"),
     "a column of the store": ("  lr:", "  trial_id:", 8, "`search.trial_id`", "is reserved"),
     "a column of the tables": ("epochs: 2", "mean: 2", 9, "`fixed.mean`", "is reserved"),
@@ -319,11 +324,11 @@ BAD_ENDINGS = {
     ),
     "a new search param in a variant": (
         "variants: [{when: {depth: 1}, search: {l: [1]}}]",
-        "`variants[0].search.l`: unknown param of the top-level `search` `l`; did you mean `lr`?",
+        "`variants[0].search.l`: unknown top-level `search` param `l`; did you mean `lr`?",
     ),
     "a new fixed param in a variant": (
         "variants: [{when: {depth: 1}, fixed: {epoch: 1}}]",
-        "`variants[0].fixed.epoch`: unknown param of the top-level `fixed` `epoch`",
+        "`variants[0].fixed.epoch`: unknown top-level `fixed` param `epoch`",
     ),
     "an empty axis in a variant": (
         "variants: [{when: {depth: 1}, search: {lr: []}}]",
@@ -370,7 +375,7 @@ BAD_ENDINGS = {
     "a factor alone": (TABLE + "rows: order}]", "`tables[0].rows`: expected a list"),
     "a param as a value": (TABLE + "values: [lr]}]", "expected a metric or `probe:NAME`"),
     "a probe without name": (TABLE + "values: ['probe:']}]", "expected a metric or `probe:NAME`"),
-    "two tables of a name": ("tables: [{name: t}, {name: t}]", "`tables[1].name`: another of the"),
+    "two tables of a name": ("tables: [{name: t}, {name: t}]", "`tables[1].name`: the name `t` is"),
     "too many decimals": (TABLE + "precision: 20}]", "`tables[0].precision`: expected a number"),
     "published figures of an unknown factor": (
         TABLE + "published: {source: p, columns: [ordr], rows: [[1]]}}]",
@@ -418,7 +423,7 @@ BAD_ENDINGS = {
     ),
     "a claim where it compares": (
         CLAIM + "compare: {depth: [1, 2]}, where: {depth: 1}, expect: less}]",
-        "`claims[0].where.depth`: unknown factor beside the compared one",
+        "`claims[0].where.depth`: is the compared factor; `where` takes the other factors",
     ),
     "an unknown expectation": (
         CLAIM + "compare: {depth: [1, 2]}, expect: more}]",
@@ -426,11 +431,11 @@ BAD_ENDINGS = {
     ),
     "close without margin": (
         CLAIM + "compare: {depth: [1, 2]}, expect: close}]",
-        "`claims[0]`: `margin` goes with `expect: close`",
+        "`claims[0]`: `margin` is required for `expect: close`",
     ),
     "a margin for greater": (
         CLAIM + "compare: {depth: [1, 2]}, expect: greater, margin: 1}]",
-        "`claims[0]`: `margin` goes with `expect: close`, and only with it",
+        "`claims[0]`: `margin` is required for `expect: close`, and only allowed there",
     ),
     "a margin of nothing": (
         CLAIM + "compare: {depth: [1, 2]}, expect: close, margin: 0}]",
@@ -568,7 +573,7 @@ def chain() -> str:
     ("ending", "said"),
     [
         (bomb(), "more than 100,000 values (each alias `*…` counts)"),
-        (chain(), "more than 32 lists and mappings inside each other"),
+        (chain(), "lists and mappings are nested more than 32 deep"),
     ],
 )
 def test_an_alias_bomb_is_refused_before_it_is_built(ending: str, said: str) -> None:

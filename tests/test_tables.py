@@ -200,7 +200,7 @@ def test_cells_whose_every_config_diverged_are_counted():
 
     shown = pivot_of(SWEEP, make_trials(SWEEP, outcome))
     assert entries(shown) == [["50.00 ± 1.56 (3)", "—"]] * 2
-    assert "— in 2 of 4 cells every config diverged." in shown.notes
+    assert "— in 2 of 4 cells, where every config diverged." in shown.notes
 
 
 def test_a_value_that_is_not_finite_in_one_seed_shows_as_such():
@@ -362,7 +362,7 @@ def test_a_cell_that_never_took_a_probe_shows_a_dash_and_what_it_means():
 
     shown = pivot_of(PROBED, TRIALS, make_probes(PROBED, "skewness", values))
     assert entries(shown) == [["—", "1.0000 ± 0.0000 (3)"]] * 2
-    assert "— where the selected config took no such probe." in shown.notes
+    assert "— where the selected config did not take the probe." in shown.notes
 
 
 def test_values_that_the_store_lacks_are_told_with_those_that_exist():

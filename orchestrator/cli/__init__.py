@@ -1,1 +1,1 @@
-"""The command `orch`: commands of a few lines over the library."""
+"""The command line `orch`: a thin layer over the library."""

@@ -18,51 +18,51 @@ cluster_file = click.argument("file", type=click.Path(path_type=Path, dir_okay=T
 
 @click.group()
 def cluster() -> None:
-    """Bring up the cluster that FILE describes, look at it, and take it down."""
+    """Start, check and stop the cluster that FILE describes."""
 
 
 @cluster.command()
 @cluster_file
 def up(file: Path) -> None:
-    """Start the cluster of FILE, and check every node of it.
+    """Start the cluster of FILE and check every node.
 
-    A cluster that is up is made to match FILE and this working copy, for which Ray is started
-    anew: sweeps that run there are interrupted, and go on when they are started again.
+    A cluster that is already up is updated to match FILE and this working copy, and Ray restarts:
+    sweeps that run there are interrupted; run them again to continue.
     """
-    wanted = config.load(file)
+    description = config.load(file)
     console = Console(stderr=True, highlight=False)
-    if wanted.provider["type"] == "aws":
-        aws.require_closed_ports(wanted)
+    if description.provider["type"] == "aws":
+        aws.require_closed_ports(description)
     launcher.require_token()
-    with console.status(f"ray up {file}: minutes, if packages are to be installed"):
-        launcher.up(wanted)
-    click.echo(f"the head of {wanted.name} is up")
-    with console.status(f"waiting for {wanted.nodes} nodes, and looking at each"):
-        nodes = survey.nodes_of(wanted, wait_for=wanted.nodes)
-    survey.require_sound(wanted, nodes)
+    with console.status(f"ray up {file}: this takes minutes when it installs packages"):
+        launcher.up(description)
+    click.echo(f"the head of {description.name} is up")
+    with console.status(f"waiting for {description.nodes} nodes, then checking each"):
+        nodes = survey.nodes_of(description, wait_for=description.nodes)
+    survey.require_healthy(description, nodes)
     _print_nodes(nodes)
-    click.echo(f"every node is sound; next: orch sweep FILE --cluster {file}")
+    click.echo(f"all nodes are ready; next: orch sweep FILE --cluster {file}")
 
 
 @cluster.command()
 @cluster_file
 def status(file: Path) -> None:
-    """Show the nodes of the cluster of FILE, and what is wrong with them."""
-    wanted = config.load(file)
-    nodes = survey.nodes_of(wanted)
+    """Show the nodes of the cluster of FILE and their problems."""
+    description = config.load(file)
+    nodes = survey.nodes_of(description)
     _print_nodes(nodes)
-    survey.require_sound(wanted, nodes)
+    survey.require_healthy(description, nodes)
 
 
 @cluster.command()
 @cluster_file
 def down(file: Path) -> None:
-    """Stop the cluster of FILE; stores outside of it stay."""
-    wanted = config.load(file)
-    if wanted.on_prem:
-        survey.stop_workers(wanted)
-    launcher.down(wanted)
-    click.echo(f"{wanted.name} is down")
+    """Stop the cluster of FILE; stores outside it are kept."""
+    description = config.load(file)
+    if description.on_prem:
+        survey.stop_workers(description)
+    launcher.down(description)
+    click.echo(f"{description.name} is down")
 
 
 def _print_nodes(nodes: list[Node]) -> None:
@@ -81,8 +81,8 @@ def _print_nodes(nodes: list[Node]) -> None:
     console = Console(highlight=False)
     console.print(table)
     facts = [node.facts for node in nodes if node.facts]
-    for what, found in (
+    for name, folders in (
         ("stores", {fact.store for fact in facts}),
         ("data sets", {fact.data_dir for fact in facts}),
     ):
-        console.print(f"{what} in {', '.join(sorted(filter(None, found))) or 'no place'}")
+        console.print(f"{name}: {', '.join(sorted(filter(None, folders))) or 'no folder set'}")

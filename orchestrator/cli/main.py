@@ -1,4 +1,4 @@
-"""The `orch` command: its errors, its exit codes, and the commands below it."""
+"""The `orch` command: its subcommands, errors and exit codes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ INTERRUPTED = 130
 
 
 class _Orch(Group):
-    """Prints the errors that are meant for users, and exits with their code."""
+    """Prints errors that are meant for users, and exits with their code."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -28,7 +28,7 @@ class _Orch(Group):
             sys.exit(error.exit_code)
         except KeyboardInterrupt:
             click.echo(
-                f"interrupted; what is finished is kept; to continue: {command_line(ctx)}", err=True
+                f"interrupted; finished trials are kept; to continue: {command_line(ctx)}", err=True
             )
             sys.exit(INTERRUPTED)
 
@@ -38,15 +38,15 @@ class _Orch(Group):
 def main() -> None:
     """Run sweeps of neural networks over cells, search and seeds, and print their tables.
 
-    A sweep FILE says what to run; `orch sweep FILE` makes the store match it. To continue after
-    an interruption, or after an edit, run the same command again: only what is missing runs.
+    A sweep FILE describes the trials; `orch sweep FILE` makes the store match it. To continue
+    after an interruption or an edit, run the same command again: only missing trials run.
 
     Exit codes: 0 all done, 1 some trials failed, 2 bad input, 130 interrupted.
 
     Shell completion: `eval "$(_ORCH_COMPLETE=bash_source orch)"`, or zsh_source,
     fish_source.
     """
-    # Ctrl-C reaches this process even if a parent shell has its background jobs ignore it.
+    # Handle Ctrl-C even if the shell makes its background jobs ignore it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 

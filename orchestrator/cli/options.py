@@ -1,4 +1,4 @@
-"""What several `orch` commands share: their arguments, and how they open a store."""
+"""Arguments and options that several `orch` commands share, and how they open a store."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ seeds_option = click.option(
     "--seeds",
     callback=_seeds,
     metavar="LIST",
-    help="Seeds instead of the file's top-level ones, such as 0-4 or 0,2,5.",
+    help="Seeds that replace the file's top-level ones, such as 0-4 or 0,2,5.",
 )
 
 
@@ -43,7 +43,7 @@ cluster_option = click.option(
     "cluster",
     type=click.Path(path_type=Path, dir_okay=True),
     metavar="FILE",
-    help="Do it on the cluster of this file, with a copy of this folder.",
+    help="Run on the cluster of this file, with a copy of the working folder.",
 )
 
 
@@ -60,18 +60,18 @@ def format_option(*formats: str, help_text: str) -> Callable[[Decorated], Decora
 
 
 def output_option(help_text: str, **type_and_default: Any) -> Callable[[Decorated], Decorated]:
-    """Add the option that says where a command writes."""
+    """Add the option that sets where a command writes."""
     return click.option("-o", "--output", help=help_text, **type_and_default)
 
 
 def _set_data_dir(_context: click.Context, _param: click.Parameter, folder: Path | None) -> None:
-    """Pass the folder on as a user could: by the environment, which workers inherit."""
+    """Set the environment variable, which workers inherit."""
     if folder is not None:
         os.environ[DATA_DIR] = str(folder.absolute())
 
 
 def places(command: Decorated) -> Decorated:
-    """Add the options that say where the store and the data lie."""
+    """Add the options for the folders of the stores and the data sets."""
     store = click.option(
         "--store",
         "root",
@@ -86,29 +86,27 @@ def places(command: Decorated) -> Decorated:
         metavar="FOLDER",
         expose_value=False,
         callback=_set_data_dir,
-        help="Where data sets lie [default: $ORCH_DATA_DIR, else ./data].",
+        help="Folder of the data sets [default: $ORCH_DATA_DIR, else ./data].",
     )
     return store(data(command))
 
 
 def sweep_of(file: Path, seeds: Seeds = None) -> Sweep:
-    """Read a sweep file, with other seeds if they are given."""
+    """Read a sweep file, and replace its seeds if there are others."""
     sweep = load(file)
     return sweep if seeds is None else with_seeds(sweep, seeds)
 
 
 def results_of(file: Path, root: str, seeds: Seeds = None) -> Results:
-    """Open the results of a sweep; the seeds are those of its last run unless they are given.
+    """Open the results of a sweep, by default with the seeds of its last run.
 
     Raises:
-        InputError: the sweep was never run under this root.
+        InputError: the root has no store of the sweep.
         SweepChangedError: the store holds a sweep that differs in what may not change.
     """
     sweep = sweep_of(file, seeds)
     store = Stores(root, Display().warn).store_of(sweep.name)
     if not store.exists:
-        raise InputError(
-            f"there is no store of `{sweep.name}` in {root} yet; run `orch sweep {file}` first"
-        )
+        raise InputError(f"{root} has no store of `{sweep.name}`; run `orch sweep {file}` first")
     last_run = require_same(sweep, store)
     return Results(sweep if seeds is not None else sweep.with_seeds(last_run.seeds), store)

@@ -33,9 +33,9 @@ from orchestrator.running.status import print_status
 @places
 @click.pass_context
 def status(context: click.Context, file: Path, cluster: Path | None, root: str) -> None:
-    """Show what is done, running and failed, also while the sweep runs."""
+    """Show which trials are done, running and failed, even while the sweep runs."""
     if cluster is not None:
-        sys.exit(remote().ask_there(context, sweep_of(file), cluster))
+        sys.exit(remote().run_reader(context, sweep_of(file), cluster))
     results = results_of(file, root)
     print_status(results.sweep, results.store, Console())
 
@@ -49,16 +49,16 @@ def status(context: click.Context, file: Path, cluster: Path | None, root: str) 
 def logs(
     context: click.Context, file: Path, trial: str | None, cluster: Path | None, root: str
 ) -> None:
-    """Print the log of a TRIAL of FILE; with --cluster alone, follow the sweep itself."""
+    """Print the log of a TRIAL of FILE; with --cluster and no TRIAL, follow the sweep."""
     if cluster is not None:
-        there = remote().follow_there if trial is None else remote().ask_there
-        sys.exit(there(context, sweep_of(file), cluster))
+        on_cluster = remote().follow_sweep if trial is None else remote().run_reader
+        sys.exit(on_cluster(context, sweep_of(file), cluster))
     store = results_of(file, root).store
     text = store.files.read(f"logs/{trial}.log") if trial else None
     if text is None:
         raise InputError(
-            f"{f'no log of a trial {trial}' if trial else 'expected the id of a trial'}; "
-            f"`orch status {file}` names those that run and that failed"
+            f"{f'trial {trial} has no log' if trial else 'a trial id is missing'}; "
+            f"`orch status {file}` lists running and failed trials"
         )
     click.echo(text.decode(errors="replace"), nl=False)
 
@@ -66,22 +66,22 @@ def logs(
 @click.command(cls=Command)
 @file_argument
 @format_option(
-    *get_args(tables.Format), help_text="csv and json are tidy: one line per cell and value."
+    *get_args(tables.Format), help_text="csv and json are tidy: one row per cell and value."
 )
 @seeds_option
 @places
 def table(file: Path, format_: tables.Format, seeds: Seeds, root: str) -> None:
-    """Print FILE's tables from what its store has, over the seeds of the last run."""
+    """Print FILE's tables from its store, by default over the seeds of the last run."""
     tables.show(results_of(file, root, seeds), Console(), format_)
 
 
 @click.command(cls=Command)
 @file_argument
-@format_option(*get_args(findings.Format), help_text="json is a list with an object per claim.")
+@format_option(*get_args(findings.Format), help_text="json is a list with one object per claim.")
 @seeds_option
 @places
 def claims(file: Path, format_: findings.Format, seeds: Seeds, root: str) -> None:
-    """Judge FILE's claims by what its store has: effect, interval, test and verdict."""
+    """Test FILE's claims on its store: effect, interval, test and verdict."""
     results = results_of(file, root, seeds)
     if not results.sweep.claims:
         raise InputError(f"{file} makes no `claims:`")
@@ -100,9 +100,9 @@ def claims(file: Path, format_: findings.Format, seeds: Seeds, root: str) -> Non
 @seeds_option
 @places
 def figure(file: Path, name: str | None, output: Path, seeds: Seeds, root: str) -> None:
-    """Draw FILE's figures, or the one of that NAME, as SVG and PNG.
+    """Draw FILE's figures, or only the one called NAME, as SVG and PNG.
 
-    Without `figures:` in FILE these are learning curves and one figure per probe.
+    Without `figures:` in FILE, draw learning curves and one figure per probe.
     """
     results = results_of(file, root, seeds)
     for each in results.figures if name is None else [name]:
@@ -119,7 +119,7 @@ def figure(file: Path, name: str | None, output: Path, seeds: Seeds, root: str) 
 @seeds_option
 @places
 def report(file: Path, output: Path | None, seeds: Seeds, root: str) -> None:
-    """Write one self-contained page about FILE's sweep, finished or not."""
+    """Write a self-contained HTML page about FILE's sweep, finished or not."""
     results = results_of(file, root, seeds)
     target = output or Path(f"{results.sweep.name}.html")
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The `orch` commands that run trials, or say what would run."""
+"""The `orch` commands that run, plan or remove trials."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from orchestrator.errors import InputError, TrainableError
 from orchestrator.labels import counted
 from orchestrator.results import Results
 from orchestrator.results.tables import show
+from orchestrator.running.display import Display
 from orchestrator.running.plan import plan as make_plan
 from orchestrator.running.plan import print_plan
 from orchestrator.running.runners import NAMES
@@ -41,10 +42,10 @@ from orchestrator.store import Stores
     help="Where trials run: on Ray Tune, or one by one in this process.",
 )
 @seeds_option
-@click.option("--rerun-stale", is_flag=True, help="Run again what other code has run.")
-@click.option("--smoke", is_flag=True, help="Try two batches of one config and seed per cell.")
+@click.option("--rerun-stale", is_flag=True, help="Rerun trials that ran with other code.")
+@click.option("--smoke", is_flag=True, help="Run two batches of one config and one seed per cell.")
 @cluster_option
-@click.option("--detach", is_flag=True, help="With --cluster: start it and return.")
+@click.option("--detach", is_flag=True, help="With --cluster: start the sweep and return.")
 @places
 @click.pass_context
 def sweep(
@@ -58,27 +59,27 @@ def sweep(
     detach: bool,
     root: str,
 ) -> None:
-    """Run what of FILE is missing in its store, then print its tables."""
+    """Run the trials of FILE that its store lacks, then print its tables."""
     if cluster is not None:
-        sys.exit(remote().run_there(context, sweep_of(file, seeds), cluster, detach=detach))
+        sys.exit(remote().run_sweep(context, sweep_of(file, seeds), cluster, detach=detach))
     if detach:
-        raise InputError("--detach needs --cluster: here, the sweep is this process")
+        raise InputError("--detach needs --cluster; without it, the sweep runs in this process")
     from orchestrator.running.run import run
 
     results = run(
         file, store=root, seeds=seeds, runner=runner, rerun_stale=rerun_stale, smoke=smoke
     )
     show(results, Console())
-    if made_up := _made_up_data(results):
-        click.echo(f"made-up images for {', '.join(made_up)}, whose files are not here", err=True)
-    if left := len(results.missing):
-        again = command_line(context)
-        click.echo(f"{counted(left, 'trial')} failed; to try again: {again}", err=True)
+    if datasets := _made_up_datasets(results):
+        click.echo(f"made-up images in place of {', '.join(datasets)}: files are missing", err=True)
+    if failed := len(results.missing):
+        retry = command_line(context)
+        click.echo(f"{counted(failed, 'trial')} failed; to retry: {retry}", err=True)
         sys.exit(1)
 
 
-def _made_up_data(results: Results) -> list[str]:
-    """Name the data sets that a smoke run had to make up, as its trials recorded them."""
+def _made_up_datasets(results: Results) -> list[str]:
+    """List the data sets that a smoke run made up, as its trials recorded."""
     if not results.sweep.smoke:
         return []
     facts = map(json.loads, results.trials["versions"].dropna().unique())
@@ -89,7 +90,7 @@ def _made_up_data(results: Results) -> list[str]:
 @file_argument
 @click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON.")
 @click.option(
-    "--pilot", "with_pilot", is_flag=True, help="Measure one trial per cell: memory, speed, hours."
+    "--pilot", "with_pilot", is_flag=True, help="Profile one trial per cell: memory, speed, hours."
 )
 @seeds_option
 @cluster_option
@@ -104,48 +105,48 @@ def plan(
     cluster: Path | None,
     root: str,
 ) -> None:
-    """Count what FILE asks for and what of it is done, and change nothing.
+    """Count the trials of FILE, done and missing; change nothing.
 
-    With --pilot, one trial of each cell that lacks some runs for half a minute, here or on a
-    cluster, and leaves nothing.
+    With --pilot, one missing trial of each cell runs for half a minute, here or on a cluster,
+    and stores nothing.
     """
-    asked = sweep_of(file, seeds)
+    planned = sweep_of(file, seeds)
     if cluster is not None:
-        sys.exit(remote().ask_there(context, asked, cluster))
-    measured = None
+        sys.exit(remote().run_reader(context, planned, cluster))
+    profiles = None
     try:
-        made = make_plan(asked, Stores(root))
-        if with_pilot and made.inventory.missing:
+        counts = make_plan(planned, Stores(root, Display().warn))
+        if with_pilot and counts.inventory.missing:
             from orchestrator.pilot.pilot import run
 
-            measured = run(asked, made.inventory.missing)
+            profiles = run(planned, counts.inventory.missing)
     except TrainableError as error:
-        raise placed(error, asked.source, "trainable") from None
+        raise placed(error, planned.source, "trainable") from None
     if as_json:
-        click.echo(json.dumps(made.as_dict() | (measured.as_dict() if measured else {})))
-        sys.exit(1 if measured and measured.failed else 0)
-    print_plan(made, Console())
-    if measured:
+        click.echo(json.dumps(counts.as_dict() | (profiles.as_dict() if profiles else {})))
+        sys.exit(1 if profiles and profiles.failed else 0)
+    print_plan(counts, Console())
+    if profiles:
         from orchestrator.pilot.show import print_pilot
 
-        print_pilot(measured, Console())
-        sys.exit(1 if measured.failed else 0)
+        print_pilot(profiles, Console())
+        sys.exit(1 if profiles.failed else 0)
 
 
 @click.command(cls=Command)
 @file_argument
 @places
 def prune(file: Path, root: str) -> None:
-    """Move the trials that FILE no longer asks for to the store's retired/ folder."""
+    """Move trials that are no longer in FILE to the store's retired/ folder."""
     from orchestrator.running.pruning import prune as retire
 
     results = results_of(file, root, sweep_of(file).seeds)
-    gone = retire(results.sweep, results.store)
-    click.echo(f"{counted(len(gone), 'trial')} moved to {results.store.files.shown('retired')}")
+    retired = retire(results.sweep, results.store)
+    click.echo(f"{counted(len(retired), 'trial')} moved to {results.store.files.shown('retired')}")
 
 
 def remote() -> Any:
-    """Import what only clusters need, and not every installation has."""
+    """Import the commands for clusters, whose dependencies are optional."""
     try:
         from orchestrator.cli import remote as module
     except ModuleNotFoundError as missing:

@@ -1,4 +1,4 @@
-"""Commands as they were typed, from what click makes of their words."""
+"""Reproduces command lines as they were typed, for messages and for clusters."""
 
 from __future__ import annotations
 
@@ -6,54 +6,53 @@ import shlex
 
 import click
 
-_WORDS = "orchestrator.words"
-_ALL_WORDS = "orchestrator.all_words"
+_ARGUMENTS = "orchestrator.arguments"
+_ALL_ARGUMENTS = "orchestrator.all_arguments"
 
 
 class Command(click.Command):
     """A command that remembers how it was typed."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Keep the words before click takes them apart."""
-        ctx.meta[_WORDS] = tuple(args)
+        """Keep the arguments before click parses them."""
+        ctx.meta[_ARGUMENTS] = tuple(args)
         return super().parse_args(ctx, args)
 
 
 class Group(click.Group):
-    """A group of commands that remember how they were typed."""
+    """A group that remembers how it was typed, as do its commands."""
 
     command_class = Command
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Keep the words before click takes them apart."""
-        ctx.meta.setdefault(_ALL_WORDS, tuple(args))
+        """Keep the arguments before click parses them."""
+        ctx.meta.setdefault(_ALL_ARGUMENTS, tuple(args))
         return super().parse_args(ctx, args)
 
 
 def command_line(context: click.Context) -> str:
-    """Write the whole command line."""
-    return shlex.join(["orch", *context.meta[_ALL_WORDS]])
+    """Return the whole command line."""
+    return shlex.join(["orch", *context.meta[_ALL_ARGUMENTS]])
 
 
-def words_for(context: click.Context, **instead: str | None) -> list[str]:
-    """Write the words of a command, without `orch`, for another process to run.
+def arguments_for(context: click.Context, **replacements: str | None) -> list[str]:
+    """Return the arguments of a command, without `orch`, for another process to run.
 
     Args:
-        context: of the command.
-        instead: by the name of a parameter, what to write in place of what was typed; None
-            leaves it out.
+        context: context of the command.
+        replacements: values that replace typed ones, by parameter; None omits the parameter.
     """
     parser = context.command.make_parser(context)
-    given, _, _ = parser.parse_args(list(context.meta[_WORDS]))
-    words = [str(context.info_name)]
+    typed, _, _ = parser.parse_args(list(context.meta[_ARGUMENTS]))
+    arguments = [str(context.info_name)]
     for param in context.command.get_params(context):
-        if param.name not in given:
+        if param.name not in typed:
             continue
-        value = instead.get(param.name, given[param.name])
+        value = replacements.get(param.name, typed[param.name])
         if value is None or (isinstance(param, click.Argument) and not isinstance(value, str)):
             continue
         if isinstance(param, click.Option):
-            words.append(param.opts[-1])
+            arguments.append(param.opts[-1])
         if not (isinstance(param, click.Option) and param.is_flag):
-            words.append(value)
-    return words
+            arguments.append(value)
+    return arguments

@@ -1,5 +1,5 @@
-"""Clusters that Ray's launcher brings up: checked, looked into, and sent sweeps to.
+"""Clusters of Ray's launcher: starts and checks them, and submits sweeps to them.
 
-A cluster file is Ray's own. Two places on its nodes are a contract between it and this
-package: ``~/orch`` is the working copy, and ``~/.orch/env`` what a shell there must read.
+A cluster file has Ray's own format. Two paths on the nodes are a contract between it and this
+package: ``~/orch`` is the working copy, and ``~/.orch/env`` is what a shell there must source.
 """

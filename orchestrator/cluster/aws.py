@@ -1,4 +1,4 @@
-"""What is to be seen to on AWS before Ray's launcher may start anything there."""
+"""Checks the security group on AWS before Ray's launcher starts anything there."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ EVERYBODY = ("0.0.0.0/0", "::/0")
 
 
 def require_closed_ports(cluster: Cluster) -> None:
-    """Refuse a security group that opens a port to the world, or that Ray would make so.
+    """Refuse a security group that opens a port to the world, or a missing one, which Ray opens.
 
     Raises:
-        ClusterError: it says which commands make a closed one.
+        ClusterError: the group is missing or open, or AWS cannot be queried; the message has
+            the commands that fix it.
     """
     try:
         import boto3
@@ -26,27 +27,27 @@ def require_closed_ports(cluster: Cluster) -> None:
     name = cluster.provider.get("security_group", {}).get("GroupName")
     if name is None:
         raise ClusterError(
-            f"{cluster.path}: provider.security_group.GroupName is missing; without one, Ray "
+            f"{cluster.path}: provider.security_group.GroupName is missing; without it, Ray "
             "opens SSH to the whole world"
         )
     try:
-        found = boto3.client("ec2", region_name=region).describe_security_groups(
+        groups = boto3.client("ec2", region_name=region).describe_security_groups(
             Filters=[{"Name": "group-name", "Values": [name]}]
         )["SecurityGroups"]
     except (BotoCoreError, ClientError) as error:
         raise ClusterError(
-            f"AWS does not answer ({error}); `aws configure` sets who asks"
+            f"cannot query AWS ({error}); set the credentials with `aws configure`"
         ) from None
-    if not found:
+    if not groups:
         raise ClusterError(
-            f"there is no security group {name} in {region}, and one that Ray makes opens SSH "
-            f"to the whole world; make it with\n{_commands(name, region)}"
+            f"there is no security group {name} in {region}, and one that Ray creates opens SSH "
+            f"to the whole world; create it with\n{_commands(name, region)}"
         )
-    for group in found:
+    for group in groups:
         for ports, source in _open_ports(group):
             raise ClusterError(
                 f"the security group {name} ({group['GroupId']}) lets {source} reach {ports}; "
-                "take that rule out with `aws ec2 revoke-security-group-ingress`"
+                "remove that rule with `aws ec2 revoke-security-group-ingress`"
             )
 
 
@@ -59,7 +60,7 @@ def _open_ports(group: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _commands(name: str, region: str) -> str:
-    """Write the commands that make a group of one address and the nodes themselves."""
+    """Return the commands that create a group for one address and the nodes themselves."""
     rule = f"  aws ec2 authorize-security-group-ingress --region {region} --group-name {name}"
     return "\n".join(
         [

@@ -1,4 +1,4 @@
-"""Sweeps as jobs on a cluster's head: submitted, followed, found again, stopped."""
+"""Runs sweeps as jobs on a cluster's head: submits, finds, follows and stops them."""
 
 from __future__ import annotations
 
@@ -21,28 +21,28 @@ RUNNING = ("PENDING", "RUNNING")
 
 
 def in_working_folder(file: Path) -> str:
-    """Name a file as it will be named on the cluster, where the working folder is copied to.
+    """Return a file's path in the working folder, which is copied to the cluster.
 
     Raises:
-        InputError: it lies elsewhere.
+        InputError: the file is outside the working folder.
     """
     try:
         return file.absolute().relative_to(Path.cwd()).as_posix()
     except ValueError:
         raise InputError(
-            f"{file} is not in the working folder {Path.cwd()}, which is what the cluster "
-            "gets a copy of; move it there"
+            f"{file} is outside the working folder {Path.cwd()}, the only one that is copied to "
+            "the cluster; move the file there"
         ) from None
 
 
 def submit(client: Any, cluster: Cluster, sweep: str, arguments: Sequence[str]) -> str:
-    """Send `orch` to the head, with a copy of the working folder; return the job's id.
+    """Submit an `orch` command with a copy of the working folder; return the job's id.
 
     Args:
-        client: Of the cluster's job API.
-        cluster: Where it runs.
-        sweep: The sweep's name, by which the job is found again.
-        arguments: What follows `orch`.
+        client: client of the cluster's job API.
+        cluster: the cluster that runs the job.
+        sweep: the sweep's name, by which `last` finds the job.
+        arguments: the arguments of `orch`.
 
     Raises:
         ClusterError: the copy is too large, or the head refused the job.
@@ -60,13 +60,13 @@ def submit(client: Any, cluster: Cluster, sweep: str, arguments: Sequence[str]) 
         )
     except (RuntimeError, ValueError) as error:
         raise ClusterError(
-            f"the sweep could not be sent to the cluster: {error}; what is large and not "
-            f"needed there belongs into `rsync_exclude` in {cluster.path}"
+            f"the cluster did not accept the job: {error}; if the working folder is too large, "
+            f"list what the cluster does not need under `rsync_exclude` in {cluster.path}"
         ) from None
 
 
 def last(client: Any, sweep: str) -> Any | None:
-    """Find the newest job that ran a sweep, if there is one."""
+    """Return the newest job that runs or ran a sweep, if there is one."""
     jobs = [
         job
         for job in client.list_jobs()
@@ -77,26 +77,26 @@ def last(client: Any, sweep: str) -> Any | None:
 
 
 def is_running(job: Any) -> bool:
-    """Tell whether a job has not ended."""
+    """Whether a job has not ended."""
     return job.status.value in RUNNING
 
 
 def follow(client: Any, job_id: str) -> int:
-    """Print what a job prints until it ends; return its exit code.
+    """Print a job's output until it ends; return its exit code.
 
     Raises:
-        ClusterError: the connection broke, while the job goes on.
+        ClusterError: the connection is lost; the job continues.
     """
     try:
         asyncio.run(_print(client, job_id))
         job = client.get_job_info(job_id)
     except (RuntimeError, aiohttp.ClientError, requests.RequestException) as error:
-        raise ClusterError(f"the connection to the cluster broke ({error})") from None
+        raise ClusterError(f"the connection to the cluster is lost ({error})") from None
     if job.driver_exit_code is not None:
         return int(job.driver_exit_code)
     if job.status.value == "SUCCEEDED":
         return 0
-    click.echo(f"error: the job {job_id} ended: {job.message or job.status.value}", err=True)
+    click.echo(f"error: job {job_id} ended: {job.message or job.status.value}", err=True)
     return 1
 
 
@@ -107,5 +107,5 @@ async def _print(client: Any, job_id: str) -> None:
 
 
 def stop(client: Any, job_id: str) -> None:
-    """End a job, as `kill` would."""
+    """Stop a job, as `kill` does."""
     client.stop_job(job_id)

@@ -1,4 +1,4 @@
-"""Ray's launcher: `ray up`, `ray exec` and `ray down`, with what they lack."""
+"""Calls Ray's launcher: `ray up`, `ray exec`, `ray down` and `ray get-auth-token`."""
 
 from __future__ import annotations
 
@@ -11,53 +11,54 @@ from pathlib import Path
 from orchestrator.cluster.config import ENVIRONMENT, TOKEN, WORKING_COPY, Cluster
 from orchestrator.errors import ClusterError
 
-SHOWN_LINES = 12
+_SHOWN_LINES = 12
 
 
 def require_token() -> None:
-    """Make the token that opens the cluster, if there is none, readable by its owner alone."""
+    """Create the cluster's token, if there is none, readable by its owner alone."""
     path = Path(TOKEN).expanduser()
     if not path.exists():
-        made = _ray("get-auth-token", "--generate", umask=0o077)
-        _require_done(made, "making the token failed")
+        process = _ray("get-auth-token", "--generate", umask=0o077)
+        _require_success(process, "`ray get-auth-token`")
     path.chmod(0o600)
 
 
 def up(cluster: Cluster) -> None:
-    """Bring a cluster up, or make a running one match its file.
+    """Start a cluster, or make a running one match its file.
 
     Raises:
-        ClusterError: Ray could not.
+        ClusterError: the command failed; the message has the end of its output.
     """
-    done = _ray("up", "--yes", "--no-config-cache", str(cluster.path), cluster=cluster)
-    _require_done(done, f"`ray up {cluster.path}` failed")
+    process = _ray("up", "--yes", "--no-config-cache", str(cluster.path), cluster=cluster)
+    _require_success(process, f"`ray up {cluster.path}`")
 
 
 def down(cluster: Cluster) -> None:
-    """Take a cluster down.
+    """Stop a cluster.
 
     Raises:
-        ClusterError: Ray could not.
+        ClusterError: the command failed; the message has the end of its output.
     """
-    _require_done(_ray("down", "--yes", str(cluster.path), cluster=cluster), "`ray down` failed")
+    process = _ray("down", "--yes", str(cluster.path), cluster=cluster)
+    _require_success(process, f"`ray down {cluster.path}`")
 
 
 def on_head(cluster: Cluster, command: str) -> subprocess.CompletedProcess[str]:
     """Run a shell command in the working copy on the head."""
-    text = f". {ENVIRONMENT} && cd {WORKING_COPY} && {command}"
-    return _ray("exec", str(cluster.path), text, cluster=cluster)
+    command = f". {ENVIRONMENT} && cd {WORKING_COPY} && {command}"
+    return _ray("exec", str(cluster.path), command, cluster=cluster)
 
 
 def command_line(*arguments: str) -> list[str]:
-    """Name Ray's own command, of the same environment as this one."""
+    """Return a command line of the `ray` in this Python environment."""
     return [sys.executable, "-m", "ray.scripts.scripts", *arguments]
 
 
 def environment(cluster: Cluster | None) -> dict[str, str]:
-    """Set what the launcher reads."""
+    """Return the environment variables for the launcher."""
     settings = {"RAY_USAGE_STATS_ENABLED": "0", "PYTHONWARNINGS": "ignore"}
     if cluster is not None and cluster.on_prem:
-        # The newer autoscaler starts only the head of such a cluster (ray-project/ray#59905).
+        # The newer autoscaler starts only an on-premises cluster's head (ray-project/ray#59905).
         settings["RAY_UP_enable_autoscaler_v2"] = "0"
     return {**os.environ, **settings}
 
@@ -78,12 +79,12 @@ def _ray(
     )
 
 
-def _require_done(done: subprocess.CompletedProcess[str], complaint: str) -> None:
-    if done.returncode == 0:
+def _require_success(process: subprocess.CompletedProcess[str], command: str) -> None:
+    if process.returncode == 0:
         return
     with tempfile.NamedTemporaryFile(
         "w", prefix="orch-cluster-", suffix=".log", delete=False
     ) as log:
-        log.write(done.stdout)
-    last = "\n".join(f"  {line}" for line in done.stdout.splitlines()[-SHOWN_LINES:])
-    raise ClusterError(f"{complaint}; the whole of what it said is in {log.name}:\n{last}")
+        log.write(process.stdout)
+    last_lines = "\n".join(f"  {line}" for line in process.stdout.splitlines()[-_SHOWN_LINES:])
+    raise ClusterError(f"{command} failed; full output in {log.name}:\n{last_lines}")

@@ -1,7 +1,7 @@
-"""Looks at every node of a running cluster; runs on its head, as ``python -m``.
+"""Collects facts about every node of a running cluster; runs on its head, as ``python -m``.
 
-Prints one line that begins with `MARK` and holds a list of nodes as JSON; what is wrong with
-them is for `orchestrator.cluster.facts` to say.
+Prints one line: `MARK`, then a list of nodes as JSON. `orchestrator.cluster.facts` finds the
+problems in them.
 """
 
 from __future__ import annotations
@@ -28,25 +28,26 @@ from orchestrator.cluster.launcher import command_line
 from orchestrator.code import digests
 from orchestrator.errors import OrchError
 from orchestrator.running.job import DATA_DIR, STORE
-from orchestrator.running.runners.ray_cluster import alive, on
+from orchestrator.running.runners.ray_cluster import alive, run_on
 from orchestrator.store.files import Files
 
 PACKAGES = ("ray", "torch", "orch-sweeps")
 JOIN_SECONDS = 900
-"""A new node installs torch before it joins."""
-LOOK_SECONDS = 120
+"""Long, since a new node installs torch before it joins."""
+INSPECT_SECONDS = 120
 STOP_SECONDS = 60
-SIGNS = ".orch-check"
+CHECK_FOLDER = ".orch-check"
+"""The folder of the store with a file from each node."""
 
 
 def main() -> None:
-    """Look at the nodes once as many as asked for have joined, or stop Ray on the workers."""
+    """Inspect the nodes once the given number have joined, or stop Ray on the workers."""
     ray.init(address="auto", logging_level=logging.CRITICAL, log_to_driver=False)
     if sys.argv[1] == "stop-workers":
         _stop_workers()
     else:
         _wait_for(int(sys.argv[2]))
-        print(f"\n{MARK}{json.dumps([asdict(node) for node in _look_at_all()])}")
+        print(f"\n{MARK}{json.dumps([asdict(node) for node in _inspect_all()])}")
 
 
 def _is_head(node: dict[str, Any]) -> bool:
@@ -59,22 +60,22 @@ def _wait_for(count: int) -> None:
         time.sleep(1)
 
 
-def _look_at_all() -> list[Node]:
+def _inspect_all() -> list[Node]:
     nodes = alive()
     addresses = [_address(node) for node in nodes]
-    signs = _on_each(nodes, _leave_sign)
-    answers = _on_each(nodes, _look, addresses)
-    _remove_signs()
+    write_errors = _on_each(nodes, _write_check_file)
+    results = _on_each(nodes, _facts, addresses)
+    _delete_check_files()
     return [
         Node(
             address=_address(node),
             head=_is_head(node),
             cpus=node["Resources"].get("CPU", 0),
             gpus=_gpus(node),
-            facts=replace(answer, unwritable=sign) if isinstance(answer, Facts) else None,
-            error=None if isinstance(answer, Facts) else str(answer),
+            facts=replace(result, unwritable=write_error) if isinstance(result, Facts) else None,
+            error=None if isinstance(result, Facts) else str(result),
         )
-        for node, sign, answer in zip(nodes, signs, answers, strict=True)
+        for node, write_error, result in zip(nodes, write_errors, results, strict=True)
     ]
 
 
@@ -87,9 +88,9 @@ def _gpus(node: dict[str, Any]) -> float:
 
 
 def _on_each(nodes: list[dict[str, Any]], task: Callable[..., Any], *arguments: Any) -> list[Any]:
-    """Give a task each node, on that node and all at once; what it raised stands for its result."""
-    pending = [on(node, task, node, *arguments) for node in nodes]
-    deadline = time.monotonic() + LOOK_SECONDS
+    """Run a task on every node at once; in place of a result there may be an error message."""
+    pending = [run_on(node, task, node, *arguments) for node in nodes]
+    deadline = time.monotonic() + INSPECT_SECONDS
     return [_result(reference, deadline) for reference in pending]
 
 
@@ -100,20 +101,20 @@ def _result(reference: Any, deadline: float) -> Any:
         return (str(error).strip().splitlines() or [type(error).__name__])[-1]
 
 
-def _leave_sign(node: dict[str, Any]) -> str | None:
-    """Write a file into the store that says from which node it is; tell what went wrong."""
+def _write_check_file(node: dict[str, Any]) -> str | None:
+    """Write a file named after the node to the store; return the error message, if any."""
     address = _address(node)
     try:
         files = Files(os.environ[STORE])
-        files.make_folder(SIGNS)
-        files.write(f"{SIGNS}/{address}", address.encode())
+        files.make_folder(CHECK_FOLDER)
+        files.write(f"{CHECK_FOLDER}/{address}", address.encode())
     except (OrchError, OSError, KeyError) as error:
         return str(error)
     return None
 
 
-def _look(node: dict[str, Any], addresses: list[str]) -> Facts:
-    """Gather a node's facts, there."""
+def _facts(node: dict[str, Any], addresses: list[str]) -> Facts:
+    """Collect a node's facts; runs on that node."""
     folder = os.environ.get(DATA_DIR)
     return Facts(
         versions={"python": platform.python_version(), **_versions()},
@@ -136,36 +137,36 @@ def _versions() -> dict[str, str]:
 
 
 def _visible_gpus() -> int:
-    """Ask torch, in a process from which Ray does not hide the GPUs."""
+    """Count the GPUs that torch sees in a process from which Ray does not hide them."""
     environment = {k: v for k, v in os.environ.items() if k != "CUDA_VISIBLE_DEVICES"}
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", "import torch; print(torch.cuda.device_count())"],
         env=environment,
         capture_output=True,
         text=True,
         check=False,
     )
-    return int(done.stdout) if done.returncode == 0 else 0
+    return int(process.stdout) if process.returncode == 0 else 0
 
 
 def _unreadable(addresses: list[str]) -> list[str]:
-    """Name the nodes whose file in the store is not to be seen here."""
+    """Return the addresses of nodes whose file in the store cannot be read here."""
     try:
         files = Files(os.environ[STORE])
-        return [a for a in addresses if files.read(f"{SIGNS}/{a}") != a.encode()]
+        return [a for a in addresses if files.read(f"{CHECK_FOLDER}/{a}") != a.encode()]
     except (OrchError, OSError, KeyError):
         return addresses
 
 
-def _remove_signs() -> None:
+def _delete_check_files() -> None:
     with contextlib.suppress(OrchError, OSError, KeyError):
         files = Files(os.environ[STORE])
-        for name in files.names(SIGNS):
-            files.delete(f"{SIGNS}/{name}")
+        for name in files.names(CHECK_FOLDER):
+            files.delete(f"{CHECK_FOLDER}/{name}")
 
 
 def _stop_workers() -> None:
-    """Stop Ray on every worker, by a command that ends the very process that starts it."""
+    """Stop Ray on every worker; the command also ends the process that starts it."""
     _on_each([node for node in alive() if not _is_head(node)], _stop_here)
     deadline = time.monotonic() + STOP_SECONDS
     while len(alive()) > 1 and time.monotonic() < deadline:

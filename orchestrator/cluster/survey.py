@@ -1,4 +1,4 @@
-"""Asks a running cluster what its nodes are like."""
+"""Collects facts about the nodes of a running cluster, and checks them."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from orchestrator.errors import ClusterError
 
 
 def nodes_of(cluster: Cluster, wait_for: int = 0) -> list[Node]:
-    """Look at every node, once a number of them have joined.
+    """Collect facts about every node, once a number of nodes have joined.
 
     Raises:
-        ClusterError: the head cannot be reached, or no cluster runs there.
+        ClusterError: the head is unreachable, or no cluster runs there.
     """
-    command = shlex.join(["python", "-m", "orchestrator.cluster.nodes", "look", str(wait_for)])
-    done = launcher.on_head(cluster, command)
-    for line in done.stdout.splitlines():
+    command = shlex.join(["python", "-m", "orchestrator.cluster.nodes", "inspect", str(wait_for)])
+    process = launcher.on_head(cluster, command)
+    for line in process.stdout.splitlines():
         if line.startswith(MARK):
             return TypeAdapter(list[Node]).validate_json(line.removeprefix(MARK))
-    raise ClusterError(f"no answer from the cluster of {cluster.path}: {_reason(done.stdout)}")
+    raise ClusterError(f"no answer from the cluster of {cluster.path}: {_reason(process.stdout)}")
 
 
-def require_sound(cluster: Cluster, nodes: list[Node]) -> None:
-    """Refuse a cluster on which a sweep could go wrong.
+def require_healthy(cluster: Cluster, nodes: list[Node]) -> None:
+    """Refuse a cluster with a problem that could affect a sweep.
 
     Raises:
-        ClusterError: it names each node and the remedy, one in a line.
+        ClusterError: there are problems; the message has a line for each, with node and remedy.
     """
     problems = list(complaints(cluster, nodes, digests(Path.cwd())))
     if problems:
@@ -40,16 +40,16 @@ def require_sound(cluster: Cluster, nodes: list[Node]) -> None:
 
 
 def stop_workers(cluster: Cluster) -> None:
-    """Stop Ray on the workers of a cluster of one's own hosts, which `ray down` leaves running."""
+    """Stop Ray on the workers of an on-premises cluster, which `ray down` leaves running."""
     launcher.on_head(cluster, "python -m orchestrator.cluster.nodes stop-workers")
 
 
 def _reason(output: str) -> str:
-    """Find the last line that says anything, below what Ray itself adds."""
+    """Return the last line of output that does not come from Ray's launcher itself."""
     lines = [line.strip() for line in output.splitlines()]
-    telling = [
+    messages = [
         line
         for line in lines
         if line and not line.startswith(("ssh ", "Error: Command failed", "Shared connection"))
     ]
-    return telling[-1] if telling else "it said nothing"
+    return messages[-1] if messages else "no output"

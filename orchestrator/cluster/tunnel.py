@@ -1,4 +1,4 @@
-"""The way from here to a cluster's job API: its dashboard, through SSH."""
+"""Connects to a cluster's job API on its dashboard, through an SSH tunnel."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ OPEN_SECONDS = 60
 
 @contextlib.contextmanager
 def jobs_of(cluster: Cluster) -> Iterator[Any]:
-    """Open a client of the job API, as long as the block runs.
+    """Open a client of the job API for the block.
 
     Raises:
-        ClusterError: no cluster answers at the other end.
+        ClusterError: the job API is unreachable.
     """
     os.environ["RAY_AUTH_MODE"] = "token"  # read when the client is imported
     port = _free_port()
@@ -35,7 +35,7 @@ def jobs_of(cluster: Cluster) -> Iterator[Any]:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        start_new_session=True,  # Ctrl-C is for this process to deal with
+        start_new_session=True,  # Ctrl-C is handled by this process
     )
     try:
         yield _connected(cluster, port, ssh)
@@ -51,7 +51,7 @@ def _connected(cluster: Cluster, port: int, ssh: subprocess.Popen[bytes]) -> Any
     from ray.job_submission import JobSubmissionClient
 
     for handler in logging.getLogger("ray").handlers:
-        handler.setLevel(logging.WARNING)  # its loggers set levels of their own
+        handler.setLevel(logging.WARNING)  # Ray's loggers set their own levels
     deadline = time.monotonic() + OPEN_SECONDS
     problem: Exception | str = "SSH cannot reach the head"
     while ssh.poll() is None and time.monotonic() < deadline:
@@ -64,12 +64,12 @@ def _connected(cluster: Cluster, port: int, ssh: subprocess.Popen[bytes]) -> Any
             problem = error
             break
     raise ClusterError(
-        f"the job API of {cluster.path} cannot be reached ({_line(problem)}); "
-        f"`orch cluster status {cluster.path}` tells whether it is up"
+        f"the job API of {cluster.path} cannot be reached ({_first_line(problem)}); "
+        f"`orch cluster status {cluster.path}` shows whether it is up"
     )
 
 
-def _line(problem: Exception | str) -> str:
+def _first_line(problem: Exception | str) -> str:
     return (str(problem).strip().splitlines() or ["no reason given"])[0]
 
 

@@ -1,1 +1,1 @@
-"""Measures one trial per cell before a sweep starts: memory, speed, hours."""
+"""Profiles one trial per cell before a sweep starts: memory, speed, hours."""

@@ -1,4 +1,4 @@
-"""Pilots on Ray: each trial in a process of its own, as many at once as resources allow."""
+"""Pilots on Ray: each trial in its own process, as many at once as resources allow."""
 
 from __future__ import annotations
 
@@ -8,52 +8,54 @@ from dataclasses import replace
 import ray
 from ray.exceptions import RayError
 
-from orchestrator.pilot.meter import Reading, measure
+from orchestrator.pilot.trial_profile import TrialProfile, profile_trial
 from orchestrator.running.job import Job
 from orchestrator.running.runners import Node
 from orchestrator.running.runners.ray_cluster import (
     cluster,
     nodes,
-    refuse_what_cannot_fit,
-    without_chatter,
+    require_fit,
+    silenced_stdout,
 )
-from orchestrator.running.runners.ray_errors import words
+from orchestrator.running.runners.ray_errors import reason_for
 
 
-def run(job: Job, todo: Sequence[str], finished: Callable[[str, Reading], None]) -> list[Node]:
-    """Measure trials, each of which has the GPUs that it uses for itself.
+def run(
+    job: Job, trial_ids: Sequence[str], on_finished: Callable[[str, TrialProfile], None]
+) -> list[Node]:
+    """Profile trials, each with exclusive use of its GPUs.
 
     Args:
-        job: what the workers are to know.
-        todo: ids of trials of the job.
-        finished: is told of each.
+        job: what the workers need to run the trials.
+        trial_ids: trials of the job.
+        on_finished: called with the id and profile of each trial.
 
     Returns:
         The nodes of the cluster, which is this machine unless RAY_ADDRESS names another.
 
     Raises:
-        ResourceError: there is no such cluster, or it cannot hold a trial.
+        ResourceError: the cluster does not exist, or cannot hold a trial.
     """
     tasks = {
         i: replace(task, gpu=max(task.gpu, 1) if task.gpu else 0) for i, task in job.tasks.items()
     }
     job = replace(job, tasks=tasks)
-    remote = ray.remote(max_calls=1, max_retries=0)(measure)
-    with without_chatter(), cluster():
-        refuse_what_cannot_fit(job, todo)
+    remote = ray.remote(max_calls=1, max_retries=0)(profile_trial)
+    with silenced_stdout(), cluster():
+        require_fit(job, trial_ids)
         shared = ray.put(job)
-        waiting = {
+        pending = {
             remote.options(num_cpus=tasks[i].cpu, num_gpus=tasks[i].gpu).remote(shared, i): i
-            for i in todo
+            for i in trial_ids
         }
-        while waiting:
-            (ended, *_), _ = ray.wait(list(waiting))
-            finished(waiting.pop(ended), _reading(ended))
+        while pending:
+            (reference, *_), _ = ray.wait(list(pending))
+            on_finished(pending.pop(reference), _profile(reference))
         return nodes()
 
 
-def _reading(ended: ray.ObjectRef[Reading]) -> Reading:
+def _profile(reference: ray.ObjectRef[TrialProfile]) -> TrialProfile:
     try:
-        return ray.get(ended)
+        return ray.get(reference)
     except RayError as error:
-        return Reading(error=words(error))
+        return TrialProfile(error=reason_for(error))

@@ -1,4 +1,4 @@
-"""What `orch plan --pilot` does: a short trial per cell, and what to expect of the sweep."""
+"""The pilot of `orch plan --pilot`: one short trial per cell, and estimates for the sweep."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from statistics import fmean
 from typing import Any
 
 from orchestrator.code import code_of
-from orchestrator.pilot.meter import Reading
+from orchestrator.labels import counted
+from orchestrator.pilot.trial_profile import TrialProfile
 from orchestrator.running import preflight
 from orchestrator.running.display import Display
 from orchestrator.running.gpus import fraction_for, trials_sharing
@@ -20,95 +21,96 @@ from orchestrator.spec.model import Resources, Sweep
 from orchestrator.store.schema import Layout
 
 CUDA_BYTES = 512 * 2**20
-"""Taken to be what CUDA itself needs per process, which torch does not count."""
+"""Assumed memory of CUDA itself per process, which torch does not count."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What is expected of a cell's missing trials, all taken to be like the one measured."""
+    """The expected cost of a cell's missing trials, all assumed to be like the profiled one."""
 
     trial: PlannedTrial
     missing: int
-    reading: Reading
+    profile: TrialProfile
 
     @property
     def seconds_per_epoch(self) -> float | None:
-        """Later epochs, as far as there are any; else the first; else its steps alone."""
-        reading = self.reading
-        if reading.epochs:
-            return fmean(reading.epochs[1:] or reading.epochs)
-        if reading.images is None or reading.images_per_second is None:
+        """The mean after the first epoch; else the first epoch; else the training steps alone."""
+        profile = self.profile
+        if profile.epochs:
+            return fmean(profile.epochs[1:] or profile.epochs)
+        if profile.images is None or profile.images_per_second is None:
             return None
-        return reading.images / reading.images_per_second
+        return profile.images / profile.images_per_second
 
     @property
     def seconds(self) -> float | None:
-        """Of a whole trial; None if it failed, or nothing says how many epochs that is."""
-        reading, each = self.reading, self.seconds_per_epoch
-        if reading.error:
+        """Of a whole trial; None if it failed or its number of epochs is unknown."""
+        profile, per_epoch = self.profile, self.seconds_per_epoch
+        if profile.error:
             return None
-        if reading.ended:
-            return sum(reading.epochs)
+        if profile.ended:
+            return sum(profile.epochs)
         epochs = self.trial.params.get("epochs")
-        if each is None or not isinstance(epochs, int):
+        if per_epoch is None or not isinstance(epochs, int):
             return None
-        return (reading.epochs[0] if reading.epochs else each) + (epochs - 1) * each
+        first = profile.epochs[0] if profile.epochs else per_epoch
+        return first + (epochs - 1) * per_epoch
 
     @property
     def per_gpu(self) -> int | None:
-        """How many such trials fit into the memory of the GPU that it ran on."""
-        peak, total = self.reading.gpu_peak, self.reading.gpu_total
+        """How many such trials fit in the memory of the GPU that it ran on."""
+        peak, total = self.profile.gpu_peak, self.profile.gpu_total
         return None if peak is None or total is None else max(1, total // (peak + CUDA_BYTES))
 
     def as_dict(self) -> dict[str, Any]:
-        """Make plain values: bytes and seconds."""
-        reading, per_gpu = self.reading, self.per_gpu
+        """Return plain values, in bytes and seconds."""
+        profile, per_gpu = self.profile, self.per_gpu
         return {
             **self.trial.config.factors,
             "missing": self.missing,
-            "epochs_measured": len(reading.epochs),
-            "whole_trial": reading.ended,
-            "steps_measured": reading.steps,
-            "memory": reading.memory,
-            "gpu_memory": reading.gpu_peak,
-            "images_per_second": reading.images_per_second,
+            "epochs_measured": len(profile.epochs),
+            "whole_trial": profile.ended,
+            "steps_measured": profile.steps,
+            "memory": profile.memory,
+            "gpu_memory": profile.gpu_peak,
+            "images_per_second": profile.images_per_second,
             "seconds_per_epoch": self.seconds_per_epoch,
             "seconds": self.seconds,
             "trials_per_gpu": per_gpu,
             "resources_gpu": None if per_gpu is None else fraction_for(per_gpu),
-            "error": reading.error,
+            "error": profile.error,
         }
 
 
 @dataclass(frozen=True)
 class Pilot:
-    """What a pilot found."""
+    """The estimates of a pilot, and the nodes that they hold for."""
 
     estimates: Sequence[Estimate]
     nodes: Sequence[Node]
 
     @property
     def failed(self) -> list[Estimate]:
-        """The cells whose trial failed."""
-        return [estimate for estimate in self.estimates if estimate.reading.error]
+        """The estimates of cells whose trial failed."""
+        return [estimate for estimate in self.estimates if estimate.profile.error]
 
     def seconds(self, *, in_turns: bool) -> float:
-        """Expect how long the missing trials take, of the cells with an estimate.
+        """Estimate how long the missing trials take, leaving out cells without an estimate.
 
         Args:
-            in_turns: whether trials that share a GPU slow each other down to turns, which is
-                the worst case; in the best they are as fast as alone.
+            in_turns: whether trials that share a GPU run no faster than one after another,
+                which is the worst case; in the best case they do not slow each other down.
         """
-        known = [
+        costs = [
             (estimate.seconds, estimate.missing, _slots(estimate, self.nodes, in_turns))
             for estimate in self.estimates
             if estimate.seconds is not None
         ]
-        longest = max((seconds for seconds, *_ in known), default=0.0)
-        return max(longest, sum(seconds * missing / slots for seconds, missing, slots in known))
+        longest = max((seconds for seconds, *_ in costs), default=0.0)
+        return max(longest, sum(seconds * missing / slots for seconds, missing, slots in costs))
 
     def as_dict(self) -> dict[str, Any]:
-        """Make plain values, as `plan --json` prints them."""
+        """Return plain values, as `orch plan --json` prints them."""
         return {
             "pilot": [estimate.as_dict() for estimate in self.estimates],
             "seconds": [self.seconds(in_turns=turns) for turns in (False, True)],
@@ -116,7 +118,7 @@ class Pilot:
 
 
 def _slots(estimate: Estimate, nodes: Sequence[Node], in_turns: bool) -> int:
-    """Count the trials of a cell that run at once."""
+    """Count the trials of a cell that can run at once."""
     resources = estimate.trial.config.resources
     return max(1, sum(_slots_on(node, resources, in_turns) for node in nodes))
 
@@ -130,32 +132,34 @@ def _slots_on(node: Node, resources: Resources, in_turns: bool) -> int:
 
 
 def run(sweep: Sweep, missing: Sequence[PlannedTrial]) -> Pilot:
-    """Measure the first of each cell's missing trials, leaving nothing behind.
+    """Profile the first missing trial of each cell; leave no trace of it.
 
     Raises:
         TrainableError: the trainable cannot be imported, or refuses a config.
-        ResourceError: there is no such cluster, or it cannot hold a trial.
+        ResourceError: the cluster does not exist, or cannot hold a trial.
     """
-    cells: dict[str, list[PlannedTrial]] = {}
+    by_cell: dict[str, list[PlannedTrial]] = {}
     for trial in missing:
-        cells.setdefault(trial.config.cell_id, []).append(trial)
-    first = [trials[0] for trials in cells.values()]
+        by_cell.setdefault(trial.config.cell_id, []).append(trial)
+    profiled = [trials[0] for trials in by_cell.values()]
     display = Display()
-    with display.checking(len(first)):
-        preflight.check(sweep.trainable, first)
+    with display.checking(len(profiled)):
+        preflight.check(sweep.trainable, profiled)
     ray_settings.apply()
-    from orchestrator.pilot import on_ray as pilots  # with Ray, of which `orch plan` alone is free
+    from orchestrator.pilot import on_ray  # imports Ray, which `orch plan` alone does not need
 
-    readings: dict[str, Reading] = {}
-    job = make_job(sweep, first, "", Layout.of(sweep), code_of(sweep.module))
-    with display.console.status(f"measuring {len(first):,} cells") as status:
+    profiles: dict[str, TrialProfile] = {}
+    job = make_job(sweep, profiled, "", Layout.of(sweep), code_of(sweep.module))
+    total = counted(len(profiled), "cell")
+    with display.console.status(f"profiling {total}") as status:
 
-        def finished(trial_id: str, reading: Reading) -> None:
-            readings[trial_id] = reading
-            status.update(f"measuring {len(first):,} cells, {len(readings):,} done")
+        def on_finished(trial_id: str, profile: TrialProfile) -> None:
+            profiles[trial_id] = profile
+            status.update(f"profiling {total}, {len(profiles):,} done")
 
-        nodes = pilots.run(job, [trial.trial_id for trial in first], finished)
+        nodes = on_ray.run(job, [trial.trial_id for trial in profiled], on_finished)
     estimates = [
-        Estimate(trials[0], len(trials), readings[trials[0].trial_id]) for trials in cells.values()
+        Estimate(trials[0], len(trials), profiles[trials[0].trial_id])
+        for trials in by_cell.values()
     ]
     return Pilot(estimates, nodes)

@@ -1,7 +1,7 @@
-"""What a store says of a sweep: selection, tables, figures, claims, the report.
+"""Reads the results of a sweep: selection, tables, figures, claims and the report.
 
-`Results` is the one object to read with; it has a store, reads only, selects once, and reads a
-probe only when that probe is asked for.
+`Results` is the one object to read with: it never writes to the store, selects once, and reads
+the rows of a probe only when they are needed.
 """
 
 from orchestrator.results.results import Results, open_store

@@ -1,8 +1,8 @@
-"""Claims of a paper against the store: effect, interval, test and verdict.
+"""Tests the claims of a sweep file: effect, interval, p-value and verdict.
 
-A claim becomes one number per seed: a difference or slope of the selected configs,
-averaged over the cells that the claim is about. Seeds are paired, since both sides of a
-difference share them, and p-values are corrected over the file.
+A claim reduces to one number per seed: a difference or slope over the selected configs,
+averaged over the cells that the claim is about. Both sides of a difference have the same
+seeds, so tests are paired by seed; p-values are corrected over all claims of the file.
 """
 
 from __future__ import annotations
@@ -41,21 +41,23 @@ Verdict = Literal["supported", "refuted", "undecided"]
 
 @dataclass(frozen=True, repr=False)
 class Finding:
-    """What the store says about one claim.
+    """The result of testing one claim.
 
     Attributes:
         claim: the claim.
-        verdict: ``supported`` or ``refuted`` by a corrected p-value below 0.05.
+        verdict: ``supported`` or ``refuted`` by a corrected p-value below 0.05; a ``close``
+            claim is also refuted by an interval outside its margin.
         contrast: first minus second value, or the slope per step of the list, averaged
-            over cells, in the unit that the trainable yields; its n is the number of
+            over cells, in the unit that the trainable yields; its ``n`` is the number of
             seeds that every cell on both sides has.
-        p: two-sided; for ``close`` the larger of two one-sided; None if there is none.
-        p_holm: that, corrected over all claims of the file.
-        test: what ``p`` is from.
-        seeds_to_decide: how many seeds would decide an undecided claim with a
-            probability of 80 %, were effect and spread as seen, at the strictest level
-            of the correction; None if decided, unknown or above 1,000.
-        notes: what a reader must know besides.
+        p: two-sided p-value; for ``close`` the larger of two one-sided ones; None if no test
+            is possible.
+        p_holm: ``p`` corrected over all claims of the file.
+        test: name of the test that gives ``p``.
+        seeds_to_decide: number of seeds that would decide an undecided claim with 80 % power
+            if the true effect and spread were the observed ones, at the strictest level of
+            the correction; None if the claim is decided, without spread, or above 1,000.
+        notes: further remarks for the reader.
     """
 
     claim: Claim
@@ -75,7 +77,7 @@ class Finding:
 
 
 class Findings(list[Finding]):
-    """What the store says about several claims, shown as a table with remarks."""
+    """Findings about several claims, displayed as a table with remarks."""
 
     def __repr__(self) -> str:
         return as_text(lambda console: show_findings(self, console))
@@ -85,17 +87,17 @@ class Findings(list[Finding]):
 
 
 def judge(results: Results, claims: Sequence[Claim]) -> Findings:
-    """Judge claims, as one family that shares the error.
+    """Test claims as one family, over which the p-values are corrected.
 
-    Cells are matched on the factors that a claim does not compare; those count that
-    exist for every value that it does. A trend is the slope over the place in the
-    claim's list. ``best`` compares the first value with each other one: all of these
-    comparisons must support it (the largest of their p-values counts), and one refutes it
-    (the smallest counts, times their number).
+    Cells are matched on the factors that a claim does not compare; a match counts if it has
+    a cell for every value that the claim compares. A trend is the slope over the positions
+    in the claim's list. ``best`` compares the first value with each of the others: all of
+    these comparisons must support it (their largest p-value counts), and a single one can
+    refute it (the smallest counts, times their number).
 
     Args:
-        results: what the claims are about.
-        claims: statements about the factors of its sweep.
+        results: the results of a sweep.
+        claims: claims about its factors.
 
     Returns:
         One finding per claim.
@@ -103,15 +105,15 @@ def judge(results: Results, claims: Sequence[Claim]) -> Findings:
     Raises:
         ShowError: the store has no such metric or probe.
     """
-    tested = []
+    tests = []
     for claim in claims:
         sides = _sides(claim, results.selections, results.measure(measured_name(claim)))
-        tested.append(_test(claim, sides, _sign(claim, results.sweep)))
-    corrected = holm([test.p for test in tested])
-    strictest = ALPHA / max(1, sum(test.p is not None for test in tested))
+        tests.append(_test(claim, sides, _sign(claim, results.sweep)))
+    corrected = holm([test.p for test in tests])
+    strictest = ALPHA / max(1, sum(test.p is not None for test in tests))
     return Findings(
         _finding(claim, test, p_holm, strictest)
-        for claim, test, p_holm in zip(claims, tested, corrected, strict=True)
+        for claim, test, p_holm in zip(claims, tests, corrected, strict=True)
     )
 
 
@@ -121,7 +123,7 @@ class _Sides:
 
     Attributes:
         values: mean over the matched cells, shape (values compared, seeds).
-        cells: all that were matched.
+        cells: the selections of the matched cells.
     """
 
     values: Array
@@ -134,22 +136,22 @@ def _sides(
     ((factor, compared),) = claim.compare.items()
     groups: dict[str, dict[str, CellSelection]] = {}
     for selection in selections:
-        others = dict(selection.cell.factors)
-        if matches(claim.where, others):
-            value = canonical(others.pop(factor))
-            groups.setdefault(canonical(others), {})[value] = selection
+        rest = dict(selection.cell.factors)
+        if matches(claim.where, rest):
+            value = canonical(rest.pop(factor))
+            groups.setdefault(canonical(rest), {})[value] = selection
     keys = list(map(canonical, compared))
     matched = [group for group in groups.values() if group.keys() >= set(keys)]
     cells = tuple(group[key] for group in matched for key in keys)
     seeds = sorted(set.intersection(*(set(cell.seeds) for cell in cells)) if cells else ())
     by_cell = [values_by_seed(measured, cell) for cell in cells]
-    values = np.array([[found[seed] for seed in seeds] for found in by_cell])
+    values = np.array([[by_seed[seed] for seed in seeds] for by_seed in by_cell])
     shape = (max(1, len(matched)), len(keys), len(seeds))
     return _Sides(values.reshape(shape if cells else (1, len(keys), 0)).mean(axis=0), cells)
 
 
 def _sign(claim: Claim, sweep: Sweep) -> int:
-    """Tell on which side of zero the claim expects the effect."""
+    """Return the sign of the effect that the claim expects."""
     if claim.expect != "best":
         return 1 if claim.expect in {"greater", "increasing"} else -1
     if claim.metric == sweep.select.metric:
@@ -172,50 +174,50 @@ def _test(claim: Claim, sides: _Sides, sign: int) -> _Test:
     values = sides.values
     scale = float(np.abs(values).max(initial=0))
     if claim.expect in {"increasing", "decreasing"}:
-        found = contrast(slopes(values), scale)
-        p, name = found.p, "t test of slopes"
+        observed = contrast(slopes(values), scale)
+        p, name = observed.p, "t test of slopes"
     elif claim.expect == "best":
-        found, p = _against_all([contrast(values[0] - other, scale) for other in values[1:]], sign)
+        differences = [contrast(values[0] - other, scale) for other in values[1:]]
+        observed, p = _against_all(differences, sign)
         name = "paired t test against each"
     else:
-        found = contrast(values[0] - values[1], scale)
-        p, name = found.p, "paired t test"
+        observed = contrast(values[0] - values[1], scale)
+        p, name = observed.p, "paired t test"
         if claim.margin is not None:
-            p, name = equivalence(found, claim.margin), "two one-sided paired t tests"
-            found = replace(found, p_sign=None)  # it is about zero, not about the margin
-    return _Test(found, p, name, sign, tuple(_notes(sides, found)))
+            p, name = equivalence(observed, claim.margin), "two one-sided paired t tests"
+            observed = replace(observed, p_sign=None)  # the sign test ignores the margin
+    return _Test(observed, p, name, sign, tuple(_notes(sides, observed)))
 
 
 def _against_all(contrasts: Sequence[Contrast], sign: int) -> tuple[Contrast, float | None]:
-    """Find the comparison that decides whether the first value is best, and its p-value."""
-    hardest = min(contrasts, key=lambda found: sign * found.effect)
-    if not all(found.has_spread for found in contrasts):
-        return hardest, None
-    lost = [found for found in contrasts if sign * found.effect < 0]
-    if not lost:
+    """Return the comparison that decides whether the first value is best, and its p-value."""
+    if not all(observed.has_spread for observed in contrasts):
+        return min(contrasts, key=lambda observed: sign * observed.effect), None
+    losses = [observed for observed in contrasts if sign * observed.effect < 0]
+    if not losses:
         decisive = max(contrasts, key=_p)
         return decisive, decisive.p
-    decisive = min(lost, key=_p)
+    decisive = min(losses, key=_p)
     return decisive, min(1.0, _p(decisive) * len(contrasts))
 
 
-def _p(found: Contrast) -> float:
-    return 1.0 if found.p is None else found.p
+def _p(observed: Contrast) -> float:
+    return 1.0 if observed.p is None else observed.p
 
 
-def _notes(sides: _Sides, found: Contrast) -> Iterator[str]:
+def _notes(sides: _Sides, observed: Contrast) -> Iterator[str]:
     cells = len(sides.cells)
     if not cells:
         yield "no cells to compare"
-    elif found.n == 0:
+    elif observed.n == 0:
         empty = sum(cell.best is None for cell in sides.cells)
-        yield f"{empty} of {cells} cells empty" if empty else "no seed that all cells have"
-    elif math.isnan(found.effect):
+        yield f"{empty} of {cells} cells empty" if empty else "no seed is common to all cells"
+    elif math.isnan(observed.effect):
         finite = np.isfinite(sides.values).all(axis=0)
-        yield f"not finite in {int((~finite).sum())} of {found.n} seeds"
-    elif found.n == 1:
+        yield f"not finite in {int((~finite).sum())} of {observed.n} seeds"
+    elif observed.n == 1:
         yield "one seed allows no test"
-    elif not found.has_spread:
+    elif not observed.has_spread:
         yield "no spread: all seeds give the same difference, which no test can judge"
     incomplete = sum(not cell.complete for cell in sides.cells)
     if incomplete:
@@ -223,17 +225,17 @@ def _notes(sides: _Sides, found: Contrast) -> Iterator[str]:
 
 
 def _finding(claim: Claim, test: _Test, p_holm: float | None, strictest: float) -> Finding:
-    found = test.contrast
+    observed = test.contrast
     verdict: Verdict = "undecided"
     seeds = None
-    outside = claim.margin is not None and max(found.low, -found.high) > claim.margin
+    outside = claim.margin is not None and max(observed.low, -observed.high) > claim.margin
     if outside:
         verdict = "refuted"
     elif p_holm is not None and p_holm < ALPHA:
-        expected = claim.expect == "close" or test.sign * found.effect > 0
+        expected = claim.expect == "close" or test.sign * observed.effect > 0
         verdict = "supported" if expected else "refuted"
     elif claim.margin is not None:
-        seeds = seeds_to_equate(found, claim.margin, strictest)
+        seeds = seeds_to_equate(observed, claim.margin, strictest)
     else:
-        seeds = seeds_to_differ(found, strictest)
-    return Finding(claim, verdict, found, test.p, p_holm, test.name, seeds, test.notes)
+        seeds = seeds_to_differ(observed, strictest)
+    return Finding(claim, verdict, observed, test.p, p_holm, test.name, seeds, test.notes)

@@ -1,4 +1,4 @@
-"""Tests of one number per seed: functions of arrays, without a sweep or a store."""
+"""Tests of one number per seed: pure functions of arrays."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ NO_SPREAD = 1e-12
 
 @dataclass(frozen=True)
 class Contrast:
-    """A quantity that is zero if nothing is there, over seeds.
+    """An effect over seeds, with its test against zero.
 
     Attributes:
-        effect: mean; NaN without values, or with one that is not finite.
+        effect: mean; NaN without values, or if one of them is not finite.
         std: sample standard deviation; NaN for fewer than two values.
-        low: lower end of the 95 % t interval; NaN without a deviation above rounding.
+        low: lower end of the 95 % t interval; NaN if no deviation exceeds rounding errors.
         high: its upper end.
         n: number of seeds.
-        p: two-sided p-value of the t test against zero; None where ``low`` is NaN.
-        p_sign: that of the exact sign test, zeros left out; None below 6 seeds.
+        p: two-sided p-value of the t test against zero; None if ``low`` is NaN.
+        p_sign: p-value of the exact sign test, zeros left out; None below 6 seeds.
     """
 
     effect: float
@@ -52,7 +52,7 @@ class Contrast:
 
     @property
     def has_spread(self) -> bool:
-        """Whether there is a deviation to test against."""
+        """Whether the values deviate from their mean, so that a test is possible."""
         return self.p is not None
 
 
@@ -61,21 +61,22 @@ def contrast(values: Array, scale: float) -> Contrast:
 
     Args:
         values: one per seed, shape (n,).
-        scale: size of what the values are differences of, which rounding goes by.
+        scale: size of the numbers whose differences the values are, for the rounding error.
     """
-    found = statistics(values.tolist())
-    if math.isnan(found.std) or found.std <= NO_SPREAD * scale:
-        return Contrast(found.mean, found.std, math.nan, math.nan, found.n, None, None)
+    over_seeds = statistics(values.tolist())
+    mean, std, n = over_seeds.mean, over_seeds.std, over_seeds.n
+    if math.isnan(std) or std <= NO_SPREAD * scale:
+        return Contrast(mean, std, math.nan, math.nan, n, None, None)
     p_sign = None
-    if found.n >= SIGN_TEST_FROM:
+    if n >= SIGN_TEST_FROM:
         signs = np.sign(values[np.abs(values) > NO_SPREAD * scale])
         p_sign = float(stats.binomtest(int((signs > 0).sum()), len(signs)).pvalue)
     p = float(stats.ttest_1samp(values, 0.0).pvalue)
-    return Contrast(found.mean, found.std, found.ci_low, found.ci_high, found.n, p, p_sign)
+    return Contrast(mean, std, over_seeds.ci_low, over_seeds.ci_high, n, p, p_sign)
 
 
 def slopes(values: Array) -> Array:
-    """Fit a line per seed to the values over their positions 0, 1, 2 and so on.
+    """Fit a line to each seed's values over their positions 0, 1, 2 and so on.
 
     Args:
         values: shape (positions, n), at least two positions.
@@ -87,44 +88,44 @@ def slopes(values: Array) -> Array:
     return positions @ values / (positions @ positions)
 
 
-def equivalence(found: Contrast, margin: float) -> float | None:
+def equivalence(observed: Contrast, margin: float) -> float | None:
     """Test whether a mean lies within ±margin, by two one-sided t tests.
 
     Returns:
-        The larger of the two p-values; None without a deviation.
+        The larger of the two p-values; None without spread.
     """
-    if not found.has_spread:
+    if not observed.has_spread:
         return None
-    error = found.std / math.sqrt(found.n)
-    above = stats.t.sf((found.effect + margin) / error, found.n - 1)
-    below = stats.t.cdf((found.effect - margin) / error, found.n - 1)
+    error = observed.std / math.sqrt(observed.n)
+    above = stats.t.sf((observed.effect + margin) / error, observed.n - 1)
+    below = stats.t.cdf((observed.effect - margin) / error, observed.n - 1)
     return float(max(above, below))
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """Correct p-values for their number by Holm's method; those that are None do not count."""
-    known = sorted((p, index) for index, p in enumerate(p_values) if p is not None)
+    """Correct p-values for multiple testing by Holm's method; those that are None do not count."""
+    ranked = sorted((p, index) for index, p in enumerate(p_values) if p is not None)
     corrected: list[float | None] = [None] * len(p_values)
     highest = 0.0
-    for rank, (p, index) in enumerate(known):
-        highest = max(highest, min(1.0, p * (len(known) - rank)))
+    for rank, (p, index) in enumerate(ranked):
+        highest = max(highest, min(1.0, p * (len(ranked) - rank)))
         corrected[index] = highest
     return corrected
 
 
-def seeds_to_differ(found: Contrast, alpha: float) -> int | None:
-    """Find how many seeds would tell a mean from zero with a probability of 80 %.
+def seeds_to_differ(observed: Contrast, alpha: float) -> int | None:
+    """Compute how many seeds distinguish a mean from zero with 80 % power.
 
     Args:
-        found: whose effect and deviation are taken for the true ones.
+        observed: its effect and deviation are taken as the true ones.
         alpha: level of the two-sided t test.
 
     Returns:
-        The number of seeds; None above 1,000, or without a deviation.
+        The number of seeds; None above 1,000, or without spread.
     """
-    if not found.has_spread:
+    if not observed.has_spread:
         return None
-    size = abs(found.effect) / found.std
+    size = abs(observed.effect) / observed.std
 
     def power(n: int) -> float:
         critical = stats.t.isf(alpha / 2, n - 1)
@@ -134,21 +135,24 @@ def seeds_to_differ(found: Contrast, alpha: float) -> int | None:
     return _fewest(power)
 
 
-def seeds_to_equate(found: Contrast, margin: float, alpha: float) -> int | None:
-    """Find how many seeds would place a mean inside or outside ±margin, likewise.
+def seeds_to_equate(observed: Contrast, margin: float, alpha: float) -> int | None:
+    """Compute how many seeds show with 80 % power whether a mean is within ±margin.
 
     Args:
-        found: whose effect and deviation are taken for the true ones.
+        observed: its effect and deviation are taken as the true ones.
         margin: in the effect's unit.
-        alpha: level of each one-sided t test inside, and of the interval outside.
+        alpha: level of each one-sided t test, if the effect is within the margin.
+
+    Returns:
+        The number of seeds; None above 1,000, or without spread.
     """
-    if not found.has_spread:
+    if not observed.has_spread:
         return None
-    inside = margin - abs(found.effect)
-    outside = margin + abs(found.effect)
+    inside = margin - abs(observed.effect)
+    outside = margin + abs(observed.effect)
 
     def power(n: int) -> float:
-        error = found.std / math.sqrt(n)
+        error = observed.std / math.sqrt(n)
         if inside <= 0:
             return _exceeds(stats.t.isf(ALPHA / 2, n - 1), -inside / error, n)
         critical = stats.t.isf(alpha, n - 1)
@@ -158,16 +162,17 @@ def seeds_to_equate(found: Contrast, margin: float, alpha: float) -> int | None:
 
 
 def _exceeds(critical: float, shift: float, n: int) -> float:
-    """Compute the probability that a noncentral t of n - 1 degrees exceeds a value.
+    """Compute the probability that a noncentral t with n - 1 degrees of freedom exceeds a value.
 
-    As the mean over quantiles of the estimated deviation: scipy's ``nct`` gives NaN for
-    the large shifts that few seeds may show.
+    It averages over quantiles of the estimated deviation: scipy's ``nct`` returns NaN for
+    the large shifts that occur with few seeds.
     """
     deviations = np.sqrt(stats.chi2.ppf(_QUANTILES, n - 1) / (n - 1))
     return float(stats.norm.cdf(shift - critical * deviations).mean())
 
 
 def _fewest(power: Callable[[int], float]) -> int | None:
-    numbers = range(2, MOST_SEEDS + 1)
-    place = bisect_left(numbers, POWER, key=power)
-    return numbers[place] if place < len(numbers) else None
+    """Search for the smallest number of seeds with enough power, which grows with the number."""
+    counts = range(2, MOST_SEEDS + 1)
+    index = bisect_left(counts, POWER, key=power)
+    return counts[index] if index < len(counts) else None

@@ -1,4 +1,4 @@
-"""Findings about claims, as people and programs read them."""
+"""Findings about claims, written for people and for programs."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from orchestrator.labels import label, unit
 from orchestrator.results.measures import measured_name
 from orchestrator.results.tables import Listing, html_listing, markdown_listing, print_listing
 
-if TYPE_CHECKING:  # importing it would cost every command scipy.stats, a second
+if TYPE_CHECKING:  # it imports scipy.stats, which would cost every command a second
     from orchestrator.results.claims import Finding
 
 Format = Literal["text", "markdown", "json"]
 
 
 def show_findings(findings: Sequence[Finding], console: Console, format_: Format = "text") -> None:
-    """Print findings: a table and notes, or as JSON a list with one object a line."""
+    """Print findings as a table with remarks, or as a JSON list with one object per line."""
     if format_ == "json":
         lines = [json.dumps(_plain(finding), allow_nan=False) for finding in findings]
         console.file.write("[\n" + ",\n".join(lines) + "\n]\n")
@@ -37,19 +37,19 @@ def show_findings(findings: Sequence[Finding], console: Console, format_: Format
 
 
 def html_findings(findings: Sequence[Finding]) -> str:
-    """Write findings as a table and a list of remarks."""
+    """Write findings as an HTML table and a list of remarks."""
     items = "".join(f"<li>{escape(remark)}</li>" for remark in remarks(findings))
     return f"{html_listing(listed(findings))}\n<ul>{items}</ul>\n"
 
 
 def listed(findings: Sequence[Finding]) -> Listing:
-    """Put findings under headings, one row each."""
+    """List findings, one row each."""
     header = ("claim", "verdict", "effect", "95 % interval", "n", "p (Holm)")
     return Listing("Claims", header, tuple(map(_row, findings)))
 
 
 def remarks(findings: Sequence[Finding]) -> list[str]:
-    """Say what the numbers alone do not."""
+    """State each claim with its test and its notes."""
     return [
         "Effects are paired by seed; p (Holm) is p corrected over all claims.",
         *(f"{finding.claim.name}: {'; '.join(_parts(finding))}." for finding in findings),
@@ -68,16 +68,15 @@ def _parts(finding: Finding) -> Iterator[str]:
 
 
 def _row(finding: Finding) -> tuple[str, ...]:
-    found = finding.contrast
-    shown = unit(measured_name(finding.claim))
-    known = not math.isnan(found.low)
-    interval = f"{shown.text(found.low)} to {shown.text(found.high)}" if known else "—"
+    observed = finding.contrast
+    value_unit = unit(measured_name(finding.claim))
+    low, high = value_unit.text(observed.low), value_unit.text(observed.high)
     return (
         finding.claim.name,
         finding.verdict,
-        "—" if found.n == 0 else shown.points(found.effect),
-        interval,
-        str(found.n),
+        "—" if observed.n == 0 else value_unit.points(observed.effect),
+        "—" if math.isnan(observed.low) else f"{low} to {high}",
+        str(observed.n),
         _p(finding.p_holm),
     )
 
@@ -85,19 +84,19 @@ def _row(finding: Finding) -> tuple[str, ...]:
 def _statement(finding: Finding) -> str:
     claim = finding.claim
     ((factor, values),) = claim.compare.items()
-    first, *others = map(label, values)
+    first, *rest = map(label, values)
     name = measured_name(claim)
     match claim.expect:
         case "greater" | "less":
-            said = f"{first} {claim.expect} than {others[0]}"
+            statement = f"{first} {claim.expect} than {rest[0]}"
         case "close":
-            said = f"{first} within {claim.margin:g} of {others[0]}"
+            statement = f"{first} within {claim.margin:g} of {rest[0]}"
         case "best":
-            said = f"{first} best of {', '.join([first, *others])}"
+            statement = f"{first} best of {', '.join([first, *rest])}"
         case _:
-            said = f"{claim.expect} over {', '.join([first, *others])}"
+            statement = f"{claim.expect} over {', '.join([first, *rest])}"
     where = ", ".join(f"{key} {label(value)}" for key, value in claim.where.items())
-    return f"{name} by {factor}: {said}{f' ({where})' if where else ''}"
+    return f"{name} by {factor}: {statement}{f' ({where})' if where else ''}"
 
 
 def _p(p: float | None) -> str:
@@ -105,17 +104,17 @@ def _p(p: float | None) -> str:
 
 
 def _plain(finding: Finding) -> dict[str, Any]:
-    found = finding.contrast
-    interval = None if math.isnan(found.low) else [found.low, found.high]
+    observed = finding.contrast
+    interval = None if math.isnan(observed.low) else [observed.low, observed.high]
     return {
         "name": finding.claim.name,
         "verdict": finding.verdict,
-        "effect": None if math.isnan(found.effect) else found.effect,
+        "effect": None if math.isnan(observed.effect) else observed.effect,
         "interval": interval,
-        "n": found.n,
+        "n": observed.n,
         "p": finding.p,
         "p_holm": finding.p_holm,
-        "p_sign": found.p_sign,
+        "p_sign": observed.p_sign,
         "test": finding.test,
         "seeds_to_decide": finding.seeds_to_decide,
         "notes": list(finding.notes),

@@ -1,4 +1,4 @@
-"""What single trials measured: a metric, or a probe as one number."""
+"""Values of single trials: a metric, or a probe reduced to one number."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 
 def measured_name(claim: Claim) -> str:
-    """Name what a claim is about, as tables do."""
+    """Return the name of the value that a claim is about: a metric, or ``probe:NAME``."""
     return claim.metric if claim.metric is not None else f"{PROBE}{claim.probe}"
 
 
 def measure(results: Results, name: str) -> Mapping[str, float]:
-    """Look up one value per trial, as `Results.measure`, which keeps them.
+    """Look up one value per trial; see `Results.measure`, which keeps the answer.
 
     Raises:
         ShowError: the trials have no such metric or probe.
@@ -35,22 +35,22 @@ def measure(results: Results, name: str) -> Mapping[str, float]:
     if name.startswith(PROBE):
         return _probe_means(results.probes(name.removeprefix(PROBE)))
     sweep = results.sweep
-    known = metric_columns(sweep, trials)
+    columns = metric_columns(sweep, trials)
     column = selection_column(sweep.select) if name == sweep.select.metric else name
-    if column not in known:
-        raise ShowError(f"the store has no metric `{column}`; it has {quoted(known)}")
+    if column not in columns:
+        raise ShowError(f"the store has no metric `{column}`; it has {quoted(columns)}")
     return dict(zip(trials["trial_id"], trials[column].astype(float), strict=True))
 
 
 def values_by_seed(measured: Mapping[str, float], selection: CellSelection) -> dict[int, float]:
-    """Pick the selected config's value for each seed; NaN where a trial did not measure it."""
+    """Return the selected config's value by seed; NaN if a trial did not measure it."""
     ids = selection.best.trial_ids if selection.best else ()
     values = (measured.get(trial_id, math.nan) for trial_id in ids)
     return dict(zip(selection.seeds, values, strict=True))
 
 
 def selected_values(measured: Mapping[str, float], selection: CellSelection) -> tuple[float, ...]:
-    """Pick those values to show them, shape (seeds of the selection,); none if no trial has one."""
+    """Return these values in seed order; none if no trial measured one."""
     ids = selection.best.trial_ids if selection.best else ()
     if measured.keys().isdisjoint(ids):
         return ()
@@ -58,24 +58,23 @@ def selected_values(measured: Mapping[str, float], selection: CellSelection) -> 
 
 
 def last_rows(probe_rows: pd.DataFrame) -> pd.DataFrame:
-    """Pick a probe's rows, per trial those of the last epoch at which it was taken."""
+    """Keep the rows of the last epoch at which each trial took the probe."""
     last = probe_rows.groupby("trial_id", observed=True)["epoch"].transform("max")
     return probe_rows[probe_rows["epoch"] == last]
 
 
 def layer_means(rows: pd.DataFrame) -> pd.Series[float]:
-    """Average a probe's rows within each layer, which may have several units.
+    """Average a probe over the units of each layer.
 
     Args:
-        rows: of one probe, as `last_rows` gives them.
+        rows: rows of one probe, as `last_rows` returns them.
 
     Returns:
-        One value per trial id and layer, in the order of the layers; NaN for a layer that
-        has one.
+        One value per trial id and layer, in layer order; NaN for a layer with a NaN.
     """
     keys = ["trial_id", "layer_index", "layer"]
     values = rows.groupby(keys, observed=True)["value"]
-    # pandas leaves NaN out of a mean; a layer that has one is not what it claims to be.
+    # pandas skips NaN in a mean, which would pass off part of a layer as the whole.
     return values.mean().mask(values.count() < values.size()).droplevel("layer_index")
 
 

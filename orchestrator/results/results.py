@@ -1,4 +1,4 @@
-"""What a sweep came to: the one object to read with."""
+"""`Results`, the one object to read a sweep's results with."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 
 
 class Results:
-    """A sweep and its store, read as of now: also while the sweep runs, or half finished.
+    """The results of a sweep, which may be unfinished or still running.
 
-    What was read once is kept; for a later state, make another one.
+    Everything is read from the store once and kept; open the store again to see a later state.
 
     Attributes:
-        sweep: what was asked for.
-        store: where it lies.
+        sweep: the sweep.
+        store: its store.
     """
 
     def __init__(self, sweep: Sweep, store: Store) -> None:
@@ -46,16 +46,16 @@ class Results:
 
     @cached_property
     def trials(self) -> pd.DataFrame:
-        """One row per trial that ended, and per trial that has a checkpoint."""
+        """One row per trial that has ended or has a checkpoint."""
         return self.store.trials()
 
     @cached_property
     def epochs(self) -> pd.DataFrame:
-        """One row per epoch of those trials."""
+        """One row per epoch of these trials."""
         return self.store.epochs()
 
     def probes(self, name: str) -> pd.DataFrame:
-        """One row per epoch and layer of those trials, and per unit and bin, of one probe.
+        """Read one probe: a row per trial, epoch and layer, and per unit and bin if it has them.
 
         Raises:
             ShowError: the store has no such probe.
@@ -63,14 +63,14 @@ class Results:
         if name not in self._probes:
             rows = self.store.probes(name)
             if rows.empty:
-                known = quoted(self.store.probe_names())
-                raise ShowError(f"the store has no probe `{name}`; it has {known}")
+                names = quoted(self.store.probe_names())
+                raise ShowError(f"the store has no probe `{name}`; it has {names}")
             self._probes[name] = rows
         return self._probes[name]
 
     @cached_property
     def selections(self) -> list[CellSelection]:
-        """What is selected in each cell, in file order.
+        """The selection in each cell, in file order.
 
         Raises:
             ShowError: the store lacks the selection metric.
@@ -79,21 +79,21 @@ class Results:
 
     @property
     def missing(self) -> list[PlannedTrial]:
-        """The trials that the sweep asks for and that are not finished, failed ones included."""
+        """The trials of the sweep that are not finished, failed ones included."""
         finished = set(self.trials["trial_id"][self.trials["status"].isin(FINISHED)])
         return [trial for trial in expand(self.sweep) if trial.trial_id not in finished]
 
     def measure(self, name: str) -> Mapping[str, float]:
-        """Look up one value per trial.
+        """Look up the value of a metric or probe for each trial.
 
         Args:
-            name: a metric, taken at the last epoch (or, if it is the selection metric, at the
-                epoch that selection goes by); or ``probe:NAME``, the mean over layers at the
-                last epoch at which the trial took the probe.
+            name: a metric, at the last epoch (the selection metric: at the epoch that
+                ``select.at`` names); or ``probe:NAME``, the mean over layers at the last epoch
+                at which the trial took the probe.
 
         Returns:
-            The value by trial id, in the unit that the trainable yields. Empty while no trial
-            has finished.
+            Values by trial id, in the unit that the trainable yields; empty until a trial has
+            finished.
 
         Raises:
             ShowError: the trials have no such metric or probe.
@@ -106,27 +106,27 @@ class Results:
         """Lay out every table of the sweep.
 
         Raises:
-            ShowError: the store lacks a metric or probe that is asked for.
+            ShowError: the store lacks a metric or probe that a table shows.
         """
         from orchestrator.results.tables import tables_of
 
         return tables_of(self)
 
     def tidy(self) -> pd.DataFrame:
-        """Describe every value in the sweep's tables, one row per cell and value.
+        """List the values of the sweep's tables, one row per cell and value.
 
         Returns:
             The columns of `orchestrator.results.tables.tidy`.
 
         Raises:
-            ShowError: the store lacks a metric or probe that is asked for.
+            ShowError: the store lacks a metric or probe that a table shows.
         """
         from orchestrator.results.tables import tidy
 
         return tidy(self, self.sweep.tables)
 
     def best(self, *values: str) -> pd.DataFrame:
-        """Describe the selected config of every cell, one row per cell and value.
+        """List the selected config of every cell, one row per cell and value.
 
         Args:
             values: metrics, or ``probe:NAME``; by default the selection metric.
@@ -142,10 +142,10 @@ class Results:
         return tidy(self, [Table(name="best", values=values)])
 
     def claims(self) -> Findings:
-        """Judge every claim of the sweep.
+        """Test every claim of the sweep.
 
         Raises:
-            ShowError: the store lacks a metric or probe that is asked for.
+            ShowError: the store lacks a metric or probe that a claim is about.
         """
         from orchestrator.results.claims import judge
 
@@ -159,14 +159,14 @@ class Results:
         value: str | None = None,
         where: Mapping[str, Value] | None = None,
     ) -> Finding:
-        """Compare two values of a factor, as a claim that the first gives the greater results.
+        """Compare two values of a factor, by a claim that the first gives greater results.
 
         Args:
-            factor: its name.
+            factor: the factor's name.
             first: one of its values.
-            second: another one.
+            second: the value to compare it with.
             value: a metric, or ``probe:NAME``; by default the selection metric.
-            where: values, or tuples of values, of other factors, to compare only there.
+            where: the cells to compare in, by values (or tuples of values) of other factors.
 
         Raises:
             InputError: there is no such factor or value.
@@ -197,7 +197,7 @@ class Results:
         return {figure.name: figure for figure in self.sweep.figures or default_figures(self)}
 
     def figure(self, name: str) -> Plot:
-        """Compute what a figure shows; it draws itself in a notebook, and by its ``save``.
+        """Compute a figure, which a notebook displays and its ``save`` writes to files.
 
         Raises:
             InputError: there is no figure of that name.
@@ -210,13 +210,13 @@ class Results:
         return plot(self, self.figures[name])
 
     def report(self, file: str | Path | None = None) -> str:
-        """Write one self-contained HTML page about the sweep, finished or not.
+        """Render the report, one self-contained HTML page; the sweep may be unfinished.
 
         Args:
             file: the sweep file that the page names; by default the store's own copy.
 
         Raises:
-            ShowError: the store lacks a metric or probe that is asked for.
+            ShowError: the store lacks a metric or probe that the report shows.
         """
         from orchestrator.results.report import render
 
@@ -236,15 +236,15 @@ class Results:
 
 
 def open_store(location: str | Path, *, seeds: Sequence[int] | None = None) -> Results:
-    """Open a store to read it.
+    """Open the store of a sweep to read its results.
 
     Args:
-        location: a sweep's folder, such as ``results/table1``, or its URI.
-        seeds: seeds instead of those of the last run.
+        location: the store's folder, such as ``results/table1``, or its URI.
+        seeds: the seeds to read, instead of those of the last run.
 
     Raises:
-        StoreError: there is no store.
-        InputError: the seeds are no distinct integers.
+        StoreError: there is no store at this location.
+        InputError: the seeds are not distinct integers.
     """
     store = Store(str(location))
     sweep = stored_sweep(store)

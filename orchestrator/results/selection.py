@@ -1,6 +1,6 @@
-"""Per cell, the config with the best mean over seeds.
+"""Selects, in each cell, the config with the best mean over seeds.
 
-Pure functions of a sweep and of the rows of its trials: no disk and no Ray.
+Pure functions of a sweep and the rows of its trials, without disk or Ray.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from orchestrator.spec.grid import Cell, Config, cells
 from orchestrator.spec.model import Select, Sweep
 
 TIE = 1e-12
-"""Means this close, relative to their size, are equal: accuracies are multiples of
-1 / images, which floating point only approximates."""
+"""Relative tolerance within which means are equal: accuracies are multiples of 1 / images, which
+floating point only approximates."""
 
 
 @dataclass(frozen=True)
@@ -31,27 +31,27 @@ class Contender:
 
     config: Config
     trial_ids: tuple[str, ...]
-    """One per seed, shape (seeds of the selection,)."""
+    """One id per seed, shape (seeds of the selection,)."""
     values: tuple[float, ...]
     """The selection metric per seed, same shape."""
 
     @cached_property
     def mean(self) -> float:
-        """Mean over the seeds, correctly rounded, hence the same in any order of them."""
+        """Mean over the seeds, correctly rounded and so independent of their order."""
         return fmean(self.values)
 
 
 @dataclass(frozen=True)
 class CellSelection:
-    """What was selected in one cell, and from what.
+    """The selection in one cell.
 
     Attributes:
         cell: the cell.
         best: the selected config; None if the cell is empty.
-        contenders: all configs that were compared, in file order; none in an empty cell.
+        contenders: the configs that were compared, in file order; none in an empty cell.
         seeds: the seeds that every contender has.
-        missing: trials of the cell that have no result yet.
-        failed: trials of the cell that failed.
+        missing: number of trials of the cell without a result.
+        failed: number of trials of the cell that failed.
     """
 
     cell: Cell
@@ -63,22 +63,21 @@ class CellSelection:
 
     @property
     def complete(self) -> bool:
-        """Whether every trial of the cell has a result, so that nothing can change."""
+        """Whether every trial of the cell has a result, so that the selection is final."""
         return self.missing == 0 and self.failed == 0
 
 
 def select(sweep: Sweep, trials: pd.DataFrame) -> list[CellSelection]:
-    """Select per cell the config with the best mean of the selection metric over seeds.
+    """Select, in each cell, the config with the best mean of the selection metric over seeds.
 
-    A config with a failed trial is out, and so is one with a trial whose value is not
-    finite. The others are compared over the seeds that every one of them has: the
-    intersection of their seeds, which leaves a cell empty while one of them has none.
-    Ties go to the first in file order.
+    A config with a failed trial, or with a value that is not finite, is excluded. The
+    remaining ones are compared over the seeds that all of them have; a cell is empty while
+    one of them has none. Ties go to the first in file order.
 
     Args:
-        sweep: what was asked for, with the seeds asked for.
-        trials: the store's ``trials``; rows are found by ``trial_id``, and rows that
-            the sweep does not ask for do not matter.
+        sweep: the sweep, with the seeds to select on.
+        trials: the store's ``trials``, matched by ``trial_id``; rows of trials outside the
+            sweep are ignored.
 
     Returns:
         One selection per cell, in file order.
@@ -91,7 +90,7 @@ def select(sweep: Sweep, trials: pd.DataFrame) -> list[CellSelection]:
 
 
 def best_of(contenders: Sequence[Contender], mode: str) -> Contender:
-    """Find the contender with the best mean, or the first of those that tie.
+    """Return the contender with the best mean; of those that tie, the first.
 
     Args:
         contenders: at least one.
@@ -107,73 +106,75 @@ def best_of(contenders: Sequence[Contender], mode: str) -> Contender:
 
 
 def lead(selection: CellSelection, mode: str) -> Statistics | None:
-    """Describe how far the selected config is ahead of the runner-up, paired by seed.
+    """Summarise the selected config's lead over the runner-up, paired by seed.
 
-    The selected config was chosen for its lead, so that the interval is too hopeful; one
-    that holds zero says all the more that the two are within noise.
+    The config was selected for its lead, so the interval is optimistic: if even this one
+    contains zero, the two configs are within noise.
 
     Returns:
-        The advantage in the selection metric, at least 0 on average; None if fewer than
-        two configs were compared.
+        The lead in the selection metric, whose mean is at least 0; None if fewer than two
+        configs were compared.
     """
     best = selection.best
-    others = [contender for contender in selection.contenders if contender is not best]
-    if best is None or not others:
+    rivals = [contender for contender in selection.contenders if contender is not best]
+    if best is None or not rivals:
         return None
-    second = best_of(others, mode)
+    runner_up = best_of(rivals, mode)
     sign = 1 if mode == "max" else -1
-    pairs = zip(best.values, second.values, strict=True)
-    return statistics([sign * (ours - theirs) for ours, theirs in pairs])
+    pairs = zip(best.values, runner_up.values, strict=True)
+    return statistics([sign * (ahead - behind) for ahead, behind in pairs])
 
 
 def optimism(selection: CellSelection, mode: str) -> float | None:
-    """Estimate by how much selecting and reporting on the same seeds flatters a cell.
+    """Estimate the bias of a cell from selecting and reporting on the same seeds.
 
-    Each seed is left out once: the others select, and it reports. The estimate knows of
-    the noise of seeds only, not of selecting and reporting on the same test images.
+    Each seed is left out once: the remaining seeds select a config, and the seed left out
+    reports it. The estimate covers the noise of seeds only, not the bias from selecting and
+    reporting on the same test images.
 
     Returns:
-        The selected mean's advantage over the mean of the seeds left out, at least 0;
-        None for fewer than two seeds or configs.
+        How much better the selected mean is than the mean over the seeds left out, at least
+        0; None for fewer than two seeds or configs.
     """
     if selection.best is None or len(selection.seeds) < 2 or len(selection.contenders) < 2:
         return None
     reported = []
     for left_out in range(len(selection.seeds)):
-        others = [
+        selecting = [
             replace(
                 contender, values=contender.values[:left_out] + contender.values[left_out + 1 :]
             )
             for contender in selection.contenders
         ]
-        chosen = others.index(best_of(others, mode))
+        chosen = selecting.index(best_of(selecting, mode))
         reported.append(selection.contenders[chosen].values[left_out])
     gain = selection.best.mean - fmean(reported)
     return gain if mode == "max" else -gain
 
 
 def selection_column(select: Select) -> str:
-    """Name the column of ``trials`` that holds what is selected on."""
+    """Return the column of ``trials`` that the selection compares."""
     return f"{BEST}{select.metric}" if select.at == "best" else select.metric
 
 
 def metric_columns(sweep: Sweep, trials: pd.DataFrame) -> list[str]:
-    """Name the columns of ``trials`` that hold metrics, in their order there."""
-    others = STORE_COLUMNS | sweep.factors.keys() | sweep.search.keys() | sweep.fixed.keys()
-    return [str(column) for column in trials.columns if column not in others]
+    """List the columns of ``trials`` that hold metrics, in the order of the table."""
+    reserved = STORE_COLUMNS | sweep.factors.keys() | sweep.search.keys() | sweep.fixed.keys()
+    return [str(column) for column in trials.columns if column not in reserved]
 
 
 def _outcomes(sweep: Sweep, trials: pd.DataFrame) -> dict[str, float | None]:
-    """Map each trial that ended to its selection value, or to None if it failed."""
+    """Map each trial that has ended to its selection metric, or to None if it failed."""
     failed = trials["trial_id"][trials["status"] == Status.FAILED]
-    done = trials[trials["status"].isin(FINISHED)]
-    if done.empty:
+    finished = trials[trials["status"].isin(FINISHED)]
+    if finished.empty:
         return dict.fromkeys(failed)
-    column, known = selection_column(sweep.select), metric_columns(sweep, trials)
-    if column not in known:
-        raise ShowError(f"the store has no metric `{column}` to select on; it has {quoted(known)}")
-    values = done[column].astype(float)
-    return dict.fromkeys(failed) | dict(zip(done["trial_id"], values, strict=True))
+    column, columns = selection_column(sweep.select), metric_columns(sweep, trials)
+    if column not in columns:
+        names = quoted(columns)
+        raise ShowError(f"the store has no metric `{column}` to select on; it has {names}")
+    values = finished[column].astype(float)
+    return dict.fromkeys(failed) | dict(zip(finished["trial_id"], values, strict=True))
 
 
 def _select_in(cell: Cell, outcomes: Mapping[str, float | None], mode: str) -> CellSelection:
@@ -182,11 +183,11 @@ def _select_in(cell: Cell, outcomes: Mapping[str, float | None], mode: str) -> C
     for config in cell.configs:
         ids = {seed: config.trial_id(seed) for seed in cell.seeds}
         ended = {seed: outcomes[id_] for seed, id_ in ids.items() if id_ in outcomes}
-        values = {seed: v for seed, v in ended.items() if v is not None and math.isfinite(v)}
+        finite = {seed: v for seed, v in ended.items() if v is not None and math.isfinite(v)}
         missing += len(ids) - len(ended)
         failed += sum(value is None for value in ended.values())
-        if len(values) == len(ended):
-            remaining.append((config, values))
+        if len(finite) == len(ended):
+            remaining.append((config, finite))
     seeds = tuple(s for s in cell.seeds if all(s in values for _, values in remaining))
     if not (seeds and remaining):
         return CellSelection(cell, None, (), (), missing, failed)

@@ -1,4 +1,4 @@
-"""Statistics across seeds: functions of one value per seed."""
+"""Statistics over seeds: functions of one value per seed."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class Statistics:
     """A quantity over seeds, in the quantity's own unit.
 
     Attributes:
-        mean: NaN if there is no value, or one that is not finite.
+        mean: NaN without values, or if one of them is not finite.
         std: sample standard deviation (ddof = 1); NaN for fewer than two values.
         n: number of values.
-        ci_low: lower end of the 95 % t interval of the mean; NaN where ``std`` is.
+        ci_low: lower end of the 95 % t interval of the mean; NaN if ``std`` is.
         ci_high: its upper end.
     """
 
@@ -31,10 +31,10 @@ class Statistics:
 
 
 def statistics(values: Sequence[float]) -> Statistics:
-    """Describe one value per seed, shape (n,), whatever their order.
+    """Summarise one value per seed, shape (n,), in any order.
 
-    One value that is not finite makes every statistic NaN, for leaving it out
-    would describe other seeds than ``n`` says.
+    A value that is not finite makes every statistic NaN: without it, the statistics would
+    describe fewer seeds than ``n``.
     """
     n = len(values)
     if n == 0 or not all(math.isfinite(value) for value in values):
@@ -42,7 +42,7 @@ def statistics(values: Sequence[float]) -> Statistics:
     mean = fmean(values)
     if n == 1:
         return Statistics(mean, math.nan, n, math.nan, math.nan)
-    from scipy.special import stdtrit  # half the time of importing pandas: not for every command
+    from scipy.special import stdtrit  # slow to import, and most commands do without it
 
     std = stdev(values)
     half = float(stdtrit(n - 1, (1 + LEVEL) / 2)) * std / math.sqrt(n)

@@ -1,1 +1,1 @@
-"""Makes a store match a sweep: what is missing runs, nothing runs twice."""
+"""Makes a store match a sweep: missing trials run, finished trials do not run again."""

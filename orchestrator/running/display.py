@@ -1,4 +1,4 @@
-"""How a running sweep looks: a live display on a terminal, plain lines elsewhere."""
+"""Displays a running sweep: live on a terminal, as plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ _SECONDS_BETWEEN_LINES = 5
 
 
 class Display:
-    """Shows a sweep on standard error, so that standard output has only the tables.
+    """Shows a sweep on standard error; standard output is for the tables.
 
     Args:
-        quiet: show nothing; unreadable files are Python warnings then.
+        quiet: print nothing, and report unreadable files as Python warnings.
     """
 
     def __init__(self, *, quiet: bool = False) -> None:
         self.console = Console(stderr=True, highlight=False, quiet=quiet)
 
     def warn(self, error: CorruptFileError) -> None:
-        """Warn of an unreadable file of the store."""
+        """Warn about an unreadable file in the store."""
         if self.console.quiet:
             warn_of_corrupt_file(error)
         self.say(f"warning: {error}; its trials count as missing")
@@ -46,7 +46,7 @@ class Display:
 
     def checking(self, trials: int) -> AbstractContextManager[object]:
         """Show, on a terminal, that the configs are being checked."""
-        if not self.console.is_terminal:  # a notebook would keep an empty output
+        if not self.console.is_terminal:  # a notebook would keep an empty output cell
             return nullcontext()
         return self.console.status(f"checking the configs of {counted(trials, 'trial')}")
 
@@ -66,15 +66,15 @@ class Display:
 
     @contextmanager
     def _lines(self, progress: Progress) -> Iterator[None]:
-        end = threading.Event()
+        finished = threading.Event()
 
         def report() -> None:
             reported, seconds = 0, 0
-            while not end.wait(1):
+            while not finished.wait(1):
                 seconds += 1
                 for failure in progress.failures[reported:]:
                     reported += 1
-                    if failure.again:  # the others are listed at the end
+                    if failure.retried:  # the others are listed at the end
                         self.say(_failure_line(failure))
                 if seconds % _SECONDS_BETWEEN_LINES == 0:
                     self.say(_line(progress))
@@ -85,19 +85,19 @@ class Display:
         try:
             yield
         finally:
-            end.set()
+            finished.set()
             thread.join()
             self.say(_line(progress))
 
 
 def _in_notebook_with_widgets(console: Console) -> bool:
-    """Say whether rich can redraw its output, which it does by ipywidgets in a notebook."""
+    """Whether rich can redraw its output, for which it needs ipywidgets in a notebook."""
     return console.is_jupyter and find_spec("ipywidgets") is not None
 
 
 def _counts(progress: Progress) -> str:
     parts = [f"{progress.done:,} of {counted(progress.total, 'trial')} done"]
-    if not progress.begun:
+    if not progress.has_started:
         parts.append("starting")
     if progress.reused:
         parts.append(f"{progress.reused:,} reused")
@@ -118,13 +118,13 @@ def _line(progress: Progress) -> str:
 
 def _live(progress: Progress) -> RenderableType:
     with progress.lock:
-        head = Text(f"{progress.sweep.name}  ", style="bold")
-        head.append(_counts(progress), style="not bold")
+        header = Text(f"{progress.sweep.name}  ", style="bold")
+        header.append(_counts(progress), style="not bold")
         bar = Padding(ProgressBar(total=max(progress.total, 1), completed=progress.done), 0)
         running = list(progress.running.values())
         table = _running_table(progress.sweep.select.metric, running[:_SHOWN_TRIALS])
         more = len(running) - _SHOWN_TRIALS
-        lines: list[RenderableType] = [head, bar, table]
+        lines: list[RenderableType] = [header, bar, table]
         if more > 0:
             lines.append(Text(f"and {more:,} more running", style="dim"))
         lines += [
@@ -142,9 +142,7 @@ def _running_table(metric: str, running: list[Running]) -> Table:
     table.add_column(escape(metric), justify="right", no_wrap=True)
     for item in running:
         value = item.metrics.get(metric)
-        table.add_row(
-            escape(_described(item)), str(item.trial.seed), str(item.epoch), _number(value)
-        )
+        table.add_row(escape(_config(item)), str(item.trial.seed), str(item.epoch), _number(value))
     return table
 
 
@@ -152,16 +150,16 @@ def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.4f}"
 
 
-def _described(item: Running) -> str:
+def _config(item: Running) -> str:
     return " ".join(map(label, item.trial.config.selectors.values()))
 
 
 def _last_failures(progress: Progress) -> list[FailedTrial]:
-    return [failure for failure in progress.failures if not failure.again]
+    return [failure for failure in progress.failures if not failure.retried]
 
 
 def _failure_line(failure: FailedTrial) -> str:
-    named = assignments({**failure.trial.config.selectors, "seed": failure.trial.seed})
-    verdict = "failed and will be retried" if failure.again else "failed"
+    params = assignments({**failure.trial.config.selectors, "seed": failure.trial.seed})
+    verdict = "failed and will be retried" if failure.retried else "failed"
     reason = failure.text.splitlines()[0] if failure.text else "no message"
-    return f"trial {failure.trial.trial_id} ({named}) {verdict}: {reason}; see {failure.log}"
+    return f"trial {failure.trial.trial_id} ({params}) {verdict}: {reason}; see {failure.log}"

@@ -1,4 +1,4 @@
-"""One run of a sweep, from the checks to the last merged file."""
+"""Runs a sweep, from the first check to the last merged file."""
 
 from __future__ import annotations
 
@@ -26,44 +26,44 @@ from orchestrator.store.stored_sweep import require_same
 
 @dataclass(frozen=True)
 class Options:
-    """What is decided for one run, not by the sweep file."""
+    """Options of one run, which are not in the sweep file."""
 
     runner: str = "tune"
     rerun_stale: bool = False
 
 
 class Driver:
-    """Makes a store match a sweep: what is missing runs, nothing runs twice."""
+    """Makes a store match a sweep: missing trials run, finished trials do not run again."""
 
     def __init__(self, sweep: Sweep, stores: Stores, options: Options, display: Display) -> None:
         self.sweep, self.stores, self.options, self.display = sweep, stores, options, display
         self.store = stores.store_of(sweep.name)
         self.trials = expand(sweep)
         self._opened = contextlib.ExitStack()
-        """Ends what the runner started."""
+        """Closes the runner."""
         self._running: runners.Runner | None = None
 
     def run(self) -> None:
-        """Run what is missing.
+        """Run the missing trials.
 
         Raises:
-            OrchError: something is wrong with the file, the store, the code or the cluster.
-            KeyboardInterrupt: Ctrl-C; what is finished is kept.
+            OrchError: the file, the store, the code or the cluster is at fault.
+            KeyboardInterrupt: Ctrl-C; finished trials are kept.
         """
         code = self._code()
-        with contextlib.ExitStack() as held, self._opened:
-            known = self.store.exists
-            if known:
+        with contextlib.ExitStack() as locked, self._opened:
+            existed = self.store.exists
+            if existed:
                 self._require_same()
-                held.enter_context(heartbeat.exclusively(self.store))
+                locked.enter_context(heartbeat.exclusively(self.store))
             inventory = self._inventory(code)
             self._require_stored_metrics(inventory)
             if inventory.missing:
                 self._check([] if self.sweep.smoke else inventory.missing)
             create(self.store)
-            if not known:
-                held.enter_context(heartbeat.exclusively(self.store))
-                self._require_same()  # another driver may have been quicker
+            if not existed:
+                locked.enter_context(heartbeat.exclusively(self.store))
+                self._require_same()  # another driver may have created the store meanwhile
                 inventory = self._inventory(code)
             if self.sweep.smoke:
                 clear(self.store)
@@ -71,20 +71,20 @@ class Driver:
             self._match(inventory, code)
 
     def _require_same(self) -> None:
-        """Refuse a store of another sweep; a smoke run's is tried anew as a whole."""
+        """Refuse a store of another sweep; a smoke run starts again with an empty store."""
         if self.store.exists and not self.sweep.smoke:
             require_same(self.sweep, self.store)
 
     def _match(self, inventory: Inventory, code: Code) -> None:
-        """Make the store match the file."""
+        """Make the store match the sweep file."""
         layout = self._prepare(inventory, code)
-        # What could not be read is known only now, and is missing after all.
-        now = self._inventory(code, siblings=False)
-        if not (now.missing or inventory.elsewhere):
-            self.display.say(f"{self.sweep.name}: all {now.done:,} trials are done already")
+        # Files that cannot be read are noticed only now; their trials are missing after all.
+        current = self._inventory(code, siblings=False)
+        if not (current.missing or inventory.elsewhere):
+            self.display.say(f"{self.sweep.name}: all {current.done:,} trials are already done")
             return
         try:
-            self._run(now, layout, code)
+            self._run(current, layout, code)
         except KeyboardInterrupt:
             settle(self.store, self.sweep)
             raise
@@ -106,13 +106,13 @@ class Driver:
         )
 
     def _require_stored_metrics(self, inventory: Inventory) -> None:
-        """Refuse a metric that the trials done so far do not have, before anything changes."""
+        """Refuse a metric that finished trials do not have, before anything changes."""
         layout = self.store.layout()
         if layout and layout.metrics and inventory.done > len(inventory.elsewhere):
             require_metrics(self.sweep, layout.metrics)
 
     def _check(self, missing: Sequence[PlannedTrial]) -> None:
-        """Let the trainable check what is to run, before anything is written, while Ray starts."""
+        """Have the trainable check the configs while Ray starts, before anything is written."""
         try:
             with self.display.checking(len(missing)):
                 preflight.check(self.sweep.trainable, missing, meanwhile=self._runner)
@@ -120,13 +120,13 @@ class Driver:
             raise placed(error, self.sweep.source, "trainable") from None
 
     def _runner(self) -> runners.Runner:
-        """Start what the trials run on, once."""
+        """Start the runner, once."""
         if self._running is None:
             self._running = self._opened.enter_context(runners.opened(self.options.runner))
         return self._running
 
     def _prepare(self, inventory: Inventory, code: Code) -> Layout:
-        """Write down what is asked for, tidy up, and copy what siblings have."""
+        """Store the sweep file and the code, settle the store, and copy trials from siblings."""
         files = self.store.files
         if self.sweep.source is not None:
             files.write("sweep.yaml", self.sweep.source.text.encode())
@@ -138,28 +138,28 @@ class Driver:
         return self._copy(inventory, layout, code)
 
     def _copy(self, inventory: Inventory, layout: Layout, code: Code) -> Layout:
-        """Copy the trials that sibling stores have finished, as far as their metrics are alike."""
+        """Copy finished trials from the sibling stores that have the same metrics."""
         sources: dict[str, tuple[Store, list[PlannedTrial]]] = {}
         for trial in self.trials:
             if source := inventory.elsewhere.get(trial.trial_id):
                 sources.setdefault(source.files.location, (source, []))[1].append(trial)
         for source, trials in sources.values():
-            theirs = source.layout()
-            if theirs is None:
+            source_layout = source.layout()
+            if source_layout is None:
                 continue
             if not layout.metrics:
-                layout = self._learn(layout, theirs.metrics)
-            if set(theirs.metrics) == set(layout.metrics):
+                layout = self._learn(layout, source_layout.metrics)
+            if set(source_layout.metrics) == set(layout.metrics):
                 try:
                     reuse.copy(self.store, source, self._job(trials, layout, code).tasks, layout)
                 except CorruptFileError as error:
                     self.display.warn(error)
                 except FileNotFoundError:
-                    continue  # a sweep in that store has just merged it; the trials run here
+                    continue  # another driver has just merged the file; the trials run here
         return layout
 
     def _learn(self, layout: Layout, metrics: Sequence[str]) -> Layout:
-        """Give the tables their metric columns, if the metrics are what the file asks for."""
+        """Add the metric columns to the tables, once the sweep's metrics are among them."""
         require_metrics(self.sweep, metrics)
         layout = layout.with_metrics(metrics)
         write_schema(self.store, layout)
@@ -182,12 +182,12 @@ class Driver:
         with (
             heartbeat.beating(self.store, progress.running_epochs, progress.seconds_left),
             self.display.following(progress),
-            self._opened,  # nothing runs any more when the store is tidied up
+            self._opened,  # the runner is closed before the store is settled
         ):
             self._runner().run(job, order, self.sweep.retries, progress)
 
     def _commit_failure(self, job: Job, trial_id: str, text: str, attempts: int) -> None:
-        """Commit a failed trial, unless its worker died after it had committed it as done."""
+        """Commit a trial as failed, unless its worker died after committing it as finished."""
         writer = Writer(self.store)
         if writer.is_finished(trial_id, job.code_digest):
             return

@@ -1,4 +1,4 @@
-"""How long trials take, and the order of work that follows from it."""
+"""Trial durations, and the order of trials that follows from them."""
 
 from __future__ import annotations
 
@@ -14,49 +14,50 @@ from orchestrator.store.store import Outcome
 def longest_first(
     trials: Sequence[PlannedTrial], seconds: Mapping[str, float]
 ) -> list[PlannedTrial]:
-    """Order trials by turn of their seed, within it by duration, unknown ones before all.
+    """Order trials by the position of their seed, then longest first; unknown durations lead.
 
     Args:
         trials: as `expand` lists them.
-        seconds: known mean durations by config id.
+        seconds: mean durations by config id, as far as they are known.
     """
-    turns: dict[str, int] = {}
+    positions: dict[str, int] = {}
     order: dict[str, tuple[int, float]] = {}
     for trial in trials:
-        turn = turns[trial.config.config_id] = turns.get(trial.config.config_id, -1) + 1
-        order[trial.trial_id] = (turn, -seconds.get(trial.config.config_id, math.inf))
+        config_id = trial.config.config_id
+        positions[config_id] = positions.get(config_id, -1) + 1
+        order[trial.trial_id] = (positions[config_id], -seconds.get(config_id, math.inf))
     return sorted(trials, key=lambda trial: order[trial.trial_id])
 
 
 class Durations:
-    """How long trials take, from those that ended."""
+    """Expected durations of trials, from the trials that have completed."""
 
     def __init__(self) -> None:
         self._seconds: dict[str, list[float]] = {}
-        self._means: dict[str, float] = {}  # thousands of waiting trials ask for the same few
+        self._means: dict[str, float] = {}  # thousands of waiting trials share a few of them
 
     @classmethod
     def of(cls, trials: Sequence[PlannedTrial], outcomes: Mapping[str, Outcome]) -> Durations:
-        """Learn from what a store has."""
-        known = cls()
+        """Collect the durations of a store's completed trials."""
+        durations = cls()
         for trial in trials:
-            end = outcomes.get(trial.trial_id)
-            if end is not None and end.status == Status.COMPLETED:
-                known.add(trial, end.seconds)
-        return known
+            outcome = outcomes.get(trial.trial_id)
+            if outcome is not None and outcome.status == Status.COMPLETED:
+                durations.add(trial, outcome.seconds)
+        return durations
 
     def add(self, trial: PlannedTrial, seconds: float) -> None:
-        """Learn from one more trial."""
+        """Add the duration of a trial."""
         for key in (trial.config.config_id, trial.config.cell_id, ""):
             self._seconds.setdefault(key, []).append(seconds)
             self._means.pop(key, None)
 
     def by_config(self) -> dict[str, float]:
-        """Mean seconds of each config that has some, by config or cell id."""
+        """Return mean seconds by config id; cell ids are keys too."""
         return {key: self._mean(key) for key in self._seconds}
 
     def expected(self, trial: PlannedTrial) -> float | None:
-        """Expect what trials of its config took, else of its cell, else of the sweep."""
+        """Return the mean seconds of the trial's config, else of its cell, else of the sweep."""
         for key in (trial.config.config_id, trial.config.cell_id, ""):
             if key in self._seconds:
                 return self._mean(key)
@@ -68,7 +69,7 @@ class Durations:
         return self._means[key]
 
     def total(self, trials: Sequence[PlannedTrial]) -> float | None:
-        """Expect the seconds of several trials one after another; None if nothing is known."""
+        """Return the expected seconds of trials run one after another; None if any is unknown."""
         expected = [self.expected(trial) for trial in trials]
         known = [seconds for seconds in expected if seconds is not None]
         return sum(known) if len(known) == len(expected) else None

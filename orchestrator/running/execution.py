@@ -181,5 +181,5 @@ def _require_same_metrics(metrics: tuple[str, ...], expected: tuple[str, ...], w
     if set(metrics) != set(expected):
         raise MetricsChangedError(
             f"the trial yields the metrics {', '.join(metrics)}, but {whose} "
-            f"yield {', '.join(expected)}"
+            f"have {', '.join(expected)}"
         )

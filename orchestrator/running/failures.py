@@ -1,4 +1,4 @@
-"""Why an attempt failed, and whether the trial is tried again."""
+"""Why an attempt failed, and whether the trial is retried."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from orchestrator.errors import GpuMemoryError, MetricsChangedError, TrialFailed
 from orchestrator.running.gpus import larger_fraction
 
 _ALLOCATION_FAILED = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
-"""What CUDA and its libraries say where torch has no class of its own for it."""
+"""Messages of CUDA and its libraries for errors without a class of their own in torch."""
 
 
 class Retries:
-    """Decides which failed attempts are followed by another one.
+    """Decides which trials are retried after a failed attempt.
 
-    A trial that ran out of GPU memory may have shared it with the wrong neighbours, and gets
-    one more attempt; it would hardly fit on the third. A trial whose metrics changed would
-    change them again.
+    A trial that runs out of GPU memory is retried once, since it may have shared the GPU with
+    unusually large trials; it would hardly fit the third time. A trial whose metrics changed is
+    not retried: they would change again.
 
     Args:
-        limit: how many attempts may follow the first one.
+        limit: how many retries a trial may have.
     """
 
     def __init__(self, limit: int) -> None:
@@ -25,7 +25,13 @@ class Retries:
         self._out_of_gpu_memory: set[str] = set()
 
     def allow(self, trial_id: str, attempts: int, error: Exception | None) -> bool:
-        """Decide whether a trial runs again after so many attempts, and note why it failed."""
+        """Decide whether a trial is retried after a failed attempt.
+
+        Args:
+            trial_id: the trial.
+            attempts: how many attempts have failed, this one included.
+            error: what this one raised, if it is known.
+        """
         if isinstance(error, MetricsChangedError):
             return False
         if isinstance(error, GpuMemoryError):
@@ -36,21 +42,21 @@ class Retries:
 
 
 def of_gpu_memory(error: Exception, gpus: float) -> GpuMemoryError | None:
-    """Recognise an error that means that a GPU's memory is full.
+    """Recognize an error that means that a GPU's memory is full.
 
     Args:
-        error: what the trainable raised; known by name, since nothing here imports torch.
-        gpus: what ``resources.gpu`` gave the trial; without a GPU it was the machine's memory.
+        error: what the trainable raised; recognized by name, to avoid importing torch.
+        gpus: the trial's ``resources.gpu``; at 0 the machine's own memory was full.
 
     Returns:
-        The error to raise instead, or None.
+        The error to raise instead; None for any other error.
     """
     names = {kind.__name__ for kind in type(error).__mro__}
     text = str(error)
-    full = "OutOfMemoryError" in names or (
+    is_memory_full = "OutOfMemoryError" in names or (
         "RuntimeError" in names and any(phrase in text for phrase in _ALLOCATION_FAILED)
     )
-    if not (full and gpus):
+    if not (is_memory_full and gpus):
         return None
     if gpus < 1:
         remedy = f"try {larger_fraction(gpus):g}, so that fewer trials share a GPU"
@@ -63,11 +69,13 @@ def of_gpu_memory(error: Exception, gpus: float) -> GpuMemoryError | None:
 
 
 def reason(error: BaseException) -> str:
-    """Say in a line why an attempt failed."""
-    if isinstance(error, GpuMemoryError | TrialFailedError):
-        return str(error)
-    if isinstance(error, SystemExit):
-        return f"SystemExit: {error.code} before the trial was over"
-    if isinstance(error, KeyboardInterrupt):
-        return "KeyboardInterrupt, raised by the trainable"
-    return f"{type(error).__name__}: {error}"
+    """Say in one line why an attempt failed."""
+    match error:
+        case GpuMemoryError() | TrialFailedError():
+            return str(error)
+        case SystemExit():
+            return f"SystemExit: {error.code} before the trial was over"
+        case KeyboardInterrupt():
+            return "KeyboardInterrupt, raised by the trainable"
+        case _:
+            return f"{type(error).__name__}: {error}"

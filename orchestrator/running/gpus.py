@@ -1,4 +1,4 @@
-"""Fractions of a GPU, in the 1/10,000 in which Ray counts."""
+"""Fractions of a GPU, in Ray's steps of 1/10,000."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 
 
 def fraction_for(trials: int) -> float:
-    """Find the largest fraction of a GPU that lets so many trials share it."""
+    """Return the largest fraction at which a number of trials can share a GPU."""
     return math.floor(10_000 / max(trials, 1)) / 10_000
 
 
@@ -16,5 +16,5 @@ def trials_sharing(gpus: float) -> int:
 
 
 def larger_fraction(gpus: float) -> float:
-    """Find the fraction at which half as many trials share a GPU: 0.25, 0.5, 1."""
+    """Return the fraction at which half as many trials share a GPU: 0.25, 0.5, 1."""
     return fraction_for(trials_sharing(gpus) // 2)

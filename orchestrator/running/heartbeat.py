@@ -1,4 +1,4 @@
-"""The driver's sign of life in a store, by which another terminal follows a sweep."""
+"""The driver's heartbeat: a file in the store through which other processes follow a sweep."""
 
 from __future__ import annotations
 
@@ -17,33 +17,33 @@ from orchestrator.store.lock import holding
 
 FILE = ".driver.json"
 INTERVAL = 2.0
-"""Seconds between beats."""
+"""Seconds between heartbeats."""
 STALE_AFTER = 15.0
-"""Seconds without a beat after which a driver counts as gone, whatever has its number now."""
+"""Seconds without a heartbeat after which a driver counts as dead, whoever has its pid now."""
 
 
 @dataclass(frozen=True)
 class Heartbeat:
-    """Who drives a sweep, and what runs."""
+    """The driver of a sweep, and its running trials."""
 
     running: Mapping[str, int]
     """The last finished epoch of each running trial, by trial id."""
     seconds_left: float | None = None
-    """What it expects to need still; None before it can tell."""
+    """The expected time to the end; None while it is unknown."""
     pid: int = field(default_factory=os.getpid)
     host: str = field(default_factory=socket.gethostname)
     time: float = field(default_factory=time.time)
 
     @property
     def alive(self) -> bool:
-        """Whether the driver is still there, as far as can be seen from here."""
+        """Whether the driver is alive, as far as this host can tell."""
         if self.host == socket.gethostname():
             try:
                 os.kill(self.pid, 0)
             except ProcessLookupError:
                 return False
             except PermissionError:
-                pass  # it is another user's, and there
+                pass  # it exists, and belongs to another user
         return time.time() - self.time < STALE_AFTER
 
     def __str__(self) -> str:
@@ -56,21 +56,21 @@ def beating(
     running: Callable[[], Mapping[str, int]],
     seconds_left: Callable[[], float | None],
 ) -> Iterator[None]:
-    """Leave a sign of life in a store every few seconds, and take it back at the end.
+    """Write a heartbeat to a store every few seconds while the block runs; delete it after.
 
     Args:
-        store: where the sweep runs.
-        running: tells the last finished epoch of each running trial.
-        seconds_left: tells what is expected to be needed still.
+        store: the sweep's store.
+        running: returns the last finished epoch of each running trial.
+        seconds_left: returns the expected time to the end.
     """
-    end = threading.Event()
+    finished = threading.Event()
 
     def beat() -> None:
         while True:
             text = json.dumps(asdict(Heartbeat(running(), seconds_left())))
-            with suppress(StoreError):  # a full disk fails the trials, which say so
+            with suppress(StoreError):  # if the disk is full, the trials fail and report it
                 store.files.write(FILE, text.encode())
-            if end.wait(INTERVAL):
+            if finished.wait(INTERVAL):
                 return
 
     thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
@@ -78,14 +78,14 @@ def beating(
     try:
         yield
     finally:
-        end.set()
+        finished.set()
         thread.join()
         with suppress(StoreError):
             store.files.delete(FILE)
 
 
 def driver_of(store: Store) -> Heartbeat | None:
-    """Find the driver that runs in a store, if there is one."""
+    """Return the live driver of a store, if there is one."""
     data = store.files.read(FILE)
     if data is None:
         return None
@@ -94,9 +94,9 @@ def driver_of(store: Store) -> Heartbeat | None:
 
 
 def exclusively(store: Store) -> AbstractContextManager[None]:
-    """Hold a store for this process alone, where a lock can do that.
+    """Lock a store for this process, where the file system supports locks.
 
     Raises:
-        StoreError: another process holds it, or it cannot be written.
+        StoreError: another process holds the lock, or the store cannot be written.
     """
     return holding(store, lambda: str(driver_of(store) or "another process"))

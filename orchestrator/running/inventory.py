@@ -1,4 +1,4 @@
-"""What of a sweep is done, by whom, and what is missing."""
+"""Which trials of a sweep are done, in which store, and which are missing."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ from orchestrator.store import Outcome, Store
 
 @dataclass(frozen=True)
 class Inventory:
-    """Every trial of a sweep, sorted into what is done and what is not."""
+    """The trials of a sweep: done here, done in a sibling store, or missing."""
 
     trials: Sequence[PlannedTrial]
     outcomes: Mapping[str, Outcome]
-    """How trials ended in this store, by trial id; also trials that the sweep does not ask for."""
+    """How trials ended in this store, by trial id, including trials that are not in the sweep."""
     elsewhere: Mapping[str, Store]
-    """The sibling store that holds a trial which this one lacks, by trial id."""
+    """For each trial that only a sibling store has: that store, by trial id."""
     stale: frozenset[str]
-    """Done by other code than there is now."""
+    """Ids of trials that ran with other code than the current."""
     missing: Sequence[PlannedTrial]
 
     @property
     def done(self) -> int:
-        """How many trials need not run."""
+        """The number of trials that need not run."""
         return len(self.trials) - len(self.missing)
 
     @property
     def durations(self) -> Durations:
-        """How long trials took that ended in this store."""
+        """Durations of the trials that completed in this store."""
         return Durations.of(self.trials, self.outcomes)
 
     @property
     def reused(self) -> int:
-        """How many of those come from a sibling store, copied already or not."""
-        kept = (trial.trial_id for trial in self.trials if trial.trial_id not in self.elsewhere)
-        ends = (self.outcomes.get(trial_id) for trial_id in kept)
-        return len(self.elsewhere) + sum(bool(end and end.reused_from) for end in ends)
+        """The number of done trials that come from a sibling store, already copied or not."""
+        here = (trial.trial_id for trial in self.trials if trial.trial_id not in self.elsewhere)
+        outcomes = (self.outcomes.get(trial_id) for trial_id in here)
+        return len(self.elsewhere) + sum(bool(o and o.reused_from) for o in outcomes)
 
     def queue(self) -> list[PlannedTrial]:
         """List the missing trials in the order in which they run."""
@@ -56,36 +56,38 @@ def take_inventory(
     *,
     rerun_stale: bool = False,
 ) -> Inventory:
-    """Compare a sweep with its store and those beside it.
+    """Compare a sweep with its store and the sibling stores.
 
     Args:
         trials: every trial of the sweep.
-        store: the sweep's own.
-        siblings: stores under the same root.
-        digest: of the trainable's code as it is now.
-        rerun_stale: count trials of other code as missing.
+        store: the sweep's store.
+        siblings: other stores under the same root.
+        digest: digest of the trainable's current code.
+        rerun_stale: count trials that ran with other code as missing.
     """
     outcomes = store.outcomes()
-    finished = {i: end for i, end in outcomes.items() if end.status in FINISHED}
+    finished = {i: outcome for i, outcome in outcomes.items() if outcome.status in FINISHED}
     stale = frozenset(
         trial.trial_id
         for trial in trials
         if trial.trial_id in finished and finished[trial.trial_id].code_digest != digest
     )
     done = finished.keys() - (stale if rerun_stale else frozenset())
-    lacking = {trial.trial_id for trial in trials} - done
-    elsewhere = dict(_finished_elsewhere(lacking, siblings, digest))
-    missing = [trial for trial in trials if trial.trial_id in lacking - elsewhere.keys()]
-    return Inventory(trials, outcomes, elsewhere, stale - lacking, missing)
+    absent = {trial.trial_id for trial in trials} - done
+    elsewhere = dict(_finished_elsewhere(absent, siblings, digest))
+    missing = [trial for trial in trials if trial.trial_id in absent - elsewhere.keys()]
+    return Inventory(trials, outcomes, elsewhere, stale - absent, missing)
 
 
 def _finished_elsewhere(
-    lacking: set[str], siblings: Sequence[Store], digest: str
+    absent: set[str], siblings: Sequence[Store], digest: str
 ) -> Iterator[tuple[str, Store]]:
     for sibling in siblings:
-        if not lacking:
+        if not absent:
             return
-        for trial_id, end in sibling.outcomes().items():
-            if trial_id in lacking and end.status in FINISHED and end.code_digest == digest:
-                lacking = lacking - {trial_id}
+        for trial_id, outcome in sibling.outcomes().items():
+            if trial_id not in absent or outcome.status not in FINISHED:
+                continue
+            if outcome.code_digest == digest:
+                absent = absent - {trial_id}
                 yield trial_id, sibling

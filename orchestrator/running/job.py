@@ -1,4 +1,4 @@
-"""What a worker needs to know: of the whole job once, of each trial its task."""
+"""What a worker needs to run trials: the job once, and one task per trial."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from orchestrator.spec.model import Sweep
 from orchestrator.store.schema import Layout
 
 DATA_DIR = "ORCH_DATA_DIR"
-"""The environment variable that tells a trainable where data sets lie."""
+"""The environment variable with the folder of the data sets, which trainables read."""
 STORE = "ORCH_STORE"
-"""The environment variable that says where stores are, unless ``--store`` does."""
+"""The environment variable with the folder or URI of the stores; ``--store`` overrides it."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """What all trials of one run share. It travels to each worker process once."""
+    """What all trials of a run share; sent to each worker process once."""
 
     trainable: str
     store: str
@@ -29,7 +29,7 @@ class Job:
     checkpoint_every: int
     code_digest: str
     folder: str
-    """The working folder, from which the trainable is imported."""
+    """The folder from which the trainable is imported."""
     data_dir: str | None
     smoke: bool
     tasks: Mapping[str, Task]
@@ -47,14 +47,14 @@ class Job:
 
 @dataclass(frozen=True)
 class Task:
-    """One trial as a worker sees it."""
+    """What a worker needs to run one trial."""
 
     row: Mapping[str, Any]
-    """Its ids, seed and the params of which every row has a column."""
+    """The trial's ids, seed, and the params that are columns of every table."""
     params: Mapping[str, Any]
-    """What the trainable is given."""
+    """The trainable's params."""
     fixed: Mapping[str, Any]
-    """Those of the params that the sweep file fixes."""
+    """The params that are in the sweep file's ``fixed``."""
     cpu: float
     gpu: float
 
@@ -65,7 +65,7 @@ class Task:
 
     @property
     def threads(self) -> int:
-        """How many threads its CPUs allow; a fraction of one still needs one."""
+        """One thread per CPU, and at least one."""
         return max(1, int(self.cpu))
 
 
@@ -76,7 +76,7 @@ def make_job(
     layout: Layout,
     code: Code,
 ) -> Job:
-    """Put together what the workers need to run some trials of a sweep."""
+    """Make the job for some trials of a sweep."""
     names = carried(sweep)
     return Job(
         trainable=sweep.trainable,

@@ -70,18 +70,22 @@ class LiveTrial:
 
     @property
     def smoke(self) -> bool:
+        """Whether one epoch of two small batches is enough."""
         return self.start.smoke
 
     @property
     def threads(self) -> int:
+        """CPU threads that the trial may use."""
         return self.start.threads
 
     @property
     def gpus(self) -> float:
+        """The trial's part of a GPU, or number of GPUs."""
         return self.start.gpus
 
     @property
     def checkpoint_due(self) -> bool:
+        """Whether the current epoch should save a checkpoint."""
         # A smoke run has one epoch, and the state of a large network takes a gigabyte to write.
         return not self.smoke and self.epoch % self.start.checkpoint_every == 0
 
@@ -95,12 +99,15 @@ class LiveTrial:
         unit: int | None = None,
         at: float | None = None,
     ) -> None:
+        """Keep a value until the epoch ends."""
         self.probes.append((self.epoch, probe, layer, index, unit, at, float(value)))
 
     def load(self) -> bytes | None:
+        """Return the state of the checkpoint that the trial resumes from."""
         return self.state
 
     def save(self, state: bytes) -> None:
+        """Keep the state until the epoch ends."""
         if not isinstance(state, bytes):
             raise TrialError(f"trial.save takes bytes, not {type(state).__name__}")
         self.saved = state
@@ -109,9 +116,11 @@ class LiveTrial:
         """Ignore the step: only a pilot times steps."""
 
     def record(self, **facts: str) -> None:
+        """Keep facts for the trial's row."""
         self.facts.update({name: str(fact) for name, fact in facts.items()})
 
     def log(self, text: str) -> None:
+        """Write a line, with the time, to the trial's log."""
         self.write(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} {text}")
 
     def end_epoch(self, metrics: Mapping[str, float]) -> Report:

@@ -1,4 +1,4 @@
-"""What `orch plan` prints: counts, the first trials, the time left."""
+"""The output of `orch plan`: counts, the first trials to run, the time left."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from orchestrator.spec import Sweep, cells, expand
 from orchestrator.store import Stores
 from orchestrator.store.stored_sweep import require_same
 
-_FIRST = 5
+_SHOWN_TRIALS = 5
 
 
 @dataclass(frozen=True)
@@ -30,14 +30,14 @@ class Plan:
 
     @property
     def seconds_left(self) -> float | None:
-        """Expect the time that the missing trials take on this machine's CPUs."""
+        """The expected time of the missing trials on this machine's CPUs; None if it is unknown."""
         missing = self.inventory.missing
         total = self.inventory.durations.total(missing)
         slots = max(1, int((os.cpu_count() or 1) / max(self.sweep.resources.cpu, 0.01)))
         return None if total is None else total / min(slots, max(1, len(missing)))
 
     def as_dict(self) -> dict[str, int]:
-        """The counts; ``reused`` and ``stale`` trials are among the ``done`` ones."""
+        """Return the counts; ``done`` includes ``reused`` and ``stale``."""
         return {
             "cells": self.cells,
             "configs": self.configs,
@@ -50,7 +50,7 @@ class Plan:
 
 
 def plan(sweep: Sweep, stores: Stores) -> Plan:
-    """Find what of a sweep is done, in its own store and in those beside it."""
+    """Compare a sweep with its store and the sibling stores."""
     store = stores.store_of(sweep.name)
     if store.exists:
         require_same(sweep, store)
@@ -60,13 +60,13 @@ def plan(sweep: Sweep, stores: Stores) -> Plan:
     return Plan(sweep, inventory, len(all_cells), sum(len(cell.configs) for cell in all_cells))
 
 
-def print_plan(made: Plan, console: Console) -> None:
-    """Print counts, the trials that would run first, and the time left."""
-    console.print(f"[bold]{made.sweep.name}[/bold]  {escape(made.sweep.description)}".rstrip())
-    console.print(", ".join(f"{name} {count:,}" for name, count in made.as_dict().items()))
-    first = made.inventory.queue()[:_FIRST]
+def print_plan(plan: Plan, console: Console) -> None:
+    """Print the counts, the first trials to run, and the time left."""
+    console.print(f"[bold]{plan.sweep.name}[/bold]  {escape(plan.sweep.description)}".rstrip())
+    console.print(", ".join(f"{name} {count:,}" for name, count in plan.as_dict().items()))
+    first = plan.inventory.queue()[:_SHOWN_TRIALS]
     if first:
-        names = [*made.sweep.factors, *made.sweep.search]
+        names = [*plan.sweep.factors, *plan.sweep.search]
         table = Table(title="first to run", title_justify="left", box=None, pad_edge=False)
         for name in ("trial", *names, "seed"):
             table.add_column(name, overflow="fold")
@@ -74,5 +74,5 @@ def print_plan(made: Plan, console: Console) -> None:
             params = [escape(label(trial.params[name])) for name in names]
             table.add_row(trial.trial_id, *params, str(trial.seed))
         console.print(table)
-    if first and made.seconds_left is not None:
-        console.print(f"about {duration(max(made.seconds_left, 1))} left on this machine")
+    if first and plan.seconds_left is not None:
+        console.print(f"about {duration(max(plan.seconds_left, 1))} left on this machine")

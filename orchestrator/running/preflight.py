@@ -1,7 +1,7 @@
-"""Imports the trainable and checks every config, in a process of its own.
+"""Imports the trainable and checks every config, in a separate process.
 
-The driver imports no trainable: torch would cost it seconds and memory, and what a user's
-module does when imported is not its business.
+The driver itself does not import the trainable: torch would cost it seconds and memory, and
+importing a user's module may have side effects.
 """
 
 from __future__ import annotations
@@ -17,62 +17,65 @@ from typing import Any
 
 from orchestrator.code import import_trainable
 from orchestrator.errors import TrainableError
+from orchestrator.labels import counted
 from orchestrator.spec.grid import PlannedTrial
 
-_SHOWN = 10
+_SHOWN_REFUSALS = 10
 
 
 def check(
     trainable: str, trials: Sequence[PlannedTrial], meanwhile: Callable[[], object] = lambda: None
 ) -> None:
-    """Import a trainable and let it check the params of each config.
+    """Import a trainable and have it check the params of each config.
 
     Args:
         trainable: as ``module:generator``.
-        trials: what is to run; one trial of each config is checked.
-        meanwhile: is called while the other process does that.
+        trials: the trials to run; one trial of each config is checked.
+        meanwhile: called while the other process works.
 
     Raises:
-        TrainableError: it cannot be imported, or refuses a config.
+        TrainableError: the trainable cannot be imported, or refuses a config.
     """
-    first: dict[str, PlannedTrial] = {}
+    by_config: dict[str, PlannedTrial] = {}
     for trial in trials:
-        first.setdefault(trial.config.config_id, trial)
-    configs = [trial.params for trial in first.values()]
-    with _asking(trainable, str(Path.cwd()), configs) as process:
+        by_config.setdefault(trial.config.config_id, trial)
+    configs = [trial.params for trial in by_config.values()]
+    with _check_process(trainable, str(Path.cwd()), configs) as process:
         meanwhile()
-        answer = _answer(process)
-    if answer["import"]:
-        raise TrainableError(answer["import"])
-    if answer["refused"]:
-        raise TrainableError(_words(answer["refused"], list(first.values())))
+        result = _result(process)
+    if result["import"]:
+        raise TrainableError(result["import"])
+    if result["refused"]:
+        raise TrainableError(_message(result["refused"], list(by_config.values())))
 
 
-def ask(trainable: str, folder: str, configs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Import a trainable from a folder, in a process of its own, and let it check configs.
+def check_configs(
+    trainable: str, folder: str, configs: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Import a trainable from a folder, in a separate process, and have it check configs.
 
     Returns:
-        Under ``import`` why it cannot be imported, or None; under ``refused`` what it says
-        against configs, by their place in the list.
+        ``import``: why the trainable cannot be imported, or None; ``refused``: its message for
+        each config that it refuses, by index in the list.
 
     Raises:
-        TrainableError: the process ended without an answer.
+        TrainableError: the process ended without a result.
     """
-    with _asking(trainable, folder, configs) as process:
-        return _answer(process)
+    with _check_process(trainable, folder, configs) as process:
+        return _result(process)
 
 
 @contextmanager
-def _asking(
+def _check_process(
     trainable: str, folder: str, configs: Sequence[Mapping[str, Any]]
 ) -> Iterator[subprocess.Popen[str]]:
-    """Start the process; it is gone after the block, whatever ends that."""
+    """Start the process; kill it after the block."""
     command = [sys.executable, "-m", "orchestrator.running.preflight", trainable, folder]
-    with tempfile.TemporaryFile("w+") as given:  # a pipe would hold but a few of them
-        json.dump(list(configs), given)
-        given.seek(0)
+    with tempfile.TemporaryFile("w+") as stdin:  # a pipe would hold only a few configs
+        json.dump(list(configs), stdin)
+        stdin.seek(0)
         with subprocess.Popen(
-            command, stdin=given, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            command, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         ) as process:
             try:
                 yield process
@@ -80,49 +83,50 @@ def _asking(
                 process.kill()
 
 
-def _answer(process: subprocess.Popen[str]) -> dict[str, Any]:
+def _result(process: subprocess.Popen[str]) -> dict[str, Any]:
     stdout, stderr = process.communicate()
     try:
-        answer: dict[str, Any] = json.loads(stdout.splitlines()[-1])
+        result: dict[str, Any] = json.loads(stdout.splitlines()[-1])
     except (IndexError, ValueError):
-        last = (stderr.strip().splitlines() or ["no message"])[-1]
+        last_line = (stderr.strip().splitlines() or ["no message"])[-1]
         raise TrainableError(
-            "importing or checking the trainable ended its process "
-            f"(exit code {process.returncode}): {last}"
+            "the process that imports the trainable and checks its configs exited with code "
+            f"{process.returncode}: {last_line}"
         ) from None
-    return answer
+    return result
 
 
-def _words(refused: dict[str, str], trials: Sequence[PlannedTrial]) -> str:
-    """Tell each distinct complaint once, with the first config that it is about."""
+def _message(refused: dict[str, str], trials: Sequence[PlannedTrial]) -> str:
+    """List each distinct message once, with the first config that it applies to."""
     by_text: dict[str, list[str]] = {}
     for index, text in refused.items():
-        by_text.setdefault(text, []).append(_described(trials[int(index)]))
+        by_text.setdefault(text, []).append(_params_text(trials[int(index)]))
     lines = [
         f"{text} ({names[0]}{f' and {len(names) - 1:,} more' if names[1:] else ''})"
         for text, names in by_text.items()
     ]
-    more = f"\nand {len(lines) - _SHOWN:,} more complaints" if len(lines) > _SHOWN else ""
-    return "\n".join(lines[:_SHOWN]) + more
+    hidden = len(lines) - _SHOWN_REFUSALS
+    more = f"\nand {counted(hidden, 'more message')}" if hidden > 0 else ""
+    return "\n".join(lines[:_SHOWN_REFUSALS]) + more
 
 
-def _described(trial: PlannedTrial) -> str:
+def _params_text(trial: PlannedTrial) -> str:
     params = {**trial.config.factors, **trial.config.search}
     return ", ".join(f"{name}={value}" for name, value in params.items())
 
 
 def main() -> None:
-    """Import the trainable, check the configs that stand on standard input, print JSON."""
-    answer: dict[str, Any] = {"import": None, "refused": {}}
+    """Import the trainable, check the configs from standard input, print the result as JSON."""
+    result: dict[str, Any] = {"import": None, "refused": {}}
     try:
         trainable = import_trainable(sys.argv[1], sys.argv[2])
     except TrainableError as error:
-        answer["import"] = str(error)
+        result["import"] = str(error)
     else:
         check = getattr(trainable, "check", None)
         if check is not None:
-            answer["refused"] = dict(_refused(check, json.load(sys.stdin)))
-    print(f"\n{json.dumps(answer)}")  # on a line of its own, whatever the module printed
+            result["refused"] = dict(_refused(check, json.load(sys.stdin)))
+    print(f"\n{json.dumps(result)}")  # on its own line, even if the module prints without a newline
 
 
 def _refused(check: Any, configs: Iterable[dict[str, Any]]) -> Iterable[tuple[int, str]]:
@@ -131,8 +135,8 @@ def _refused(check: Any, configs: Iterable[dict[str, Any]]) -> Iterable[tuple[in
             check(params)
         except ValueError as error:
             yield index, str(error)
-        except Exception as error:  # noqa: BLE001  (a mistake in the user's check)
-            yield index, f"its check failed: {type(error).__name__}: {error}"
+        except Exception as error:  # noqa: BLE001  (a bug in the user's check)
+            yield index, f"`check` raised {type(error).__name__}: {error}"
 
 
 if __name__ == "__main__":

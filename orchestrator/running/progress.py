@@ -1,4 +1,4 @@
-"""The progress of a running sweep: runners report to it, displays read it."""
+"""Tracks the progress of a running sweep: runners report to it, displays read it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from orchestrator.store import Store
 
 @dataclass
 class Running:
-    """A trial under way."""
+    """A running trial."""
 
     trial: PlannedTrial
     started: float = field(default_factory=time.monotonic)
@@ -26,18 +26,19 @@ class Running:
 
 @dataclass(frozen=True)
 class FailedTrial:
-    """An attempt that failed."""
+    """A failed attempt at a trial."""
 
     trial: PlannedTrial
     text: str
     log: str
-    again: bool
+    retried: bool
+    """Whether another attempt follows."""
 
 
 class Progress:
-    """Counts events, for whoever displays them.
+    """Counts events for displays.
 
-    Runners call it from the driver's main thread; displays read it from others, under
+    Runners call it from the driver's main thread; displays read it from other threads, holding
     ``lock``.
     """
 
@@ -56,7 +57,7 @@ class Progress:
         self.running: dict[str, Running] = {}
         self.failures: list[FailedTrial] = []
         self.given_up = 0
-        self.begun = False
+        self.has_started = False
         self.lock = threading.RLock()
         self._store = store
         self._learn = learn
@@ -69,13 +70,13 @@ class Progress:
     def started(self, trial_id: str) -> None:
         """As `runners.Watcher`."""
         with self.lock:
-            self.begun = True
+            self.has_started = True
             self._waiting.pop(trial_id, None)
             self.running[trial_id] = Running(self._trials[trial_id])
             self._slots = max(self._slots, len(self.running))
 
     def epoch(self, trial_id: str, epoch: Epoch) -> None:
-        """As `runners.Watcher`; the first epoch of all gives the store its metrics."""
+        """As `runners.Watcher`; the sweep's first epoch sets the store's metrics."""
         if self._learn is not None:
             self._learn(tuple(epoch.metrics))
             self._learn = None
@@ -91,7 +92,7 @@ class Progress:
             self.done += 1
 
     def failed(self, trial_id: str, text: str, attempts: int, *, again: bool) -> None:
-        """As `runners.Watcher`; a trial that failed for good is committed at once."""
+        """As `runners.Watcher`; a trial without another attempt is committed as failed."""
         if not again:
             self._give_up(trial_id, text, attempts)
         with self.lock:
@@ -105,19 +106,19 @@ class Progress:
                 self.given_up += 1
 
     def running_epochs(self) -> dict[str, int]:
-        """The last finished epoch of each running trial."""
+        """Return the last finished epoch of each running trial."""
         with self.lock:
             return {trial_id: running.epoch for trial_id, running in self.running.items()}
 
     def seconds_left(self) -> float | None:
-        """Expect when all is done, from measured durations; None without any, or when it is."""
+        """Estimate the time left from earlier trials; None without any, or when all is done."""
         with self.lock:
             if not self._waiting and not self.running:
                 return None
             now = time.monotonic()
             waiting = self._durations.total(list(self._waiting.values()))
-            under_way = self._durations.total([r.trial for r in self.running.values()])
-            if waiting is None or under_way is None:
+            running = self._durations.total([r.trial for r in self.running.values()])
+            if waiting is None or running is None:
                 return None
-            spent = sum(now - running.started for running in self.running.values())
-            return (waiting + max(under_way - spent, 0.0)) / self._slots
+            spent = sum(now - r.started for r in self.running.values())
+            return (waiting + max(running - spent, 0.0)) / self._slots

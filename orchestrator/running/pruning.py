@@ -1,4 +1,4 @@
-"""Moves what a sweep file no longer asks for out of its store's tables."""
+"""Moves trials that are no longer in a sweep file out of the store's tables."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from orchestrator.running import heartbeat
 from orchestrator.spec.grid import expand
 from orchestrator.spec.model import Sweep
 from orchestrator.store import Store, settle
-from orchestrator.store import stored_sweep as editing
+from orchestrator.store.stored_sweep import require_same
 
 
 def prune(sweep: Sweep, store: Store) -> list[str]:
-    """Move trials that the sweep does not ask for, finished or not, to ``retired/``.
+    """Move trials that are not in the sweep, finished or not, to ``retired/``.
 
     Returns:
         Their ids.
 
     Raises:
-        StoreError: the store is in use, or holds another sweep.
+        StoreError: the store is locked, or holds another sweep.
     """
-    editing.require_same(sweep, store)
-    wanted = {trial.trial_id for trial in expand(sweep)}
+    require_same(sweep, store)
+    planned = {trial.trial_id for trial in expand(sweep)}
     with heartbeat.exclusively(store):
-        return settle.retire(store, sweep, wanted)
+        return settle.retire(store, sweep, planned)

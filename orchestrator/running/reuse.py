@@ -1,4 +1,4 @@
-"""Copies finished trials from sibling stores, which ran them for another sweep."""
+"""Copies finished trials from the sibling stores of other sweeps."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from orchestrator.store.schema import Layout, encode
 
 
 def copy(store: Store, source: Store, tasks: Mapping[str, Task], layout: Layout) -> None:
-    """Copy some trials' rows, with this sweep's columns for their ids and params.
+    """Copy the rows of trials, with this sweep's columns for their ids and params.
 
     Args:
-        store: where the rows go.
-        source: a sibling store that has all of them finished, with the same metrics.
+        store: the store that receives the rows.
+        source: a sibling store in which all the trials are finished, with the same metrics.
         tasks: the trials to copy, by id.
         layout: the columns of ``store``.
     """
@@ -45,13 +45,13 @@ def _with_own_columns(rows: pa.Table, tasks: Mapping[str, Task], source: str) ->
     if "params" in rows.column_names:
         values["params"] = [json.dumps(task.fixed) for task in tasks.values()]
     for name, column in values.items():
-        place = rows.schema.get_field_index(name)
-        field = rows.schema.field(place)
+        index = rows.schema.get_field_index(name)
+        field = rows.schema.field(index)
         own = pa.array([encode(value, field.type) for value in column], field.type)
-        rows = rows.set_column(place, field, own.take(position))
+        rows = rows.set_column(index, field, own.take(position))
     if "reused_from" in rows.column_names:
-        place = rows.schema.get_field_index("reused_from")
-        field = rows.schema.field(place)
-        first = pc.coalesce(rows["reused_from"].cast(pa.string()), pa.scalar(source))
-        rows = rows.set_column(place, field, first.cast(field.type))
+        index = rows.schema.get_field_index("reused_from")
+        field = rows.schema.field(index)
+        origin = pc.coalesce(rows["reused_from"].cast(pa.string()), pa.scalar(source))
+        rows = rows.set_column(index, field, origin.cast(field.type))
     return rows

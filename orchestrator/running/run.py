@@ -1,4 +1,4 @@
-"""A sweep from Python: `orch sweep` as a function."""
+"""`orch sweep` as a Python function."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ def run(
     smoke: bool = False,
     progress: bool = True,
 ) -> Results:
-    """Run what of a sweep is missing in its store, as `orch sweep` does.
+    """Run the trials that a sweep's store lacks, as `orch sweep` does.
 
-    Trials that fail are rows of the results, with ``status`` ``failed``; they run again the
-    next time. Nothing is printed but the progress, on standard error or in the notebook.
+    Trials that fail are rows of the results, with ``status`` ``failed``; the next call retries
+    them. Only the progress is printed, to standard error or in the notebook.
 
     Args:
-        file: path of the sweep file, or a mapping that holds what the file would.
+        file: path of the sweep file, or a mapping with its content.
         store: folder (or URI) of the stores, one per sweep.
-        seeds: seeds instead of the file's top-level ones.
+        seeds: seeds that replace the file's top-level ones.
         runner: ``tune``, on Ray Tune, or ``inline``, one by one in this process.
-        rerun_stale: run again what other code has run.
-        smoke: try two batches of one config and seed per cell.
-        progress: whether to show it.
+        rerun_stale: rerun trials that ran with other code.
+        smoke: run two batches of one config and one seed per cell.
+        progress: whether to print the progress.
 
     Raises:
-        OrchError: something is wrong with the file, the store, the code or the cluster; the
-            class says what.
-        KeyboardInterrupt: the run was interrupted; what is finished is kept, and the same
-            call goes on.
+        OrchError: the file, the store, the code or the cluster is at fault; the class says
+            which.
+        KeyboardInterrupt: the run was interrupted; finished trials are kept, and the same call
+            continues the sweep.
     """
     if runner not in NAMES:
         raise InputError(f"runner: expected {' or '.join(NAMES)}, got {runner!r}")

@@ -1,4 +1,4 @@
-"""What `orch status` prints, from the store alone: also while another process runs the sweep."""
+"""The output of `orch status`, from the store alone: it also works while a sweep runs."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from orchestrator.store import Outcome, Store
 
 
 def print_status(sweep: Sweep, store: Store, console: Console) -> None:
-    """Print counts, each cell's seeds, what runs, and what failed with its log file."""
+    """Print counts, the seeds of each cell, and the running and failed trials with their logs."""
     outcomes = store.outcomes()
     all_cells = cells(sweep)
-    asked = {i for cell in all_cells for ids in _ids(cell).values() for i in ids}
-    done = {i for i in asked if i in outcomes and outcomes[i].status in FINISHED}
-    failed = {i for i in asked if i in outcomes and outcomes[i].status == Status.FAILED}
+    planned = {i for cell in all_cells for ids in _ids(cell).values() for i in ids}
+    done = {i for i in planned if i in outcomes and outcomes[i].status in FINISHED}
+    failed = {i for i in planned if i in outcomes and outcomes[i].status == Status.FAILED}
     driver = heartbeat.driver_of(store)
-    running = {i: epoch for i, epoch in (driver.running if driver else {}).items() if i in asked}
-    waiting = asked.intersection(store.checkpoint_ids()) - done - failed - running.keys()
+    running = {i: epoch for i, epoch in (driver.running if driver else {}).items() if i in planned}
+    interrupted = planned.intersection(store.checkpoint_ids()) - done - failed - running.keys()
     left = driver.seconds_left if driver else None
 
     counts = [
-        f"{len(done):,} of {len(asked):,} trials done",
+        f"{len(done):,} of {len(planned):,} trials done",
         f"{len(running):,} running",
         f"{len(failed):,} failed",
-        *([f"{len(waiting):,} interrupted"] if waiting else []),
+        *([f"{len(interrupted):,} interrupted"] if interrupted else []),
         *([f"about {duration(left)} left"] if left is not None else []),
     ]
     console.print(f"[bold]{sweep.name}[/bold]  {', '.join(counts)}")
@@ -59,7 +59,7 @@ def _ids(cell: Cell) -> dict[int, list[str]]:
 
 
 def _cells_table(all_cells: list[Cell], done: set[str]) -> Table:
-    """One row per cell, named by the factors in which cells differ."""
+    """Make a table with a row per cell, named by the factors that vary."""
     table = Table(box=None, pad_edge=False)
     names = varied(all_cells)
     for name in names:
@@ -68,12 +68,12 @@ def _cells_table(all_cells: list[Cell], done: set[str]) -> Table:
     table.add_column("trials", justify="right", no_wrap=True)
     for cell in all_cells:
         by_seed = _ids(cell)
-        whole_seeds = sum(done.issuperset(ids) for ids in by_seed.values())
+        done_seeds = sum(done.issuperset(ids) for ids in by_seed.values())
         done_trials = sum(len(done.intersection(ids)) for ids in by_seed.values())
         total = len(by_seed) * len(cell.configs)
         table.add_row(
             *(escape(label(cell.factors[name])) for name in names),
-            f"{whole_seeds} of {len(by_seed)}",
+            f"{done_seeds} of {len(by_seed)}",
             f"{done_trials:,} of {total:,}",
         )
     return table

@@ -1,6 +1,6 @@
-"""From a YAML file or a mapping to a checked `Sweep`, and from it to cells, configs and trials.
+"""Read and check a sweep file or mapping as a `Sweep`, and expand it to cells, configs, trials.
 
-Pure: nothing in here knows of Ray or of a store.
+Pure: nothing here depends on Ray or on a store.
 """
 
 from orchestrator.spec.grid import Cell, Config, PlannedTrial, cells, expand

@@ -1,4 +1,4 @@
-"""What a sweep file must obey beyond the type of each key: names that exist, sizes."""
+"""Checks of a sweep file beyond the type of each key: names that exist, the size of the grid."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from orchestrator.errors import unknown
 from orchestrator.labels import PROBE, label
 from orchestrator.spec.grid import MAX_TRIALS, count_trials, is_empty
+from orchestrator.spec.keys import Key
 from orchestrator.spec.model import (
     SMOKE_SUFFIX,
     Claim,
@@ -18,43 +19,41 @@ from orchestrator.spec.model import (
     Table,
 )
 from orchestrator.spec.problems import Problem
-from orchestrator.spec.source import Key
 from orchestrator.spec.values import Value, canonical
 
 
 def check(sweep: Sweep) -> list[Problem]:
-    """Find every name of a factor, value or param that does not fit, and a grid too large."""
+    """List names that are unknown or misplaced; without any, a grid that is too large or empty."""
     return list(_names(sweep)) or list(_size(sweep))
 
 
 def _names(sweep: Sweep) -> Iterator[Problem]:
-    yield from _placed_once(sweep)
+    yield from _sections(sweep)
     yield from _variants(sweep)
     yield from _excludes(sweep)
     yield from _mode(sweep)
     yield from _resources(sweep)
     if sweep.name.endswith(SMOKE_SUFFIX):
-        yield Problem(("name",), f"`{SMOKE_SUFFIX}` ends the names of smoke runs' stores")
-    yield from _once("name", "tables", [table.name for table in sweep.tables])
-    yield from _once("name", "claims", [claim.name for claim in sweep.claims])
+        yield Problem(("name",), f"names that end in `{SMOKE_SUFFIX}` are reserved for smoke runs")
+    yield from _distinct("tables", sweep.tables)
+    yield from _distinct("claims", sweep.claims)
+    yield from _distinct("figures", sweep.figures)
     for index, table in enumerate(sweep.tables):
         yield from _table(sweep, table, ("tables", index))
     for index, claim in enumerate(sweep.claims):
         yield from _claim(sweep, claim, ("claims", index))
-    yield from _once("name", "figures", [figure.name for figure in sweep.figures])
     for index, figure in enumerate(sweep.figures):
         yield from _figure(sweep, figure, ("figures", index))
 
 
-def _placed_once(sweep: Sweep) -> Iterator[Problem]:
+def _sections(sweep: Sweep) -> Iterator[Problem]:
     sections = {"factors": sweep.factors, "search": sweep.search, "fixed": sweep.fixed}
     seen: dict[str, str] = {}
     for section, params in sections.items():
         for name in params:
             if name in seen:
-                yield Problem(
-                    (section, name), f"stands under `{seen[name]}` too; keep it in one place"
-                )
+                text = f"is also under `{seen[name]}`; keep it in one place"
+                yield Problem((section, name), text)
             seen.setdefault(name, section)
 
 
@@ -62,17 +61,17 @@ def _variants(sweep: Sweep) -> Iterator[Problem]:
     for index, variant in enumerate(sweep.variants):
         key: Key = ("variants", index)
         yield from _matcher(variant.when, sweep.factors, "factor", (*key, "when"))
-        for section, known in (("search", sweep.search), ("fixed", sweep.fixed)):
+        for section, params in (("search", sweep.search), ("fixed", sweep.fixed)):
             for name in getattr(variant, section):
-                if name not in known:
-                    what = f"param of the top-level `{section}`"
-                    yield Problem((*key, section, name), unknown(what, name, known))
+                if name not in params:
+                    what = f"top-level `{section}` param"
+                    yield Problem((*key, section, name), unknown(what, name, params))
 
 
 def _excludes(sweep: Sweep) -> Iterator[Problem]:
     searched = {name for variant in sweep.variants for name in variant.search}
     if not searched <= set(sweep.search):
-        return  # told already, and the axes cannot be put together
+        return  # already reported by `_variants`, and `sweep.axes` would raise
     for index, entry in enumerate(sweep.exclude):
         if not entry:
             yield Problem(("exclude", index), "an empty entry would exclude every cell")
@@ -82,31 +81,32 @@ def _excludes(sweep: Sweep) -> Iterator[Problem]:
 def _matcher(
     entry: Mapping[str, Value], axes: Mapping[str, tuple[Value, ...]], what: str, key: Key
 ) -> Iterator[Problem]:
-    for name, wanted in entry.items():
+    for name, value in entry.items():
         if name not in axes:
             yield Problem((*key, name), unknown(what, name, axes))
         else:
-            yield from _values(wanted, axes[name], (*key, name))
+            yield from _values(value, axes[name], (*key, name))
 
 
-def _values(wanted: Value, axis: tuple[Value, ...], key: Key) -> Iterator[Problem]:
-    known = {canonical(value) for value in axis}
-    if canonical(wanted) in known:
+def _values(value: Value, axis: tuple[Value, ...], key: Key) -> Iterator[Problem]:
+    """Check that a value, or each of a list, is on an axis; a list may itself be on it."""
+    on_axis = {canonical(item) for item in axis}
+    if canonical(value) in on_axis:
         return
-    for value in wanted if isinstance(wanted, tuple) else (wanted,):
-        if canonical(value) not in known:
-            yield Problem(key, unknown("value", label(value), map(label, axis)))
+    for item in value if isinstance(value, tuple) else (value,):
+        if canonical(item) not in on_axis:
+            yield Problem(key, unknown("value", label(item), map(label, axis)))
 
 
 def _mode(sweep: Sweep) -> Iterator[Problem]:
     metric = sweep.select.metric
     if metric.endswith(("loss", "error")) and "mode" not in sweep.select.model_fields_set:
-        yield Problem(("select",), f"say `mode: min` or `mode: max` for the metric `{metric}`")
+        yield Problem(("select",), f"set `mode: min` or `mode: max` for the metric `{metric}`")
 
 
 def _resources(sweep: Sweep) -> Iterator[Problem]:
     changes: dict[Key, ResourceChange] = {(): ResourceChange()}
-    changes |= {("variants", i): v.resources for i, v in enumerate(sweep.variants)}
+    changes |= {("variants", i): variant.resources for i, variant in enumerate(sweep.variants)}
     for key, change in changes.items():
         cpu = sweep.resources.cpu if change.cpu is None else change.cpu
         gpu = sweep.resources.gpu if change.gpu is None else change.gpu
@@ -114,12 +114,12 @@ def _resources(sweep: Sweep) -> Iterator[Problem]:
             yield Problem((*key, "resources"), "a trial needs some CPU or GPU")
 
 
-def _once(key: str, section: str, names: Iterable[str]) -> Iterator[Problem]:
+def _distinct(section: str, entries: Iterable[Table | Claim | Figure]) -> Iterator[Problem]:
     seen: set[str] = set()
-    for index, name in enumerate(names):
-        if name in seen:
-            yield Problem((section, index, key), f"another of the {section} is named `{name}`")
-        seen.add(name)
+    for index, entry in enumerate(entries):
+        if entry.name in seen:
+            yield Problem((section, index, "name"), f"the name `{entry.name}` is repeated")
+        seen.add(entry.name)
 
 
 def _table(sweep: Sweep, table: Table, key: Key) -> Iterator[Problem]:
@@ -163,23 +163,21 @@ def _figure(sweep: Sweep, figure: Figure, key: Key) -> Iterator[Problem]:
     if figure.kind == "curves" and any(probes):
         yield Problem((*key, "values"), "`kind: curves` shows metrics")
     if (figure.kind in {"relation", "bars"}) != (figure.x is not None):
-        yield Problem(
-            (*key, "x"), "`x` goes with `kind: relation` and `kind: bars`, and only there"
-        )
+        text = "`x` is required for `kind: relation` and `kind: bars`, and only allowed there"
+        yield Problem((*key, "x"), text)
     if figure.kind == "bars" and figure.x not in (None, *sweep.factors):
         yield Problem((*key, "x"), unknown("factor", figure.x, sweep.factors))
     if figure.kind != "histogram" and (figure.layers or figure.units):
-        yield Problem(key, "`layers` and `units` go with `kind: histogram`")
+        yield Problem(key, "`layers` and `units` are only allowed for `kind: histogram`")
     if figure.panels is not None and figure.panels not in sweep.factors:
         yield Problem((*key, "panels"), unknown("factor", figure.panels, sweep.factors))
     yield from _matcher(figure.where, sweep.factors, "factor", (*key, "where"))
     shown = [label(value) for axis in sweep.factors.values() for value in axis]
-    known = [*figure.values, *filter(None, [figure.x]), *shown]
+    labelled = [*figure.values, *filter(None, [figure.x]), *shown]
     for name in figure.labels:
-        if name not in known:
-            yield Problem(
-                (*key, "labels", name), unknown("value, `x` or factor value", name, known)
-            )
+        if name not in labelled:
+            text = unknown("value, `x` or factor value", name, labelled)
+            yield Problem((*key, "labels", name), text)
 
 
 def _claim(sweep: Sweep, claim: Claim, key: Key) -> Iterator[Problem]:
@@ -195,18 +193,22 @@ def _claim(sweep: Sweep, claim: Claim, key: Key) -> Iterator[Problem]:
         yield Problem((*key, "compare"), f"`expect: {claim.expect}` compares two values")
     if not pair and len(values) < 2:
         yield Problem((*key, "compare"), f"`expect: {claim.expect}` needs two values or more")
+    if factor in claim.where:
+        text = "is the compared factor; `where` takes the other factors"
+        yield Problem((*key, "where", factor), text)
     others = {name: axis for name, axis in sweep.factors.items() if name != factor}
-    yield from _matcher(claim.where, others, "factor beside the compared one", (*key, "where"))
+    where = {name: value for name, value in claim.where.items() if name != factor}
+    yield from _matcher(where, others, "factor", (*key, "where"))
     if (claim.metric is None) == (claim.probe is None):
         yield Problem(key, "expected one of `metric` and `probe`")
     if (claim.expect == "close") != (claim.margin is not None):
-        yield Problem(key, "`margin` goes with `expect: close`, and only with it")
+        yield Problem(key, "`margin` is required for `expect: close`, and only allowed there")
 
 
 def _size(sweep: Sweep) -> Iterator[Problem]:
-    """Count the grid before anything expands it."""
+    """Count the trials before anything expands the grid."""
     cells = math.prod(len(values) for values in sweep.factors.values())
-    trials = count_trials(sweep) if cells <= MAX_TRIALS else _grid(sweep)
+    trials = count_trials(sweep) if cells <= MAX_TRIALS else _full_grid(sweep)
     if trials > MAX_TRIALS:
         text = f"the grid has {trials:,} trials; the limit is {MAX_TRIALS:,}"
         yield Problem(("factors",), text)
@@ -214,6 +216,7 @@ def _size(sweep: Sweep) -> Iterator[Problem]:
         yield Problem(("exclude",), "excludes every trial; nothing is left to run")
 
 
-def _grid(sweep: Sweep) -> int:
+def _full_grid(sweep: Sweep) -> int:
+    """Count the trials as if no variant or exclusion applied."""
     axes = [*sweep.factors.values(), *sweep.search.values(), sweep.seeds]
     return math.prod(len(values) for values in axes)

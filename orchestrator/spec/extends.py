@@ -1,4 +1,4 @@
-"""A sweep file that says only how it differs from another one."""
+"""Sweep files that extend another one and list only the differences."""
 
 from __future__ import annotations
 
@@ -11,35 +11,39 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from orchestrator.errors import SpecError
-from orchestrator.spec.source import Key, Source, read
+from orchestrator.spec.keys import Key
+from orchestrator.spec.source import Source, read
 
 KEY = "extends"
 SECTIONS = ("factors", "search", "fixed")
-"""Where a param may stand; one that moves leaves its old place."""
+"""Sections that hold params; a param that moves to another one leaves its old section."""
 
 
 def resolve(path: Path) -> Source:
     """Read a sweep file and those that it extends as one.
 
-    Mappings merge key by key; lists and single values replace what the other file has.
+    Mappings merge key by key; lists and single values replace those of the other file.
 
     Raises:
-        SpecError: as `source.read`, and for a file that is missing or extends itself.
+        SpecError: as `source.read`, and a file that is missing or extends itself.
     """
     return _resolve(path, ())
 
 
-def _resolve(path: Path, below: tuple[Path, ...]) -> Source:
-    return extended(read(path), path.parent, (*below, path.resolve()))
+def _resolve(path: Path, extending: tuple[Path, ...]) -> Source:
+    return extended(read(path), path.parent, (*extending, path.resolve()))
 
 
-def extended(own: Source, folder: Path, below: tuple[Path, ...] = ()) -> Source:
-    """Join a sweep file with those that it extends.
+def extended(own: Source, folder: Path, extending: tuple[Path, ...] = ()) -> Source:
+    """Merge a sweep file into those that it extends.
 
     Args:
         own: the file.
-        folder: where it lies.
-        below: the files that extend it, and itself.
+        folder: the folder that it is in.
+        extending: the files that lead to it, itself included.
+
+    Raises:
+        SpecError: as `resolve`.
     """
     if KEY not in own.data:
         return own
@@ -52,17 +56,17 @@ def extended(own: Source, folder: Path, below: tuple[Path, ...] = ()) -> Source:
     target = folder / name
     if not target.is_file():
         raise SpecError(f"{place}: there is no file {target}")
-    if target.resolve() in below:
+    if target.resolve() in extending:
         raise SpecError(f"{place}: {target} extends this file in turn")
-    return _merged(_resolve(target, below), own)
+    return _merged(_resolve(target, extending), own)
 
 
 def _merged(base: Source, own: Source) -> Source:
     changes = {key: value for key, value in own.data.items() if key != KEY}
     moved = set(_moved(base.data, changes))
-    kept = _without(base.data, moved)
-    data = _merge(kept, changes)
-    replaced = moved | set(_replaced(kept, changes, ()))
+    unmoved = _without(base.data, moved)
+    data = _merge(unmoved, changes)
+    replaced = moved | set(_replaced(unmoved, changes, ()))
     places = {k: p for k, p in base.places.items() if not _is_below(k, replaced)}
     quoted = {k for k in base.quoted_numbers if not _is_below(k, replaced)}
     return Source(
@@ -74,7 +78,7 @@ def _merged(base: Source, own: Source) -> Source:
 
 
 def _moved(base: Mapping[str, Any], changes: Mapping[str, Any]) -> Iterator[Key]:
-    """Find the params of the base that the changes put into another section."""
+    """List the params of the base that the changes move to another section."""
     for section in SECTIONS:
         for name in _mapping(changes.get(section)):
             for other in SECTIONS:
@@ -86,9 +90,9 @@ def _mapping(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _without(data: Mapping[str, Any], keys: set[Key]) -> dict[str, Any]:
+def _without(data: Mapping[str, Any], params: set[Key]) -> dict[str, Any]:
     return {
-        section: {n: v for n, v in value.items() if (section, n) not in keys}
+        section: {n: v for n, v in value.items() if (section, n) not in params}
         if section in SECTIONS and isinstance(value, Mapping)
         else value
         for section, value in data.items()
@@ -104,6 +108,7 @@ def _merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any
 
 
 def _replaced(base: Mapping[str, Any], changes: Mapping[str, Any], key: Key) -> Iterator[Key]:
+    """List the topmost keys whose value comes from the changes alone."""
     for name, value in changes.items():
         if isinstance(value, Mapping) and isinstance(base.get(name), Mapping):
             yield from _replaced(base[name], value, (*key, name))
@@ -112,12 +117,11 @@ def _replaced(base: Mapping[str, Any], changes: Mapping[str, Any], key: Key) -> 
 
 
 def _is_below(key: Key, replaced: set[Key]) -> bool:
-    return any(key[: length + 1] in replaced for length in range(len(key)))
+    return any(key[:length] in replaced for length in range(1, len(key) + 1))
 
 
 def _dump(data: Mapping[str, Any]) -> str:
     """Write the merged data as YAML, in the order of its keys."""
     buffer = io.StringIO()
-    writer = YAML()
-    writer.dump(json.loads(json.dumps(data)), buffer)
+    YAML().dump(json.loads(json.dumps(data)), buffer)  # as lists: YAML has no tuples
     return buffer.getvalue()

@@ -1,4 +1,4 @@
-"""From a sweep to its cells, configs and trials."""
+"""Expand a sweep to its cells, configs and trials."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class Config:
 
     @property
     def params(self) -> dict[str, Any]:
-        """What the trainable is given, but for the seed; lists are lists again."""
-        return {name: _unfrozen(value) for name, value in self._values.items()}
+        """The trainable's params, except for the seed; lists are lists, not tuples."""
+        return {name: _as_lists(value) for name, value in self._values.items()}
 
     @property
     def _values(self) -> dict[str, Value]:
@@ -40,17 +40,17 @@ class Config:
 
     @property
     def selectors(self) -> dict[str, Value]:
-        """Factors and search params: what tells it from the sweep's other configs."""
+        """Factors and search params: what distinguishes it from the sweep's other configs."""
         return {**self.factors, **self.search}
 
     def trial_id(self, seed: int) -> str:
-        """Hash the config with one seed."""
+        """Compute the id of the config with one seed."""
         return identity(self.trainable, {**self._values, "seed": seed}, smoke=self.smoke)
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One combination of the factors, with what the variants make of it."""
+    """One combination of the factors, after the variants that match it."""
 
     cell_id: str
     factors: Mapping[str, Value]
@@ -68,82 +68,85 @@ class PlannedTrial:
 
     @property
     def params(self) -> dict[str, Any]:
-        """What the trainable is given."""
+        """The trainable's params."""
         return {**self.config.params, "seed": self.seed}
 
 
 def carried(sweep: Sweep) -> list[str]:
-    """List the params of which every row of the store has a column."""
+    """List the params that are columns of the store."""
     changed = {name: None for variant in sweep.variants for name in variant.fixed}
     return [*sweep.factors, *sweep.search, *changed]
 
 
 def cells(sweep: Sweep) -> list[Cell]:
-    """Expand the factors, in file order, without what is excluded."""
-    found = (_cell(sweep, factors) for factors in _combine(sweep.factors))
-    return [cell for cell in found if cell.configs]
+    """Expand the factors, in file order; a cell without configs is left out."""
+    all_cells = (_cell(sweep, factors) for factors in _combinations(sweep.factors))
+    return [cell for cell in all_cells if cell.configs]
 
 
-def varied(found: Sequence[Cell]) -> list[str]:
-    """Name the factors in which cells differ, in file order."""
+def varied(cells: Sequence[Cell]) -> list[str]:
+    """List the factors in which cells differ, in file order."""
     values = {
-        name: {canonical(cell.factors[name]) for cell in found}
-        for name in (found[0].factors if found else ())
+        name: {canonical(cell.factors[name]) for cell in cells}
+        for name in (cells[0].factors if cells else ())
     }
-    return [name for name, different in values.items() if len(different) > 1]
+    return [name for name, distinct in values.items() if len(distinct) > 1]
 
 
 def expand(sweep: Sweep) -> list[PlannedTrial]:
     """List every trial, seed-major: all configs of the first seed, then of the second."""
-    found = cells(sweep)
-    rounds = max((len(cell.seeds) for cell in found), default=0)
+    sweep_cells = cells(sweep)
+    most_seeds = max((len(cell.seeds) for cell in sweep_cells), default=0)
     return [
-        PlannedTrial(config.trial_id(cell.seeds[turn]), config, cell.seeds[turn])
-        for turn in range(rounds)
-        for cell in found
-        if turn < len(cell.seeds)
+        PlannedTrial(config.trial_id(cell.seeds[index]), config, cell.seeds[index])
+        for index in range(most_seeds)
+        for cell in sweep_cells
+        if index < len(cell.seeds)
         for config in cell.configs
     ]
 
 
 def count_trials(sweep: Sweep) -> int:
-    """Count the trials without expanding the search; entries excluding search params count."""
+    """Count the trials without expanding the search; exclusions of search params are ignored."""
     factors_only = [entry for entry in sweep.exclude if entry.keys() <= sweep.factors.keys()]
     return sum(
         _grid(sweep, factors).size
-        for factors in _combine(sweep.factors)
+        for factors in _combinations(sweep.factors)
         if not any(matches(entry, factors) for entry in factors_only)
     )
 
 
 def is_empty(sweep: Sweep) -> bool:
     """Tell whether everything is excluded."""
-    found = (_searched(sweep, _grid(sweep, f), f) for f in _combine(sweep.factors))
-    return next(itertools.chain.from_iterable(found), None) is None
+    return not any(
+        True
+        for factors in _combinations(sweep.factors)
+        for _ in _searched(sweep, _grid(sweep, factors), factors)
+    )
 
 
 def matches(entry: Mapping[str, Value], params: Mapping[str, Value]) -> bool:
-    """Tell whether every param that an entry names has its value, or one of its list."""
-    return all(_is_among(params[name], wanted) for name, wanted in entry.items())
+    """Tell whether each param of an entry has the entry's value, or one of its list."""
+    return all(_matches(params[name], pattern) for name, pattern in entry.items())
 
 
-def _is_among(value: Value, wanted: Value) -> bool:
-    options = [wanted, *wanted] if isinstance(wanted, tuple) else [wanted]
+def _matches(value: Value, pattern: Value) -> bool:
+    options = [pattern, *pattern] if isinstance(pattern, tuple) else [pattern]
     return canonical(value) in map(canonical, options)
 
 
-def _combine(axes: Mapping[str, tuple[Value, ...]]) -> Iterator[dict[str, Value]]:
+def _combinations(axes: Mapping[str, tuple[Value, ...]]) -> Iterator[dict[str, Value]]:
     for values in itertools.product(*axes.values()):
         yield dict(zip(axes, values, strict=True))
 
 
-def _unfrozen(value: Value) -> Any:
+def _as_lists(value: Value) -> Any:
     return json.loads(json.dumps(value)) if isinstance(value, tuple) else value
 
 
 @dataclass(frozen=True)
 class _Grid:
-    """What the variants leave to run in one cell."""
+    """What one cell runs after the variants that match it."""
 
     seeds: tuple[int, ...]
     search: Mapping[str, tuple[Value, ...]]
@@ -171,14 +174,14 @@ def _grid(sweep: Sweep, factors: Mapping[str, Value]) -> _Grid:
 def _searched(
     sweep: Sweep, grid: _Grid, factors: Mapping[str, Value]
 ) -> Iterator[dict[str, Value]]:
-    """Combine a cell's search axes, without what is excluded."""
-    for search in _combine(grid.search):
+    """List the combinations of a cell's search params that are not excluded."""
+    for search in _combinations(grid.search):
         if not any(matches(entry, {**factors, **search}) for entry in sweep.exclude):
             yield search
 
 
 def _cell(sweep: Sweep, factors: Mapping[str, Value]) -> Cell:
-    """Expand one cell; a smoke run has the first config and seed of it, on one CPU."""
+    """Expand one cell; a smoke run keeps its first config and seed, on one CPU."""
     grid = _grid(sweep, factors)
     fixed, smoke = grid.fixed, sweep.smoke
     cell_id = identity(sweep.trainable, {**factors, **fixed}, smoke=smoke)

@@ -1,4 +1,4 @@
-"""From a YAML file to a checked `Sweep`, with line numbers in every error."""
+"""Load a YAML file as a checked `Sweep`; every error names its line."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def load(file: str | Path | Mapping[str, Any]) -> Sweep:
     """Read and check a sweep file.
 
     Args:
-        file: its path, or a mapping that holds what the file would.
+        file: its path, or a mapping with the same keys.
 
     Raises:
-        SpecError: with file, line, key and what was expected, one line per mistake; for a
+        SpecError: one line per mistake, with file, line, key and what is expected; for a
             mapping, with the key.
     """
     if isinstance(file, Mapping):
@@ -35,7 +35,7 @@ def load(file: str | Path | Mapping[str, Any]) -> Sweep:
 
 
 def load_text(text: str, name: str) -> Sweep:
-    """Read and check the text of a sweep file that is called ``name`` in errors.
+    """Read and check the text of a sweep file that errors name ``name``.
 
     Raises:
         SpecError: as `load`.
@@ -44,7 +44,7 @@ def load_text(text: str, name: str) -> Sweep:
 
 
 def parse(source: Source) -> Sweep:
-    """Turn a file's data into a sweep whose every name is known to exist.
+    """Validate a file's data as a sweep, and check every name in it.
 
     Raises:
         SpecError: as `load`.
@@ -65,25 +65,25 @@ def with_seeds(sweep: Sweep, seeds: Sequence[int]) -> Sweep:
     """Replace the top-level seeds, as ``--seeds`` does.
 
     Raises:
-        InputError: they are no distinct integers of 63 bits, or the grid grows too large.
+        InputError: they are no distinct integers of 63 bits, or the grid becomes too large.
     """
     try:
         seeds = check_seeds(tuple(int(seed) for seed in seeds))
     except (TypeError, ValueError) as error:
         raise InputError(f"seeds: {error}") from None
-    changed = sweep.with_seeds(seeds)
-    for problem in check(changed):
+    reseeded = sweep.with_seeds(seeds)
+    for problem in check(reseeded):
         raise InputError(f"seeds: {problem.text}")
     if sweep.source is None:
-        return changed
-    return changed.with_source(sweep.source.with_integers("seeds", seeds))
+        return reseeded
+    return reseeded.with_source(sweep.source.with_integers("seeds", seeds))
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:
-    """Read seeds as given on the command line, such as ``0-4`` or ``0,2,5-7``.
+    """Parse seeds from the command line, such as ``0-4`` or ``0,2,5-7``.
 
     Raises:
-        InputError: the text is no list of seeds and ranges.
+        InputError: the text is not a list of seeds and ranges.
     """
     seeds: list[int] = []
     for part in text.split(","):
@@ -92,7 +92,7 @@ def parse_seeds(text: str) -> tuple[int, ...]:
             raise InputError(f"--seeds {text}: expected seeds such as 0-4 or 0,2,5")
         first, last = int(match[1]), int(match[2] or match[1])
         if not 0 <= last - first < MAX_TRIALS:
-            raise InputError(f"--seeds {text}: {part.strip()} is no range from small to large")
+            raise InputError(f"--seeds {text}: {part.strip()} is not a range from low to high")
         seeds.extend(range(first, last + 1))
     try:
         return check_seeds(tuple(seeds))

@@ -1,4 +1,4 @@
-"""Whether the trainable yields what the sweep file asks for, told at the first epoch."""
+"""Check, at the first epoch, that the trainable yields the metrics that the sweep file names."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from orchestrator import columns
 from orchestrator.errors import MetricError, unknown
 from orchestrator.labels import PROBE
 from orchestrator.spec.grid import carried
+from orchestrator.spec.keys import Key
 from orchestrator.spec.model import Sweep
 from orchestrator.spec.problems import placed
-from orchestrator.spec.source import Key
 
 
 def require_metrics(sweep: Sweep, metrics: Sequence[str]) -> None:
-    """Compare the first metrics that come with those that the sweep file names.
+    """Check the metrics of a first epoch against those that the sweep file names.
 
     Raises:
-        MetricError: with file, line and key of each metric that does not come, or a metric
+        MetricError: with file, line and key of each metric that is missing; or a metric
             that cannot be a column of the store.
     """
     problems = [
         str(placed(MetricError(_missing(name, sweep, metrics)), sweep.source, *key))
-        for key, name in _asked(sweep)
+        for key, name in _named(sweep)
         if name not in metrics
     ]
-    taken = columns.STORE_COLUMNS | set(carried(sweep)) | sweep.fixed.keys()
+    reserved = columns.STORE_COLUMNS | set(carried(sweep)) | sweep.fixed.keys()
     problems += [
         f"{sweep.trainable} yields a metric `{name}`, "
         "which is the name of a param or of a column of the store; yield it under another name"
         for name in metrics
-        if name in taken or name.startswith(columns.BEST)
+        if name in reserved or name.startswith(columns.BEST)
     ]
     if problems:
         raise MetricError("\n".join(problems))
@@ -40,8 +40,8 @@ def _missing(name: str, sweep: Sweep, metrics: Sequence[str]) -> str:
     return f"{unknown('metric', name, metrics)}; these are what {sweep.trainable} yields"
 
 
-def _asked(sweep: Sweep) -> Iterator[tuple[Key, str]]:
-    """List the metrics that the file names; a default table is in no file."""
+def _named(sweep: Sweep) -> Iterator[tuple[Key, str]]:
+    """List the metrics that the file names, by key; the default table is in no file."""
     yield ("select", "metric"), sweep.select.metric
     in_file = sweep.source is None or ("tables",) in sweep.source.places
     for index, table in enumerate(sweep.tables if in_file else ()):

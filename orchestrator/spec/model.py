@@ -20,7 +20,7 @@ from orchestrator.spec.values import (
 )
 
 SMOKE_SUFFIX = "--smoke"
-"""Ends the name of a smoke run's store, and of no sweep."""
+"""Suffix of the names of smoke runs' stores; no sweep has it."""
 
 
 class _Part(BaseModel):
@@ -36,14 +36,14 @@ class Select(_Part):
     mode: Literal["max", "min"] = "max"
     """Whether the largest or the smallest mean is best."""
     at: Literal["last", "best"] = "last"
-    """Whether a trial's value is that of its last epoch or of its best one."""
+    """Whether a trial's value is from its last epoch or from its best one."""
 
 
 class Resources(_Part):
     """What one trial occupies."""
 
     cpu: Amount = 1.0
-    """CPUs, of which a trial gets as many threads; a fraction lets trials share one."""
+    """CPUs, and so threads, per trial; a fraction lets trials share one CPU."""
     gpu: Gpus = 0.0
     """GPUs: a whole number, or a fraction of one, which Ray counts but does not enforce."""
 
@@ -73,23 +73,23 @@ class Variant(_Part):
 
 
 class Published(_Part):
-    """Figures of a paper, to stand beside those of a table."""
+    """Numbers from a paper, printed beside those of a table."""
 
     source: Annotated[str, Field(min_length=1)]
-    """Where they are printed."""
+    """The publication, and where in it the numbers are."""
     columns: Annotated[tuple[str, ...], Field(min_length=1)]
-    """Factors, and values of the table."""
+    """Names of factors and of values of the table."""
     rows: Annotated[tuple[tuple[ParamValue, ...], ...], Field(min_length=1)]
-    """Per row one value per column; figures in the table's unit, null where there is none."""
+    """One value per column in each row; numbers in the table's unit, null where there is none."""
 
 
 class Table(_Part):
     """A table to print from the selected configs."""
 
     name: Name
-    """Told above the table; no two tables share one."""
+    """Printed above the table; each table has its own."""
     rows: tuple[str, ...] = ()
-    """Factors whose values label the rows; those that stand on neither side follow here."""
+    """Factors whose values label the rows; factors on neither side are added here."""
     columns: tuple[str, ...] = ()
     """Factors whose values label the columns."""
     values: tuple[str, ...] = ()
@@ -101,43 +101,43 @@ class Table(_Part):
     best: Literal["max", "min"] | None = None
     """Which side is bold in each row, or in each column of a table without columns."""
     published: Published | None = None
-    """A paper's figures, to be listed beside ours with the difference."""
+    """Numbers from a paper, listed beside ours with the difference."""
 
 
 class Claim(_Part):
     """A statement about the factors that the store can support or refute."""
 
     name: Name
-    """Told with the verdict; no two claims share one."""
+    """Printed with the verdict; each claim has its own."""
     compare: Annotated[dict[str, tuple[ParamValue, ...]], Field(min_length=1, max_length=1)]
     """One factor and its values to compare; cells are matched on the other factors."""
     where: dict[str, ParamValue] = {}
-    """Values of other factors, each one value or a list of them, to compare only there."""
+    """Values of other factors, each one value or a list of them, to which the claim is limited."""
     metric: str | None = None
-    """What is compared: a metric of the selected configs. Either this or ``probe``."""
+    """The metric to compare, from the selected configs. Either this or ``probe``."""
     probe: str | None = None
-    """What is compared: a probe, as the mean over layers at the last epoch."""
+    """The probe to compare, as the mean over layers at the last epoch."""
     expect: Literal["greater", "less", "close", "increasing", "decreasing", "best"]
     """``greater``, ``less``, ``close``: the first of two values against the second.
     ``increasing``, ``decreasing``: over the list. ``best``: the first against each other."""
     margin: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    """What counts as ``close``, in the unit that the trainable yields; only with it."""
+    """What counts as ``close``, in the unit that the trainable yields; only for ``close``."""
 
 
 class Figure(_Part):
-    """A figure of the selected configs; what varies among its cells makes its series."""
+    """A figure of the selected configs; factors that vary among its cells make its series."""
 
     name: Name
-    """Names the files; no two figures share one."""
+    """Names the files; each figure has its own."""
     kind: Literal["curves", "layers", "relation", "bars", "histogram"]
     """``curves``: metrics by epoch. ``layers``: probes by layer. ``relation`` and ``bars``:
     values by ``x``. ``histogram``: a probe's values by bin, a panel per layer and channel."""
     values: Annotated[tuple[str, ...], Field(min_length=1)]
-    """Metrics, or ``probe:NAME``; a row of panels each."""
+    """Metrics, or ``probe:NAME``; one row of panels each."""
     x: str | None = None
-    """A factor; or, for ``relation``, a value, which gives a point per seed."""
+    """A factor; or, for ``relation``, a metric or ``probe:NAME``, which gives a point per seed."""
     panels: str | None = None
-    """A factor with a panel for each of its values."""
+    """A factor; each of its values gets a panel."""
     where: dict[str, ParamValue] = {}
     """Factor values of the cells to show, each one value or a list of them."""
     layers: tuple[str, ...] = ()
@@ -145,13 +145,13 @@ class Figure(_Part):
     units: tuple[int, ...] = ()
     """The channels of a ``histogram``; by default all."""
     title: str = ""
-    """What stands above the figure; by default the names of sweep and figure."""
+    """The title above the figure; by default the names of sweep and figure."""
     labels: dict[str, str] = {}
-    """What to write for a value of ``values``, for ``x``, or for a factor's value."""
+    """Text to print for an entry of ``values``, for ``x``, or for a factor's value."""
 
 
 class Sweep(_Part):
-    """Everything that is to be run and reported."""
+    """A sweep file: everything to run and to report."""
 
     _smoke: bool = PrivateAttr(default=False)
     _source: Source | None = PrivateAttr(default=None)
@@ -159,29 +159,29 @@ class Sweep(_Part):
     name: Name
     """Names the store's folder: small letters, digits, ``_`` and ``-``, 64 at most."""
     description: str = ""
-    """A line for people."""
+    """A line of free text."""
     trainable: Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
-    """What runs a trial, as ``module:generator``; importable from the working folder."""
+    """What runs a trial, as ``module:generator``, importable from the working folder."""
     seeds: Seeds
     """Replicates of every config, never a hyperparameter."""
     factors: Annotated[dict[ParamName, Axis], Field(min_length=1)]
     """The axes of the table, with their values; one combination is a cell."""
     search: dict[ParamName, Axis] = {}
-    """Params that are optimised inside every cell, with the values to try."""
+    """Params that are tuned within every cell, with the values to try."""
     fixed: dict[ParamName, ParamValue] = {}
     """Params with one value; only a variant may change it."""
     variants: tuple[Variant, ...] = ()
-    """Exceptions for some cells; of several that match, later ones win."""
+    """Exceptions for some cells; where several match, later ones win."""
     exclude: tuple[dict[str, ParamValue], ...] = ()
-    """What is left out: entries of factor and search values, each one value or a list."""
+    """Combinations to leave out: factors and search params, each with one value or a list."""
     select: Select
     """How the best config of a cell is chosen."""
     resources: Resources = Resources()
     """What one trial occupies."""
     retries: Annotated[int, Field(ge=0)] = 2
-    """How often a trial that fails is tried again, from its last checkpoint."""
+    """How often a failed trial is retried, from its last checkpoint."""
     checkpoint_every: Annotated[int, Field(ge=1)] = 1
-    """Every how many epochs a checkpoint is wanted."""
+    """Epochs from one checkpoint to the next."""
     tables: tuple[Table, ...] = ()
     """Tables to print; by default one of all factors and the selection metric."""
     claims: tuple[Claim, ...] = ()
@@ -195,12 +195,12 @@ class Sweep(_Part):
         axes = {**self.factors, **self.search}
         for variant in self.variants:
             for name, values in variant.search.items():
-                known = {canonical(value) for value in axes[name]}
-                axes[name] += tuple(value for value in values if canonical(value) not in known)
+                on_axis = {canonical(value) for value in axes[name]}
+                axes[name] += tuple(value for value in values if canonical(value) not in on_axis)
         return axes
 
     def values_of(self, table: Table) -> tuple[str, ...]:
-        """Name what a table shows: its values, or else the selection metric."""
+        """List what a table shows: its values, or else the selection metric."""
         return table.values or (self.select.metric,)
 
     @property
@@ -209,21 +209,21 @@ class Sweep(_Part):
         return self.trainable.partition(":")[0]
 
     def __eq__(self, other: object) -> bool:
-        """Compare what is to run and reported, whatever text it was read from."""
+        """Compare what to run and to report, whatever text the sweeps were read from."""
         return (
             isinstance(other, Sweep) and self._smoke == other._smoke and dict(self) == dict(other)
         )
 
     @property
     def source(self) -> Source | None:
-        """The file that it was read from; None for a sweep that was made in Python."""
+        """The file that it was read from; None for a sweep made in Python."""
         return self._source
 
     def with_source(self, source: Source) -> Sweep:
-        """Say where it was read from."""
-        read = self.model_copy()
-        read._source = source
-        return read
+        """Attach the file that it was read from."""
+        copy = self.model_copy()
+        copy._source = source
+        return copy
 
     def with_seeds(self, seeds: tuple[int, ...]) -> Sweep:
         """Replace the top-level seeds."""
@@ -231,11 +231,11 @@ class Sweep(_Part):
 
     @property
     def smoke(self) -> bool:
-        """Whether one short trial of each cell stands for all of them."""
+        """Whether it runs one short trial per cell."""
         return self._smoke
 
     def as_smoke(self) -> Sweep:
-        """Make the sweep that tries one config and seed of every cell for two batches."""
-        tried = self.model_copy(update={"name": f"{self.name}{SMOKE_SUFFIX}", "retries": 0})
-        tried._smoke = True
-        return tried
+        """Make the smoke run: one config and seed of every cell, for two batches."""
+        smoke = self.model_copy(update={"name": f"{self.name}{SMOKE_SUFFIX}", "retries": 0})
+        smoke._smoke = True
+        return smoke

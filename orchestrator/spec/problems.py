@@ -1,4 +1,4 @@
-"""Mistakes in a sweep file, told with file, line, key and what was expected."""
+"""Error messages for a sweep file: file, line, key and what is expected."""
 
 from __future__ import annotations
 
@@ -10,69 +10,73 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from orchestrator.errors import OrchError, SpecError, unknown
-from orchestrator.spec.source import Key, Source, dotted
+from orchestrator.spec.keys import Key, dotted
+from orchestrator.spec.source import Source
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One mistake and where it stands."""
+    """One mistake in a sweep file, and its key."""
 
     key: Key
     text: str
 
 
 def raise_all(problems: Iterable[Problem], source: Source) -> None:
-    """Raise one error with a line per problem, in file order; nothing if there are none."""
-    text = _listed(problems, source)
-    if text:
+    """Raise one error with a line per problem, in file order, if there are any."""
+    if text := _listed(problems, source):
         raise SpecError(text)
 
 
 def _listed(problems: Iterable[Problem], source: Source) -> str:
-    lines = sorted((source.place(p.key).line, _line(p, source)) for p in problems)
-    return "\n".join(dict.fromkeys(text for _, text in lines))
+    numbered = sorted((source.place(p.key).line, _message(p, source)) for p in problems)
+    return "\n".join(dict.fromkeys(message for _, message in numbered))
 
 
-def _line(problem: Problem, source: Source) -> str:
+def _message(problem: Problem, source: Source) -> str:
     key = dotted(problem.key)
     return f"{source.place(problem.key)}: {f'`{key}`: ' if key else ''}{problem.text}"
 
 
 def placed(error: OrchError, source: Source | None, *key: str | int) -> OrchError:
-    """Say at which line of the sweep file the key is that an error is about."""
+    """Prefix an error with the key that it is about, and the key's line in the sweep file."""
     place = f"{source.place(key)}: " if source else ""
     return type(error)(f"{place}`{dotted(key)}`: {error}")
 
 
 def check_quotes(source: Source) -> None:
-    """Refuse numbers in quotes among the params: they would be other values than meant."""
+    """Refuse numbers in quotes among the values of params, since they would be strings.
+
+    Raises:
+        SpecError: with a line per number.
+    """
     raise_all(
         (
-            Problem(key, "a number in quotes would be a string; remove the quotes")
+            Problem(key, "a number in quotes is a string; remove the quotes")
             for key in source.quoted_numbers
-            if key[0] in _PARAMS or (key[0] in _SHOWN and not _MATCHERS.isdisjoint(key))
+            if key[0] in _PARAMS or (key[0] in _REPORTED and not _MATCHERS.isdisjoint(key))
         ),
         source,
     )
 
 
 _PARAMS = {"factors", "search", "fixed", "variants", "exclude"}
-_SHOWN = {"tables", "claims", "figures"}
+_REPORTED = {"tables", "claims", "figures"}
 _MATCHERS = {"rows", "compare", "where"}
-"""Keys below which values of params stand."""
+"""Keys of tables, claims and figures that hold values of params."""
 
 
 def explain(error: ValidationError, source: Source, model: type[BaseModel]) -> str:
-    """Write pydantic's findings as lines of words."""
+    """Write pydantic's errors as one line per mistake."""
     problems = []
     for detail in error.errors():
         key = _key(detail, source)
-        problems.append(Problem(key, _words(detail, key, model)))
+        problems.append(Problem(key, _text(detail, key, model)))
     return _listed(problems, source)
 
 
 def _key(detail: ErrorDetails, source: Source) -> Key:
-    """Drop pydantic's own steps, such as ``[key]``, from where an error stands."""
+    """Drop pydantic's own steps, such as ``[key]``, from the location of an error."""
     key: Key = ()
     for part in detail["loc"]:
         if detail["type"] == "missing" or (*key, part) in source.places:
@@ -80,7 +84,7 @@ def _key(detail: ErrorDetails, source: Source) -> Key:
     return key
 
 
-def _words(detail: ErrorDetails, key: Key, model: type[BaseModel]) -> str:
+def _text(detail: ErrorDetails, key: Key, model: type[BaseModel]) -> str:
     context = detail.get("ctx", {})
     match detail["type"]:
         case "extra_forbidden":
@@ -93,11 +97,10 @@ def _words(detail: ErrorDetails, key: Key, model: type[BaseModel]) -> str:
             return f"expected {_PATTERNS.get(str(key[-1]), context['pattern'])}"
         case kind:
             expected = "expected a number" if "than" in kind else "expected"
-            plain = detail["msg"].replace("Input should be", expected, 1)
-            return _PLAIN.get(kind, plain)
+            return _TEXTS.get(kind, detail["msg"].replace("Input should be", expected, 1))
 
 
-_PLAIN = {
+_TEXTS = {
     "missing": "this key is required",
     "tuple_type": "expected a list",
     "dict_type": "expected a mapping of keys to values",
@@ -110,13 +113,13 @@ _PLAIN = {
     "float_type": "expected a number",
 }
 _PATTERNS = {
-    "name": "a name of a-z, 0-9, - and _ (at most 64, the first a letter or digit)",
+    "name": "a name of a-z, 0-9, - and _ (at most 64, a letter or digit first)",
     "trainable": "module:generator, such as trainables.classify:train",
 }
 
 
 def _fields(model: type[BaseModel], key: Key) -> list[str]:
-    """List the keys that may stand below ``key``."""
+    """List the keys that are allowed below ``key``."""
     for part in key:
         if isinstance(part, str) and part in model.model_fields:
             nested = _nested_model(model.model_fields[part].annotation)

@@ -1,4 +1,4 @@
-"""What values a sweep file may hold: params, axes, seeds, amounts; when two of them are equal."""
+"""Types of the values in a sweep file: params, axes, seeds, amounts; and equality of values."""
 
 from __future__ import annotations
 
@@ -19,17 +19,18 @@ _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
 
 def canonical(value: Value) -> str:
-    """Write a value so that equal values give equal text, and 1 and 1.0 are equal."""
-    return _CANONICAL.encode(_plain_number(value))
+    """Write a value as JSON in which equal values have equal text; 1 and 1.0 are equal."""
+    return _CANONICAL.encode(_with_integers(value))
 
 
-def _plain_number(value: Value) -> Value:
+def _with_integers(value: Value) -> Value:
+    """Replace floats of whole numbers by integers."""
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, dict):
-        return {name: _plain_number(item) for name, item in value.items()}
+        return {name: _with_integers(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain_number(item) for item in value]
+        return [_with_integers(item) for item in value]
     return value
 
 
@@ -47,7 +48,7 @@ def _param_value(value: Value) -> Value:
 
 def _param_name(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
-        raise ValueError("expected a param's name: letters, digits and _")
+        raise ValueError("expected a param name: letters, digits and _")
     if columns.is_reserved(name):
         hint = "; replicates go under the top-level `seeds`" if name == "seed" else ""
         raise ValueError(f"`{name}` is reserved for a column of the store or of its tables{hint}")

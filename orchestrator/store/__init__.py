@@ -1,4 +1,7 @@
-"""Parquet files that hold what a sweep produced: read by everyone, written by its workers."""
+"""A sweep's store: Parquet files of its results, checkpoints and logs.
+
+Workers write their trials' files; the driver merges them; anyone may read at any time.
+"""
 
 from orchestrator.store.store import Outcome, Store
 from orchestrator.store.stores import Stores

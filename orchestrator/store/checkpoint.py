@@ -1,4 +1,4 @@
-"""What an unfinished trial needs to go on: its state, and its rows so far, in one object."""
+"""Checkpoints: the state of an unfinished trial and its rows so far, in one file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from orchestrator.columns import Status
 from orchestrator.store.schema import to_parquet, with_ids
 
-_DAMAGE = (
+_DAMAGE_ERRORS = (
     zipfile.BadZipFile,
     zlib.error,
     pa.ArrowException,
@@ -27,7 +27,7 @@ _DAMAGE = (
     TypeError,
     ValueError,
 )
-"""What damaged bytes make of reading a checkpoint."""
+"""What reading a damaged checkpoint raises."""
 
 
 class DamagedError(Exception):
@@ -36,10 +36,10 @@ class DamagedError(Exception):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The last epoch that a trial saved."""
+    """A trial as of the last epoch that it saved."""
 
     row: dict[str, Any]
-    """The trial's ids, seed and params, as its row in ``trials`` will have them."""
+    """The trial's ids, seed and params, as in its later row of ``trials``."""
     code_digest: str
     state: bytes
     epochs: pa.Table
@@ -47,7 +47,7 @@ class Checkpoint:
     probes: pa.Table
     """The probe rows so far, with the columns of `schema.PROBE_SCHEMA`."""
     seconds: float
-    """Spent on the trial so far, set-up included."""
+    """Time spent on the trial so far, set-up included."""
     attempts: int
     started_at: datetime
     device: str | None
@@ -55,11 +55,11 @@ class Checkpoint:
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """What the trial yields."""
+        """Names of the metrics that the trial yields."""
         return tuple(name for name in self.epochs.column_names if name not in {"epoch", "seconds"})
 
     def to_bytes(self) -> bytes:
-        """Write the checkpoint as a zip, whose checksums tell if it is damaged."""
+        """Write the checkpoint as a zip, whose checksums reveal damage."""
         facts = {
             "row": self.row,
             "code_digest": self.code_digest,
@@ -78,13 +78,19 @@ class Checkpoint:
         return buffer.getvalue()
 
     def rows(self, table: str, schema: pa.Schema) -> pa.Table:
-        """Show the trial's rows so far as those of a finished trial, but for its status."""
+        """Build the trial's rows so far like those of a finished trial, except for its status."""
         if table != "trials":
             return with_ids(self.row, getattr(self, table), schema)
-        last = self.epochs.slice(len(self.epochs) - 1).to_pylist()[0]
-        row = {**self.row, **last, "status": Status.UNFINISHED, "epochs_run": last["epoch"]}
+        last_epoch = self.epochs.slice(len(self.epochs) - 1).to_pylist()[0]
         names = ("attempts", "seconds", "started_at", "code_digest", "device")
-        return with_ids({**row, **{name: getattr(self, name) for name in names}}, None, schema)
+        row = {
+            **self.row,
+            **last_epoch,
+            "status": Status.UNFINISHED,
+            "epochs_run": last_epoch["epoch"],
+            **{name: getattr(self, name) for name in names},
+        }
+        return with_ids(row, None, schema)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Checkpoint:
@@ -103,5 +109,5 @@ class Checkpoint:
                     probes=pq.read_table(io.BytesIO(archive.read("probes.parquet"))),
                     **facts,
                 )
-        except _DAMAGE as error:
+        except _DAMAGE_ERRORS as error:
             raise DamagedError(str(error)) from None

@@ -21,7 +21,7 @@ from orchestrator.store import bucket
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 TRIES = 5
-"""Of reading a file or listing a folder that others change meanwhile."""
+"""Attempts to read a file or list a folder that others change meanwhile."""
 
 
 class Files:
@@ -48,21 +48,21 @@ class Files:
 
     @property
     def threads(self) -> int:
-        """How many files to read or delete at a time."""
+        """How many files to read or delete at once."""
         return 4 if self.local else 16
 
     def path(self, name: str) -> str:
-        """Name a file as the file system knows it.
+        """Build a file's path in the file system.
 
         Raises:
             StoreError: the name leads out of the root.
         """
         if ".." in name.split("/"):
-            raise StoreError(f"{self}: {name} is no name of a file in it")
+            raise StoreError(f"{self}: {name} is not the name of a file in it")
         return f"{self.root}/{name}"
 
     def shown(self, name: str) -> str:
-        """Name a file for a person: relative to the working folder where that is shorter."""
+        """Name a file in a message: relative to the working folder if it is in there."""
         if self.local is None:
             return f"{self.location}/{name}"
         path = self.local / name
@@ -72,68 +72,68 @@ class Files:
         return self.shown("").rstrip("/")
 
     def make_folder(self, name: str) -> None:
-        """Make a folder and those above it, if they are not there."""
-        with self._in_words(name, but=()):
+        """Make a folder and those above it, if missing."""
+        with self._store_errors(name, but=()):
             bucket.make_folder(self.fs, self.path(name))
 
     def names(self, folder: str) -> list[str]:
-        """List the files in a folder by name, in order; none if there is no such folder."""
+        """List the names of the files in a folder, sorted; none if there is no such folder."""
         return [name for name in self._all_names(folder) if not name.startswith(".")]
 
     def folders(self) -> list[str]:
-        """List the folders below the root by name, in order."""
+        """List the names of the folders in the root, sorted."""
         try:
-            found = self._list(self.root)
+            entries = self._list(self.root)
         except NotADirectoryError:
             raise StoreError(f"{self.location} is a file; expected a folder of stores") from None
-        return sorted(info.base_name for info in found if info.type == fs.FileType.Directory)
+        return sorted(info.base_name for info in entries if info.type == fs.FileType.Directory)
 
     def clean(self, folder: str) -> None:
-        """Delete what writers that were killed left half done."""
+        """Delete the partial files of writers that were killed."""
         for name in self._all_names(folder):
             if name.startswith("."):
                 self.delete(f"{folder}/{name}")
 
     def _all_names(self, folder: str) -> list[str]:
-        found = self._list(self.path(folder))
-        return sorted(info.base_name for info in found if info.type == fs.FileType.File)
+        entries = self._list(self.path(folder))
+        return sorted(info.base_name for info in entries if info.type == fs.FileType.File)
 
     def _list(self, path: str) -> list[fs.FileInfo]:
         selector = fs.FileSelector(path, allow_not_found=True)
-        with self._in_words("", "read", (NotADirectoryError,)):
+        with self._store_errors("", "read", (NotADirectoryError,)):
             for _ in range(TRIES - 1):
-                with suppress(FileNotFoundError):  # others delete what is just being listed
+                with suppress(FileNotFoundError):  # a listed file was just deleted
                     return list(self.fs.get_file_info(selector))
             return list(self.fs.get_file_info(selector))
 
     def exists(self, name: str) -> bool:
-        """Tell whether a file is there."""
-        with self._in_words(name, "read"):
+        """Tell whether a file exists."""
+        with self._store_errors(name, "read"):
             return bool(self.fs.get_file_info(self.path(name)).type == fs.FileType.File)
 
-    def mark(self, name: str) -> str:
-        """Tell a file's size and the time of its last change, in no form to rely on."""
-        with self._in_words(name, "read"):
+    def stamp(self, name: str) -> str:
+        """Write a file's size and modification time, only to compare with a later stamp."""
+        with self._store_errors(name, "read"):
             info = self.fs.get_file_info(self.path(name))
         return f"{info.size} {info.mtime_ns}"
 
     def read(self, name: str) -> bytes | None:
-        """Read a whole file; None if it is not there."""
+        """Read a whole file; None if there is no such file."""
         for _ in range(TRIES):
             try:
-                with self._in_words(name, "read"):
+                with self._store_errors(name, "read"):
                     data = self._content(self.path(name))
             except FileNotFoundError:
                 return None
             if data is not None:
                 return data
-        raise StoreError(f"{self.shown(name)} changes while it is read")
+        raise StoreError(f"{self.shown(name)} keeps changing while it is read; try again")
 
     def _content(self, path: str) -> bytes | None:
-        """Read a file; None if it was replaced between the requests that a bucket needs for it.
+        """Read a file; None if it was replaced between the two requests that a bucket needs.
 
-        PyArrow asks for the length first. Of what has another length by then it gives a part,
-        or more than there is; of what is gone, an error that does not say so.
+        PyArrow requests the length first. If the file has another length by the second request,
+        PyArrow returns too few or too many bytes; if it is gone, an error that does not say so.
         """
         with self.fs.open_input_file(path) as stream:
             try:
@@ -142,37 +142,37 @@ class Files:
                 if self.fs.get_file_info(path).type == fs.FileType.NotFound:
                     raise FileNotFoundError(path) from None
                 raise
-        whole = self.local or self.fs.get_file_info(path).size == len(data)
-        return data if whole else None
+        is_whole = self.local or self.fs.get_file_info(path).size == len(data)
+        return data if is_whole else None
 
     def open(self, name: str) -> pa.NativeFile:
         """Open a file to read parts of it.
 
         Raises:
-            FileNotFoundError: it is not there.
+            FileNotFoundError: there is no such file.
         """
-        with self._in_words(name, "read"):
+        with self._store_errors(name, "read"):
             return self.fs.open_input_file(self.path(name))
 
     def write(self, name: str, data: bytes | pa.Buffer) -> None:
-        """Write a whole file, in place of one that is there."""
+        """Write a whole file, replacing an existing one."""
         with self.writing(name) as stream:
             stream.write(data)
 
     @contextmanager
     def writing(self, name: str) -> Iterator[Any]:
-        """Write a file piece by piece; it appears when the block ends without an error."""
-        with self._in_words(name):
+        """Write a file in pieces; it appears when the block ends without an error."""
+        with self._store_errors(name):
             if self.local is None:
-                # An upload that is broken off would be completed when its stream closes.
-                with tempfile.TemporaryFile() as whole:
-                    yield whole
-                    whole.seek(0)
-                    self._upload(whole, name)
+                # Closing the stream of an interrupted upload would complete the upload.
+                with tempfile.TemporaryFile() as spool:
+                    yield spool
+                    spool.seek(0)
+                    self._upload(spool, name)
                 return
             target = Path(self.path(name))
             hidden = target.with_name(f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}")
-            with self._in_words(name, but=()):
+            with self._store_errors(name, but=()):
                 opened = self.fs.open_output_stream(str(hidden))
             try:
                 with opened as stream:
@@ -181,64 +181,64 @@ class Files:
             finally:
                 hidden.unlink(missing_ok=True)
 
-    def _upload(self, whole: IO[bytes], name: str) -> None:
+    def _upload(self, content: IO[bytes], name: str) -> None:
         with (
-            self._in_words(name, but=()),
+            self._store_errors(name, but=()),
             self.fs.open_output_stream(self.path(name)) as stream,
         ):
-            shutil.copyfileobj(whole, stream)
+            shutil.copyfileobj(content, stream)
 
     def append(self, name: str, text: str) -> None:
-        """Add text to the end of a file on a local disk, which need not be there."""
-        with self._in_words(name), open(self.path(name), "ab", opener=_no_link) as stream:
+        """Append text to a file on a local disk, which is created if missing."""
+        with self._store_errors(name), open(self.path(name), "ab", opener=_open_no_link) as stream:
             stream.write(text.encode())
 
     def delete(self, name: str) -> None:
-        """Delete a file; nothing happens if it is not there."""
+        """Delete a file, if it exists."""
         try:
-            with self._in_words(name):
+            with self._store_errors(name):
                 self.fs.delete_file(self.path(name))
         except FileNotFoundError:
             return
 
     def delete_all(self, names: Collection[str]) -> None:
-        """Delete files, several at a time, as each takes a disk or a bucket a while."""
+        """Delete files, several at once, since each deletion waits for the disk or bucket."""
         with ThreadPoolExecutor(self.threads) as pool:
             list(pool.map(self.delete, names))
 
     def move(self, name: str, target: str) -> None:
-        """Move a file, in place of one that is there, and make the target's folder."""
+        """Move a file, replacing an existing one, and make the target's folder."""
         self.make_folder(target.rpartition("/")[0])
-        with self._in_words(name):
+        with self._store_errors(name):
             self.fs.move(self.path(name), self.path(target))
 
     @contextmanager
-    def _in_words(
+    def _store_errors(
         self,
         name: str,
-        done: str = "written",
+        action: str = "written",
         but: tuple[type[OSError], ...] = (FileNotFoundError,),
     ) -> Iterator[None]:
-        """Tell what a disk or a bucket refuses, but for errors that the caller expects."""
+        """Turn errors of the disk or bucket into StoreError, except those the caller expects."""
         try:
             yield
         except OSError as error:
             if isinstance(error, but):
                 raise
-            raise self._refusal(name, done, error) from None
+            raise self._refusal(name, action, error) from None
 
-    def _refusal(self, name: str, done: str, error: OSError) -> StoreError:
+    def _refusal(self, name: str, action: str, error: OSError) -> StoreError:
         if self.local is None:
-            return bucket.in_words(error, self.shown(name))
-        why = os.strerror(error.errno) if error.errno else str(error)
-        what_to_do = (
+            return bucket.refusal(error, self.shown(name))
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        remedy = (
             "free some space, then run the same command again"
             if error.errno in _FULL
             else "choose another folder with --store"
         )
-        return StoreError(f"{self.shown(name)} cannot be {done} ({why}); {what_to_do}")
+        return StoreError(f"{self.shown(name)} cannot be {action} ({reason}); {remedy}")
 
 
-def _no_link(path: str, flags: int) -> int:
-    """Open a file of the store itself, never one elsewhere that a link in its place names."""
+def _open_no_link(path: str, flags: int) -> int:
+    """Open a file, and refuse a symbolic link, which could lead out of the store."""
     return os.open(path, flags | os.O_NOFOLLOW, 0o666)

@@ -1,10 +1,12 @@
-"""Which file holds which trial's rows, so that every reader meets each row once."""
+"""Which file holds which trial's rows, so that every reader gets each row once."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from enum import Enum, auto
+from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,23 +18,25 @@ from orchestrator.store import bucket
 from orchestrator.store.files import Files
 from orchestrator.store.schema import SCHEMA_FILE, conform
 
+Result = TypeVar("Result")
+
 UNREADABLE = (pa.ArrowException, OSError, LookupError, ValueError)
 """What reading a damaged Parquet file raises."""
 
 MERGED = "merged-"
-"""Merged files are named by the time they were made; the latest wins."""
+"""Prefix of merged files, named by the time they were written; the latest wins."""
 TRIAL_IDS = b"trial_ids"
-"""Key of a merged file's footer under which the trials in it are listed."""
+"""Footer key of a merged file that lists its trials."""
 
-_PIECES = 256
-"""Small tables that are held before they are joined into one."""
-_MANY_ROWS = 1024
-"""Rows of a table that is no longer small."""
+_MAX_PENDING = 256
+"""Small tables to hold before they are joined into one."""
+_LARGE = 1024
+"""Rows from which a table is not small."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """One Parquet file of a table and the trials whose rows it holds."""
+    """One Parquet file of a table, and the trials whose rows it holds."""
 
     name: str
     trial_ids: frozenset[str]
@@ -41,35 +45,35 @@ class Part:
 
     @property
     def merged(self) -> bool:
-        """Whether it is the driver's, not a single trial's."""
+        """Whether the driver merged it, rather than a worker wrote a single trial."""
         return self.name.rpartition("/")[2].startswith(MERGED)
 
 
 class Index:
-    """What the table folders hold at one moment.
+    """The files of the table folders at one moment.
 
-    Listing the folders and reading the footers of merged files is enough for it: the file
-    of a single trial is named by its id. A file that a driver deletes meanwhile raises
-    FileNotFoundError, here and in what reads: then it is time for a new index.
+    It lists the folders and reads the footers of merged files; the file of a single trial is
+    named by its id. If a driver deletes a file meanwhile, the constructor and the methods that
+    read raise FileNotFoundError: make a new index.
     """
 
     def __init__(self, files: Files, on_corrupt: Callable[[CorruptFileError], None]) -> None:
         self._files = files
         self._on_corrupt = on_corrupt
         self.parts: dict[str, list[Part]] = {table: self._parts(table) for table in TABLES}
-        held = [
+        ids = [
             frozenset[str]().union(*(part.trial_ids for part in self.parts[table]))
             for table in TABLES
         ]
-        self.committed: frozenset[str] = held[0].intersection(*held[1:])
+        self.committed: frozenset[str] = ids[0].intersection(*ids[1:])
         """Trials whose rows are in all three tables."""
-        self.uncommitted: frozenset[str] = held[0].union(*held[1:]) - self.committed
+        self.uncommitted: frozenset[str] = ids[0].union(*ids[1:]) - self.committed
+        """Trials whose rows are in some tables only."""
 
     def _parts(self, table: str) -> list[Part]:
-        names = [name for name in self._files.names(table) if name.endswith(".parquet")]
-        merged = [name for name in names if name.startswith(MERGED)]
+        """List a table's files, merged ones first and the latest of them first."""
+        merged, singles = row_files(self._files, table)
         parts = [part for name in reversed(merged) if (part := self._merged(f"{table}/{name}"))]
-        singles = (name for name in names if not name.startswith(MERGED) and name != SCHEMA_FILE)
         return parts + [
             Part(f"{table}/{name}", frozenset({name.removesuffix(".parquet")})) for name in singles
         ]
@@ -86,61 +90,61 @@ class Index:
             return None
 
     def assigned(
-        self, table: str, wanted: Collection[str]
+        self, table: str, trial_ids: Collection[str]
     ) -> Iterator[tuple[Part, frozenset[str]]]:
-        """Give each wanted trial to the first file that holds it."""
-        left = set(wanted)
+        """Assign each trial to the first file that holds it."""
+        unassigned = set(trial_ids)
         for part in self.parts[table]:
-            if taken := part.trial_ids & left:
-                left -= taken
-                yield part, taken
+            if from_part := part.trial_ids & unassigned:
+                unassigned -= from_part
+                yield part, from_part
 
     def read(
-        self, table: str, wanted: Collection[str], schema: pa.Schema, probe: str | None = None
+        self, table: str, trial_ids: Collection[str], schema: pa.Schema, probe: str | None = None
     ) -> pa.Table:
-        """Read the wanted trials' rows of a table, made to fit a schema.
+        """Read trials' rows of a table, converted to a schema.
 
-        Of a file that cannot be read no row is given; it is reported.
+        A file that cannot be read is reported, and contributes no rows.
 
         Args:
             table: one of `TABLES`.
-            wanted: trial ids.
+            trial_ids: whose rows.
             schema: the columns to read.
             probe: read the rows of this probe only.
         """
-        chosen = list(self.assigned(table, wanted))
+        assigned = list(self.assigned(table, trial_ids))
 
-        def load(choice: tuple[Part, frozenset[str]]) -> list[pa.Table]:
+        def load(assignment: tuple[Part, frozenset[str]]) -> list[pa.Table]:
             try:
-                return list(self.pieces(*choice, schema, probe))
+                return list(self.pieces(*assignment, schema, probe))
             except CorruptFileError as error:
                 self._on_corrupt(error)
                 return []
 
         with ThreadPoolExecutor(self._files.threads) as pool:
-            pieces = (piece for pieces in pool.map(load, chosen) for piece in pieces)
+            pieces = (piece for pieces in pool.map(load, assigned) for piece in pieces)
             return joined(pieces, schema)
 
     def pieces(
-        self, part: Part, taken: frozenset[str], schema: pa.Schema, probe: str | None = None
+        self, part: Part, trial_ids: frozenset[str], schema: pa.Schema, probe: str | None = None
     ) -> Iterator[pa.Table]:
         """Read some trials' rows of one file, a row group at a time.
 
         Raises:
-            CorruptFileError: it cannot be read, or not to its end.
+            CorruptFileError: the file, or a part of it, cannot be read.
         """
         try:
             with self._opened(part) as stream, _parquet(stream) as file:
                 columns = [name for name in schema.names if name in file.schema_arrow.names]
                 for group in range(file.num_row_groups):
-                    all_of_it = probe is None or _holds(file, group, probe)
-                    if all_of_it is False:
+                    share = _Share.ALL if probe is None else _share(file, group, probe)
+                    if share is _Share.NONE:
                         continue
                     rows = file.read_row_group(group, columns)
-                    if all_of_it is None:
+                    if share is _Share.SOME:
                         rows = rows.filter(pc.field("probe") == probe)
-                    if taken != part.trial_ids:
-                        rows = rows.filter(pc.field("trial_id").isin(sorted(taken)))
+                    if trial_ids != part.trial_ids:
+                        rows = rows.filter(pc.field("trial_id").isin(sorted(trial_ids)))
                     yield conform(rows, schema)
         except FileNotFoundError:
             raise
@@ -148,7 +152,7 @@ class Index:
             raise corrupt_file(self._files, part.name, error) from None
 
     def _opened(self, part: Part) -> pa.NativeFile:
-        """Open a file; that of a single trial is small, and comes in one piece."""
+        """Open a file; that of a single trial is small, and is read whole."""
         if part.merged:
             return self._files.open(part.name)
         data = self._files.read(part.name)
@@ -163,22 +167,22 @@ def joined(pieces: Iterable[pa.Table], schema: pa.Schema) -> pa.Table:
 
 
 def gathered(pieces: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    """Join small tables as they come, and pass large ones on.
+    """Join small tables as they come, and pass on large ones.
 
-    Thousands of tables of one row each, as single trials have, would take 20 KB apiece.
+    Thousands of tables of one row each, as of single trials, would take 20 KB each.
     """
-    waiting: list[pa.Table] = []
+    pending: list[pa.Table] = []
     for piece in pieces:
-        waiting.append(piece)
-        if len(piece) >= _MANY_ROWS or len(waiting) == _PIECES:
-            yield _combined(waiting)
-            waiting = []
-    if waiting:
-        yield _combined(waiting)
+        pending.append(piece)
+        if len(piece) >= _LARGE or len(pending) == _MAX_PENDING:
+            yield _combined(pending)
+            pending = []
+    if pending:
+        yield _combined(pending)
 
 
 def _combined(tables: list[pa.Table]) -> pa.Table:
-    if len(tables) == 1:  # and needs no copy
+    if len(tables) == 1:  # needs no copy
         return tables[0]
     return pa.concat_tables(tables).unify_dictionaries().combine_chunks()
 
@@ -187,33 +191,64 @@ def _parquet(stream: pa.NativeFile) -> pq.ParquetFile:
     return pq.ParquetFile(stream, pre_buffer=True, page_checksum_verification=True)
 
 
-def _holds(file: pq.ParquetFile, group: int, probe: str) -> bool | None:
-    """Tell whether a row group holds this probe alone, or not at all; None if it must be read."""
-    place = file.schema_arrow.get_field_index("probe")
-    span = file.metadata.row_group(group).column(place).statistics
-    if span is None or not span.has_min_max:
+class _Share(Enum):
+    """How many rows of a row group are of one probe, as far as its statistics show."""
+
+    NONE = auto()
+    SOME = auto()
+    ALL = auto()
+
+
+def _share(file: pq.ParquetFile, group: int, probe: str) -> _Share:
+    """Look up in the statistics which rows of a row group are of a probe."""
+    column = file.schema_arrow.get_field_index("probe")
+    statistics = file.metadata.row_group(group).column(column).statistics
+    if statistics is None or not statistics.has_min_max:
+        return _Share.SOME
+    if statistics.min == statistics.max == probe:
+        return _Share.ALL
+    return _Share.SOME if statistics.min <= probe <= statistics.max else _Share.NONE
+
+
+def row_files(files: Files, table: str) -> tuple[list[str], list[str]]:
+    """List the names of a table's merged files and of its single trials' files, each sorted."""
+    names = [name for name in files.names(table) if name.endswith(".parquet")]
+    merged = [name for name in names if name.startswith(MERGED)]
+    singles = [name for name in names if not name.startswith(MERGED) and name != SCHEMA_FILE]
+    return merged, singles
+
+
+def from_schema(files: Files, name: str, derive: Callable[[pa.Schema], Result]) -> Result | None:
+    """Derive something from the columns of a small Parquet file; None if there is no such file.
+
+    Raises:
+        CorruptFileError: the file cannot be read, or ``derive`` fails on its columns.
+    """
+    data = files.read(name)
+    if data is None:
         return None
-    if span.min == span.max == probe:
-        return True
-    return None if span.min <= probe <= span.max else False
+    try:
+        return derive(pq.read_schema(pa.BufferReader(data)))
+    except UNREADABLE as error:
+        raise CorruptFileError(name, files.shown(name), str(error)) from None
 
 
 def corrupt_file(files: Files, name: str, error: Exception) -> CorruptFileError:
-    """Name a file whose content cannot be read.
+    """Make the error of a file whose content cannot be read.
 
     Raises:
-        StoreError: the file may be whole, but is not to be had now.
+        StoreError: the file may be intact, but cannot be read now.
         FileNotFoundError: it is gone.
     """
     if isinstance(error, OSError) and error.errno is not None:
         raise StoreError(f"{files.shown(name)} cannot be opened ({error.strerror})") from None
     if files.local is None and isinstance(error, OSError):
-        # A connection that broke raises what damage raises. What comes in one piece tells.
+        # A broken connection raises the same errors as damage: read the whole file to tell.
         data = files.read(name)
         if data is None:
             raise FileNotFoundError(name)
         if _is_whole(data):
-            raise bucket.in_words(error, files.shown(name)) from None
+            raise bucket.refusal(error, files.shown(name)) from None
     return CorruptFileError(name, files.shown(name), str(error))
 
 

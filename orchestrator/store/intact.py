@@ -1,4 +1,4 @@
-"""Which merged files are known to be whole, so that not every run reads them through."""
+"""Which merged files are intact, so that a run need not read them through again."""
 
 from __future__ import annotations
 
@@ -10,23 +10,26 @@ from orchestrator.store.files import Files
 FILE = ".whole.json"
 
 
-class Known:
-    """The files that were written or read through since their size or time last changed."""
+class IntactFiles:
+    """A store's record of the files that were whole when last written or read through.
+
+    It holds each file's size and modification time, so that a changed file is not trusted.
+    """
 
     def __init__(self, files: Files) -> None:
         self._files = files
         try:
-            self._marks = dict(json.loads(files.read(FILE) or b"{}"))
+            self._stamps = dict(json.loads(files.read(FILE) or b"{}"))
         except ValueError:
-            self._marks = {}
+            self._stamps = {}
 
-    def has(self, name: str) -> bool:
-        """Tell whether a file is as it was when it was last known to be whole."""
-        return self._marks.get(name) == self._files.mark(name)
+    def includes(self, name: str) -> bool:
+        """Tell whether a file is unchanged since it was recorded."""
+        return self._stamps.get(name) == self._files.stamp(name)
 
-    def keep(self, names: Iterable[str]) -> None:
-        """Note that these files are whole, and forget all others."""
-        marks = {name: self._files.mark(name) for name in names}
-        if marks != self._marks:
-            self._marks = marks
-            self._files.write(FILE, json.dumps(marks).encode())
+    def record(self, names: Iterable[str]) -> None:
+        """Record these files as intact, and forget all others."""
+        stamps = {name: self._files.stamp(name) for name in names}
+        if stamps != self._stamps:
+            self._stamps = stamps
+            self._files.write(FILE, json.dumps(stamps).encode())

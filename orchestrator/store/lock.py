@@ -13,19 +13,19 @@ LOCK = ".lock"
 
 @contextmanager
 def holding(store: Store, holder: Callable[[], str]) -> Iterator[None]:
-    """Hold a store for this process, where a lock can do that; in a bucket there is none.
+    """Lock a local store for this process; a bucket has no lock.
 
-    The store is free again the moment the process is gone.
+    The lock ends with the process.
 
     Args:
         store: a store whose folder exists.
-        holder: names the driver that runs in the store, for the message.
+        holder: describes the driver that holds the lock, for the message.
 
     Raises:
         StoreLockedError: another process holds it.
         StoreError: the lock file cannot be written.
     """
-    import filelock  # which commands that only read need not wait for
+    import filelock  # here, so that commands that only read need not import it
 
     root = store.files.local
     if root is None:
@@ -36,7 +36,7 @@ def holding(store: Store, holder: Callable[[], str]) -> Iterator[None]:
         lock.acquire()
     except filelock.Timeout:
         raise StoreLockedError(
-            f"{store.files} is in use: {holder()} runs a sweep in it; wait for it or stop it first"
+            f"{store.files} is in use: {holder()} runs a sweep in it; wait for it, or stop it"
         ) from None
     except OSError as error:
         raise StoreError(f"{store.files} cannot be written ({error.strerror})") from None

@@ -1,4 +1,4 @@
-"""Log files of trials: appended to on a disk; gathered here and put whole into a bucket."""
+"""Trials' logs: appended to on a disk; buffered here and rewritten whole in a bucket."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from orchestrator.errors import StoreError
 from orchestrator.store.files import Files
 
 PAUSE = 5.0
-"""Seconds between two writes of one log to a bucket, within which its lines wait."""
+"""Seconds between two writes of a log to a bucket; its lines wait meanwhile."""
 _SHARE = 0.05
-"""Of its trial's time, how much writing a log may cost."""
+"""The largest share of a trial's time that writing its log may take."""
 LIMIT = 1 << 22
-"""Characters of a log that are kept in a bucket: its begin and, twice as much, its end."""
+"""Characters of a log to keep in a bucket: its start and, twice as long, its end."""
 
 
 class Logs:
-    """The logs that one process writes, of one trial after another."""
+    """Writes the logs of one process, which runs one trial after another."""
 
     def __init__(self, files: Files) -> None:
         self._files = files
         self._lock = threading.RLock()
         self._name = ""
         self._text = ""
-        self._waiting = False
+        self._pending = False
         self._due = 0.0
         self._timer: threading.Timer | None = None
 
     def add(self, name: str, text: str) -> None:
-        """Add text to a log; in a bucket it stands a few seconds later at the latest."""
+        """Add text to a log; in a bucket it appears within seconds."""
         if self._files.local is not None:
             self._files.append(name, text)
             return
@@ -39,7 +39,7 @@ class Logs:
                 self._name, self._due = name, 0.0
                 self._text = (self._files.read(name) or b"").decode(errors="replace")
             self._text = _shortened(self._text + text)
-            self._waiting = True
+            self._pending = True
             if time.monotonic() >= self._due:
                 self.flush()
             elif self._timer is None:
@@ -48,21 +48,21 @@ class Logs:
                 self._timer.start()
 
     def flush(self) -> None:
-        """Write what waits now."""
+        """Write the pending lines now."""
         with self._lock:
             if self._timer is not None:
                 self._timer.cancel()
                 self._timer = None
-            if not self._waiting:
+            if not self._pending:
                 return
-            begun = time.monotonic()
+            started = time.monotonic()
             try:
                 self._files.write(self._name, self._text.encode())
-                self._waiting = False
-            except StoreError:  # the lines go with the next ones; trials do not fail for them
+                self._pending = False
+            except StoreError:  # a trial does not fail for its log; the next write has these lines
                 pass
             now = time.monotonic()
-            self._due = now + max(PAUSE, (now - begun) / _SHARE)
+            self._due = now + max(PAUSE, (now - started) / _SHARE)
 
 
 def _shortened(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Brings the rows of many trials into one file."""
+"""Merge the rows of many trials into one file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from orchestrator.store.schema import Layout
 from orchestrator.store.store import Store
 
 _ROWS = 1024 * 1024
-"""Rows that are held at once: enough for row groups that compress and read well."""
+"""Rows to hold at once: enough for row groups that compress and read well."""
 
 
 def copy_rows(
@@ -23,22 +23,22 @@ def copy_rows(
     index: Index,
     table: str,
     layout: Layout,
-    chosen: Collection[tuple[Part, frozenset[str]]],
+    sources: Collection[tuple[Part, frozenset[str]]],
     folder: str = "",
     change: Callable[[pa.Table], pa.Table] = lambda rows: rows,
 ) -> str:
-    """Write the rows of chosen trials as one merged file.
+    """Copy the rows of some trials into one merged file.
 
-    Rows pass through in pieces: a table may be larger than memory.
+    Rows are copied in pieces, since a table may be larger than memory.
 
     Args:
-        store: where to write.
-        index: where to read.
-        table: which table.
+        store: the store to write to.
+        index: the files to read.
+        table: the name of the table.
         layout: the columns to write.
-        chosen: files and the trials to take from each, as `Index.assigned` gives them.
-        folder: within the store, ending in a slash.
-        change: is applied to each piece.
+        sources: files and the trials to copy from each, as from `Index.assigned`.
+        folder: a folder within the store, ending in a slash.
+        change: a function to apply to each piece.
 
     Returns:
         The file's name in the store.
@@ -47,9 +47,11 @@ def copy_rows(
         CorruptFileError: one of the files cannot be read; nothing is written.
     """
     schema = layout.schema(table)
-    ids = frozenset[str]().union(*(taken for _, taken in chosen))
+    ids = frozenset[str]().union(*(trial_ids for _, trial_ids in sources))
     pieces: Iterable[pa.Table] = (
-        change(rows) for part, taken in chosen for rows in index.pieces(part, taken, schema)
+        change(rows)
+        for part, trial_ids in sources
+        for rows in index.pieces(part, trial_ids, schema)
     )
     if table == "trials":
         pieces = [_with_best(joined(pieces, schema), index, layout)]
@@ -59,11 +61,11 @@ def copy_rows(
 def write_merged(
     files: Files, folder: str, schema: pa.Schema, ids: Collection[str], pieces: Iterable[pa.Table]
 ) -> str:
-    """Write rows of some trials as one merged file, each probe in row groups of its own.
+    """Write rows of some trials as one merged file; each probe has its own row groups.
 
     Args:
-        files: where to write.
-        folder: of the table, within the store.
+        files: the store to write to.
+        folder: the table's folder within the store.
         schema: the columns of each piece.
         ids: the trials whose rows they are.
         pieces: the rows.
@@ -86,24 +88,24 @@ def write_merged(
 
 
 def _row_groups(pieces: Iterable[pa.Table], empty: pa.Table) -> Iterator[pa.Table]:
-    waiting, rows = [empty], 0
+    pending, rows = [empty], 0
     for piece in pieces:
-        waiting.append(piece)
+        pending.append(piece)
         rows += len(piece)
         if rows >= _ROWS:
-            yield pa.concat_tables(waiting).unify_dictionaries()
-            waiting, rows = [empty], 0
-    yield pa.concat_tables(waiting).unify_dictionaries()
+            yield pa.concat_tables(pending).unify_dictionaries()
+            pending, rows = [empty], 0
+    yield pa.concat_tables(pending).unify_dictionaries()
 
 
 def _by_probe(rows: pa.Table) -> Iterator[pa.Table]:
-    """Part rows by probe, so that a reader of one probe meets no other."""
+    """Split rows by probe, so that a reader of one probe skips the others."""
     for probe in rows["probe"].unique().to_pylist():
         yield rows.filter(pc.field("probe") == probe)
 
 
 def _with_best(trials: pa.Table, index: Index, layout: Layout) -> pa.Table:
-    """Fill the column of the best epoch's value from the epochs, as the metric may be new."""
+    """Fill the best epoch's value from ``epochs``, since the selection metric may be new."""
     metric = layout.select_metric
     if metric not in layout.metrics:
         return trials

@@ -1,4 +1,4 @@
-"""The three tables as Arrow schemas, and how rows of another shape are made to fit."""
+"""Arrow schemas of the three tables, and the conversion of rows to them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from orchestrator.spec.model import Sweep
 from orchestrator.spec.values import Value, canonical
 
 SCHEMA_FILE = "0-schema.parquet"
-"""First by name in its folder, so that pandas takes the columns from it."""
+"""First by name in its folder, so that pandas reads the columns from it."""
 
 TEXT = pa.dictionary(pa.int32(), pa.string())
 JSON = pa.large_string()
@@ -35,13 +35,13 @@ _MODE = b"mode"
 
 @dataclass(frozen=True)
 class Layout:
-    """What decides the columns of a store: types of params, and the metrics in order."""
+    """What determines the columns of a store: types of params, and metrics in order."""
 
     params: Mapping[str, pa.DataType]
     metrics: tuple[str, ...]
     select_metric: str
     mode: str
-    """Whether the best epoch is the one with the ``max`` or the ``min`` of that metric."""
+    """Whether the best epoch has the ``max`` or the ``min`` of that metric."""
 
     @classmethod
     def of(cls, sweep: Sweep) -> Layout:
@@ -55,11 +55,11 @@ class Layout:
         return cls(params, (), sweep.select.metric, sweep.select.mode)
 
     def with_metrics(self, metrics: Iterable[str]) -> Layout:
-        """Add what a trial yields, in the order that it yields it."""
+        """Set the metrics, in the order that a trial yields them."""
         return replace(self, metrics=tuple(metrics))
 
     def widened(self, stored: Layout) -> Layout:
-        """Choose columns that hold this sweep's values and those of an older store."""
+        """Widen the columns to hold both this sweep's values and those in a store."""
         params = {
             name: _common(kind, stored.params.get(name, pa.null()))
             for name, kind in self.params.items()
@@ -68,14 +68,14 @@ class Layout:
         return replace(self, params=params, metrics=stored.metrics)
 
     def schema(self, table: str) -> pa.Schema:
-        """List a table's columns, params and metrics marked as such."""
-        measured = [] if table == "probes" else self._metric_fields(best=table == "trials")
+        """Build a table's schema; metadata marks params and metrics."""
+        metrics = [] if table == "probes" else self._metric_fields(best=table == "trials")
         return pa.schema(
             [
                 *_fields(table, "id"),
                 *(pa.field(n, k, metadata={_ROLE: b"param"}) for n, k in self.params.items()),
                 *_fields(table, "result"),
-                *measured,
+                *metrics,
                 *_fields(table, "detail"),
             ]
         )
@@ -93,22 +93,22 @@ def _fields(table: str, role: Role) -> list[pa.Field]:
 
 
 PROBE_SCHEMA = pa.schema(_fields("probes", "result"))
-"""What a trial's own rows of `probes` have; ids and params are added when it commits."""
+"""Columns of a trial's own rows of `probes`; the commit adds ids and params."""
 
 
 def require_complete(table: str, names: Collection[str]) -> None:
-    """Refuse rows that lack a declared column, which would read as null for ever.
+    """Refuse rows that lack a declared column, which would silently read as null.
 
     Raises:
-        ValueError: it names the columns.
+        ValueError: columns are missing; it names them.
     """
-    lacking = [c.name for c in columns_of(table) if c.name not in names]
-    if lacking:
-        raise ValueError(f"rows of `{table}` lack the columns {quoted(lacking)}")
+    missing = [c.name for c in columns_of(table) if c.name not in names]
+    if missing:
+        raise ValueError(f"rows of `{table}` lack the columns {quoted(missing)}")
 
 
 def stored_layout(trials: pa.Schema) -> Layout:
-    """Read back the layout from the schema of ``trials``."""
+    """Recover the layout from the schema of ``trials``."""
     roles: dict[bytes, list[pa.Field]] = {b"param": [], b"metric": [], b"best": []}
     for field in trials:
         roles.get((field.metadata or {}).get(_ROLE, b""), []).append(field)
@@ -121,18 +121,18 @@ def stored_layout(trials: pa.Schema) -> Layout:
     )
 
 
-def fits(found: pa.Schema, wanted: pa.Schema) -> bool:
-    """Tell whether a file's columns are the wanted ones, whatever else its footer holds."""
-    return [_essence(field) for field in found] == [_essence(field) for field in wanted]
+def same_columns(one: pa.Schema, other: pa.Schema) -> bool:
+    """Tell whether two schemas have the same columns, whatever else their metadata holds."""
+    return [*map(_identity, one)] == [*map(_identity, other)]
 
 
-def _essence(field: pa.Field) -> tuple[Any, ...]:
-    notes = field.metadata or {}
-    return field.name, field.type, notes.get(_ROLE), notes.get(_MODE)
+def _identity(field: pa.Field) -> tuple[Any, ...]:
+    metadata = field.metadata or {}
+    return field.name, field.type, metadata.get(_ROLE), metadata.get(_MODE)
 
 
 def param_type(values: Iterable[Value]) -> pa.DataType:
-    """Find the column type that holds all the values; mixed ones become JSON text."""
+    """Choose the column type that holds all the values; mixed types become JSON text."""
     kind = pa.null()
     for value in values:
         kind = _common(kind, _type_of(value))
@@ -164,7 +164,7 @@ def _common(one: pa.DataType, other: pa.DataType) -> pa.DataType:
 
 
 def encode(value: Value, kind: pa.DataType) -> Any:
-    """Write a param's value as its column holds it; equal values give equal text."""
+    """Convert a param's value to its column's type; equal values have equal JSON text."""
     if value is None:
         return None
     if kind == JSON:
@@ -173,7 +173,7 @@ def encode(value: Value, kind: pa.DataType) -> Any:
 
 
 def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """Make rows of an older layout fit a schema: missing columns null, types widened."""
+    """Convert rows of an older layout to a schema: missing columns null, types widened."""
     columns = [
         _conform_column(table.column(field.name), field.type)
         if field.name in table.column_names
@@ -195,7 +195,7 @@ def _conform_column(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArr
 
 
 def with_ids(row: Mapping[str, Any], own: pa.Table | None, schema: pa.Schema) -> pa.Table:
-    """Repeat a trial's ids and params beside rows of its own; without any, make its one row."""
+    """Add a trial's ids and params to its own rows; without any, make its row of ``trials``."""
     length = 1 if own is None else len(own)
     columns = {
         field.name: pa.array([encode(row[field.name], field.type)] * length, field.type)

@@ -1,4 +1,4 @@
-"""What only the driver does to a store, under its lock and while no trial runs."""
+"""Changes to a store that only the driver makes, under its lock and while no trial runs."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections.abc import Collection
 from dataclasses import replace
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from orchestrator.columns import FINISHED, TABLES
 from orchestrator.errors import CorruptFileError
 from orchestrator.spec.model import Sweep
-from orchestrator.store.index import UNREADABLE, Index, Part
-from orchestrator.store.intact import Known
+from orchestrator.store.index import Index, Part, from_schema
+from orchestrator.store.intact import IntactFiles
 from orchestrator.store.merge import copy_rows
-from orchestrator.store.schema import SCHEMA_FILE, Layout, fits, to_parquet
+from orchestrator.store.names import checkpoint_file, log_file
+from orchestrator.store.schema import SCHEMA_FILE, Layout, same_columns, to_parquet
 from orchestrator.store.store import Store
 
 FOLDERS = (*TABLES, "checkpoints", "logs", "code")
@@ -28,24 +28,24 @@ def create(store: Store) -> None:
 
 
 def clear(store: Store) -> None:
-    """Delete what a smoke run left: it is tried anew as a whole."""
+    """Delete everything that a smoke run left, since each one starts anew."""
     for folder in FOLDERS:
         store.files.delete_all([f"{folder}/{name}" for name in store.files.names(folder)])
 
 
 def settle(store: Store, sweep: Sweep, drop: Collection[str] = ()) -> Layout:
-    """Bring a store into one shape: the sweep's columns, and one file per table.
+    """Give a store the sweep's columns, and merge each table into one file.
 
-    What killed workers left behind is deleted; unreadable files are moved aside, and their
-    trials count as missing.
+    Files that killed workers left are deleted; unreadable files are moved to ``corrupt/``, and
+    their trials count as missing.
 
     Args:
         store: the store, in which no trial runs.
-        sweep: what is to run next.
-        drop: trials whose rows go, because they run again or were retired.
+        sweep: the sweep to run next.
+        drop: trials whose rows to delete, because they run again or are retired.
 
     Returns:
-        The columns that the store now has; without metrics if it holds no finished trial.
+        The store's columns; without metrics if it holds no finished trial.
     """
     for table in TABLES:
         store.files.clean(table)
@@ -60,7 +60,7 @@ def settle(store: Store, sweep: Sweep, drop: Collection[str] = ()) -> Layout:
             _set_aside(store, error.name)
             damaged = True
         except FileNotFoundError:
-            continue  # in a bucket, where nothing is locked, another driver has just merged it
+            continue  # a bucket is not locked: another driver has just merged the file
 
 
 def _refuse(error: CorruptFileError) -> None:
@@ -70,110 +70,112 @@ def _refuse(error: CorruptFileError) -> None:
 def _settle(store: Store, sweep: Sweep, drop: frozenset[str], *, damaged: bool) -> Layout:
     """Settle once.
 
-    The new columns come first, since rows of older ones can be made to fit them at any
-    time, but not the other way round.
+    The schema files are written first, since rows with older columns can be converted to
+    newer ones at any time, but not the reverse.
 
     Raises:
-        CorruptFileError: a file cannot be read; without it, settle again.
+        CorruptFileError: a file cannot be read; move it aside and settle again.
     """
     outcomes, index, stored = store.outcomes(_refuse), store.index(_refuse), store.layout(_refuse)
-    done = frozenset(i for i, end in outcomes.items() if end.status in FINISHED) - drop
-    failed = frozenset(outcomes) - done - drop
+    finished = frozenset(i for i, end in outcomes.items() if end.status in FINISHED) - drop
+    failed = frozenset(outcomes) - finished - drop
     layout = Layout.of(sweep).widened(stored) if stored else Layout.of(sweep)
-    if not done:
+    if not finished:
         layout = replace(layout, metrics=())
-    for trial_id in done.intersection(store.checkpoint_ids()):
-        store.files.delete(f"checkpoints/{trial_id}")  # its worker was killed between the two
+    for trial_id in finished.intersection(store.checkpoint_ids()):
+        store.files.delete(checkpoint_file(trial_id))  # its worker was killed after the commit
     write_schema(store, layout)
-    known = Known(store.files)
-    current = _merge_all(store, index, done, layout, known)
+    intact = IntactFiles(store.files)
+    current = _merge_all(store, index, finished, layout, intact)
     _convert(store, index, failed, layout)
     for table in TABLES:
-        over = [
+        superseded = [
             part
             for part in index.parts[table]
             if part.name != current[table]
-            and (part.merged or (_is_over(store, index, part) and not part.trial_ids & failed))
+            and (part.merged or (_is_complete(store, index, part) and not part.trial_ids & failed))
         ]
-        lost = [  # their partner in another table
+        incomplete = [  # a damaged file held the trials' rows of another table
             part
-            for part in over
+            for part in superseded
             if damaged and part.merged and not part.trial_ids <= index.committed
         ]
-        for part in lost:
+        for part in incomplete:
             _set_aside(store, part.name)
-        store.files.delete_all([part.name for part in over if part not in lost])
-    known.keep(name for name in current.values() if name)
+        store.files.delete_all([part.name for part in superseded if part not in incomplete])
+    intact.record(name for name in current.values() if name)
     return layout
 
 
-def _is_over(store: Store, index: Index, single: Part) -> bool:
-    """Tell whether nobody may still be writing a trial's files; a bucket is not locked."""
+def _is_complete(store: Store, index: Index, single: Part) -> bool:
+    """Tell whether no worker is still writing the trial's files; a bucket is not locked."""
     return store.files.local is not None or single.trial_ids <= index.committed
 
 
 def _merge_all(
-    store: Store, index: Index, done: frozenset[str], layout: Layout, known: Known
+    store: Store, index: Index, finished: frozenset[str], layout: Layout, intact: IntactFiles
 ) -> dict[str, str | None]:
-    """Bring each table's rows to keep into one file; name the files by table."""
+    """Merge the finished trials' rows of each table into one file; return their names by table."""
     current: dict[str, str | None] = {}
     try:
         for table in reversed(TABLES):
-            current[table] = _merge(store, index, table, done, layout, known)
+            current[table] = _merge(store, index, table, finished, layout, intact)
     except (CorruptFileError, FileNotFoundError):
-        before = {part.name for parts in index.parts.values() for part in parts}
+        existing = {part.name for parts in index.parts.values() for part in parts}
         for name in current.values():
-            if name is not None and name not in before:
+            if name is not None and name not in existing:
                 store.files.delete(name)
         raise
     return current
 
 
 def _merge(
-    store: Store, index: Index, table: str, done: frozenset[str], layout: Layout, known: Known
+    store: Store,
+    index: Index,
+    table: str,
+    finished: frozenset[str],
+    layout: Layout,
+    intact: IntactFiles,
 ) -> str | None:
-    """Bring the rows to keep into one file, unless they are in just such a file already."""
-    if not done:
+    """Merge the finished trials' rows into one file, unless such a file exists already."""
+    if not finished:
         return None
-    merged = [part for part in index.parts[table] if part.merged]
     schema = layout.schema(table)
-    if len(merged) == 1 and merged[0].trial_ids == done and fits(merged[0].schema, schema):
-        if not known.has(merged[0].name):
-            for _ in index.pieces(merged[0], done, schema):
-                pass  # reading it through tells if it is whole
-        return merged[0].name
-    return copy_rows(store, index, table, layout, list(index.assigned(table, done)))
+    merged = [part for part in index.parts[table] if part.merged]
+    if [part.trial_ids for part in merged] == [finished]:
+        (part,) = merged
+        if same_columns(part.schema, schema):
+            if not intact.includes(part.name):
+                for _ in index.pieces(part, finished, schema):
+                    pass  # reading the file through reveals damage
+            return part.name
+    return copy_rows(store, index, table, layout, list(index.assigned(table, finished)))
 
 
 def _convert(store: Store, index: Index, failed: Collection[str], layout: Layout) -> None:
-    """Rewrite the files of failed trials, which are never merged, where columns are new."""
+    """Rewrite the files of failed trials, which are never merged, if they lack new columns."""
     for table in TABLES:
         schema = layout.schema(table)
-        for part, taken in index.assigned(table, failed):
+        for part, trial_ids in index.assigned(table, failed):
             if not _has_columns(store, part.name, schema):
-                rows = [schema.empty_table(), *index.pieces(part, taken, schema)]
+                rows = [schema.empty_table(), *index.pieces(part, trial_ids, schema)]
                 store.files.write(part.name, to_parquet(pa.concat_tables(rows)))
 
 
 def _has_columns(store: Store, name: str, schema: pa.Schema) -> bool:
-    data = store.files.read(name)
-    if data is None:
-        return False
-    try:
-        return fits(pq.read_schema(pa.BufferReader(data)), schema)
-    except UNREADABLE as error:
-        raise CorruptFileError(name, store.files.shown(name), str(error)) from None
+    """Tell whether a file exists and has the columns of a schema."""
+    return bool(from_schema(store.files, name, lambda stored: same_columns(stored, schema)))
 
 
 def _set_aside_checkpoints(store: Store) -> None:
     for trial_id in store.checkpoint_ids():
-        name = f"checkpoints/{trial_id}"
+        name = checkpoint_file(trial_id)
         if store.checkpoint(trial_id) is None and store.files.exists(name):
             _set_aside(store, name)
 
 
 def _set_aside(store: Store, name: str) -> None:
-    """Move an unreadable file to ``corrupt/``, beside others of its name."""
+    """Move an unreadable file to ``corrupt/``, without replacing one of its name."""
     target = f"corrupt/{name}"
     if store.files.exists(target):
         target += f".{time.time_ns()}"
@@ -182,10 +184,10 @@ def _set_aside(store: Store, name: str) -> None:
 
 
 def write_schema(store: Store, layout: Layout) -> None:
-    """Write the files of no rows from which pandas takes the columns, where they differ.
+    """Write the empty files from which pandas reads the columns, where they differ.
 
     Raises:
-        CorruptFileError: one that is there cannot be read.
+        CorruptFileError: an existing one cannot be read.
     """
     for table in reversed(TABLES):
         name, schema = f"{table}/{SCHEMA_FILE}", layout.schema(table)
@@ -193,28 +195,28 @@ def write_schema(store: Store, layout: Layout) -> None:
             store.files.write(name, to_parquet(schema.empty_table()))
 
 
-def retire(store: Store, sweep: Sweep, wanted: Collection[str]) -> list[str]:
-    """Move what a sweep no longer asks for to ``retired/``.
+def retire(store: Store, sweep: Sweep, kept: Collection[str]) -> list[str]:
+    """Move the trials that a sweep no longer has to ``retired/``.
 
     Args:
         store: the store, in which no trial runs.
-        sweep: what stays.
-        wanted: the trials that stay.
+        sweep: the sweep that remains.
+        kept: the ids of its trials.
 
     Returns:
-        The trials that went.
+        The ids of the retired trials.
     """
     layout = settle(store, sweep)
     index = store.index()
-    going = index.committed - set(wanted)
-    unfinished = set(store.checkpoint_ids()) - set(wanted)
-    if going:
+    committed = index.committed - set(kept)
+    unfinished = set(store.checkpoint_ids()) - set(kept)
+    if committed:
         for table in TABLES:
-            chosen = list(index.assigned(table, going))
-            copy_rows(store, index, table, layout, chosen, folder="retired/")
-        settle(store, sweep, drop=going)
-    for trial_id in going | unfinished:
-        for name in (f"logs/{trial_id}.log", f"checkpoints/{trial_id}"):
+            sources = list(index.assigned(table, committed))
+            copy_rows(store, index, table, layout, sources, folder="retired/")
+        settle(store, sweep, drop=committed)
+    for trial_id in committed | unfinished:
+        for name in (log_file(trial_id), checkpoint_file(trial_id)):
             if store.files.exists(name):
                 store.files.move(name, f"retired/{name}")
-    return sorted(going | unfinished)
+    return sorted(committed | unfinished)

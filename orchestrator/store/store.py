@@ -1,30 +1,27 @@
-"""The store of one sweep, read: its trials, their rows and their checkpoints."""
+"""Reading the store of one sweep: its trials, their rows and their checkpoints."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from orchestrator.errors import CorruptFileError, StoreError
 from orchestrator.store.checkpoint import Checkpoint, DamagedError
 from orchestrator.store.files import Files
-from orchestrator.store.index import MERGED, UNREADABLE, Index, corrupt_file
+from orchestrator.store.index import Index, Result, corrupt_file, from_schema, row_files
+from orchestrator.store.names import checkpoint_file, log_file
 from orchestrator.store.schema import SCHEMA_FILE, Layout, stored_layout
 
-Result = TypeVar("Result")
-
 _ATTEMPTS = 10
-
+"""Attempts to read while drivers merge files."""
 
 OnCorrupt = Callable[[CorruptFileError], None]
-"""What a reader does about a file that cannot be read, before it goes on without it."""
+"""What a reader calls with a file that cannot be read, before it continues without it."""
 
 
 class CorruptFileWarning(UserWarning):
@@ -32,13 +29,13 @@ class CorruptFileWarning(UserWarning):
 
 
 def warn_of_corrupt_file(error: CorruptFileError) -> None:
-    """Warn: the default of everything that reads a store."""
+    """Issue a warning: the default of everything that reads a store."""
     warnings.warn(f"{error}; its trials count as missing", CorruptFileWarning, stacklevel=2)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the store knows of one trial that ended."""
+    """How one trial ended."""
 
     status: str
     code_digest: str
@@ -51,8 +48,8 @@ class Outcome:
 class Store:
     """One sweep's folder or bucket prefix.
 
-    Reading never blocks or changes anything, and shows each row once whatever a driver is
-    doing at the time.
+    Reading never blocks or changes anything, and returns each row once, whatever a driver does
+    at the time.
     """
 
     def __init__(self, location: str, on_corrupt: OnCorrupt = warn_of_corrupt_file) -> None:
@@ -61,43 +58,41 @@ class Store:
 
     @property
     def exists(self) -> bool:
-        """Whether a sweep was ever run into it."""
+        """Whether a sweep has ever run in it."""
         return self.files.exists("sweep.yaml")
 
     def index(self, on_corrupt: OnCorrupt | None = None) -> Index:
-        """List what the table folders hold now."""
+        """Index the files of the table folders as they are now."""
         return self.indexed(lambda index: index, on_corrupt)
 
     def indexed(
         self, read: Callable[[Index], Result], on_corrupt: OnCorrupt | None = None
     ) -> Result:
-        """Read by an index of the files; by a new one if a driver merges them meanwhile."""
+        """Read with an index of the files, or a new one if a driver merges them meanwhile."""
         for _ in range(_ATTEMPTS):
             try:
                 return read(Index(self.files, on_corrupt or self.on_corrupt))
             except FileNotFoundError as error:
-                gone = error
-        raise StoreError(f"{self.files} changes while it is read ({gone})")
+                missing = error
+        raise StoreError(f"{self.files} keeps changing while it is read; try again ({missing})")
 
     def layout(self, on_corrupt: OnCorrupt | None = None) -> Layout | None:
-        """Read the columns that the store has; None if it has no tables yet."""
+        """Read the store's columns; None if it has no tables yet."""
         for name in self._schema_sources():
-            data = self.files.read(name)
-            if data is None:
-                continue
             try:
-                return stored_layout(pq.read_schema(pa.BufferReader(data)))
-            except UNREADABLE as error:
-                damaged = CorruptFileError(name, self.files.shown(name), str(error))
-                (on_corrupt or self.on_corrupt)(damaged)
+                layout = from_schema(self.files, name, stored_layout)
+            except CorruptFileError as error:
+                (on_corrupt or self.on_corrupt)(error)
+                continue
+            if layout is not None:
+                return layout
         return None
 
     def _schema_sources(self) -> Iterator[str]:
-        """Name the files that tell the columns: the schema file, or else a merged or other one."""
+        """Name files with the columns: the schema file; without it, merged files or others."""
         yield f"trials/{SCHEMA_FILE}"
-        names = [name for name in self.files.names("trials") if name.endswith(".parquet")]
-        names.sort(key=lambda name: not name.startswith(MERGED))
-        yield from (f"trials/{name}" for name in names[:2] if name != SCHEMA_FILE)
+        merged, singles = row_files(self.files, "trials")
+        yield from (f"trials/{name}" for name in [*merged, *singles][:2])
 
     def outcomes(self, on_corrupt: OnCorrupt | None = None) -> dict[str, Outcome]:
         """Read how each trial ended, by trial id."""
@@ -126,7 +121,7 @@ class Store:
         return self._frame("probes", probe)
 
     def probe_names(self, *, layerwise: bool = False) -> list[str]:
-        """Name the probes that trials took, in order, reading no value of them.
+        """List the names of probes in the store, sorted, without reading their values.
 
         Args:
             layerwise: leave out those that have units or bins.
@@ -142,9 +137,9 @@ class Store:
         layout = self.layout()
         if layout is None:
             raise StoreError(f"{self.files} holds no results yet; run `orch sweep` first")
-        # First the checkpoints: a trial that commits meanwhile is then met among the finished.
-        saved = {i: found for i in self.checkpoint_ids() if (found := self.checkpoint(i))}
-        if saved and not layout.metrics:  # no trial has finished that would tell them
+        # Checkpoints first: a trial that commits meanwhile is then read from the tables.
+        saved = {i: checkpoint for i in self.checkpoint_ids() if (checkpoint := self.checkpoint(i))}
+        if saved and not layout.metrics:  # no trial has finished yet
             layout = layout.with_metrics(next(iter(saved.values())).metrics)
         schema = layout.schema(table)
         if columns is not None:
@@ -154,11 +149,11 @@ class Store:
             return index.committed, index.read(table, index.committed, schema, probe)
 
         committed, rows = self.indexed(read)
-        begun = [saved[i].rows(table, schema) for i in saved if i not in committed]
+        unfinished = [saved[i].rows(table, schema) for i in saved if i not in committed]
         if probe is not None:
-            begun = [part.filter(pc.field("probe") == probe) for part in begun]
-        rows = pa.concat_tables([rows, *begun]).unify_dictionaries()
-        # Millions of rows are copied once less, and are not held twice.
+            unfinished = [part.filter(pc.field("probe") == probe) for part in unfinished]
+        rows = pa.concat_tables([rows, *unfinished]).unify_dictionaries()
+        # With these options millions of rows are copied once less, and not held twice.
         frame: pd.DataFrame = rows.to_pandas(split_blocks=True, self_destruct=True)
         return frame
 
@@ -167,8 +162,8 @@ class Store:
         return self.files.names("checkpoints")
 
     def checkpoint(self, trial_id: str) -> Checkpoint | None:
-        """Read a trial's checkpoint; None if it has none that can be read."""
-        name = f"checkpoints/{trial_id}"
+        """Read a trial's checkpoint; None if it has no readable one."""
+        name = checkpoint_file(trial_id)
         data = self.files.read(name)
         if data is None:
             return None
@@ -179,5 +174,5 @@ class Store:
             return None
 
     def log_name(self, trial_id: str) -> str:
-        """Name a trial's log file for a person."""
-        return self.files.shown(f"logs/{trial_id}.log")
+        """Name a trial's log file in a message."""
+        return self.files.shown(log_file(trial_id))

@@ -1,4 +1,4 @@
-"""The sweep file that a store keeps, and what may be edited under the same name."""
+"""The sweep file that a store keeps, and which edits of it a run accepts."""
 
 from __future__ import annotations
 
@@ -13,49 +13,50 @@ from orchestrator.store.stores import Stores
 
 
 def stored_sweep(store: Store) -> Sweep:
-    """Read the sweep as it was last run into a store.
+    """Read the sweep as it last ran in a store.
 
     Raises:
-        StoreError: there is no store, or its copy of the file cannot be read.
+        StoreError: there is no store, or its copy of the sweep file is damaged.
     """
     text = store.files.read("sweep.yaml")
     if text is None:
-        raise StoreError(_no_store(store))
+        raise StoreError(_not_a_store(store))
     try:
         return load_text(text.decode(), store.files.shown("sweep.yaml"))
     except (SpecError, UnicodeDecodeError) as error:
         raise StoreError(f"the store's copy of its sweep file is damaged: {error}") from None
 
 
-def _no_store(store: Store) -> str:
-    """Say what is not there, and whether it is in the folders below."""
+def _not_a_store(store: Store) -> str:
+    """Say that a folder is not a store, and which stores are in it."""
     message = (
-        f"{store.files} is no store: there is no sweep.yaml in it; expected the folder of one "
-        "sweep, such as results/NAME"
+        f"{store.files} is not a store: it has no sweep.yaml; expected the folder of one sweep, "
+        "such as results/NAME"
     )
     stores = Stores(store.files.location)
-    below = [name for name in stores.files.folders() if stores.store_of(name).exists]
-    return f"{message} (it holds the stores {quoted(below)})" if below else message
+    inside = [name for name in stores.files.folders() if stores.store_of(name).exists]
+    return f"{message} (it holds the stores {quoted(inside)})" if inside else message
 
 
 def require_same(sweep: Sweep, store: Store) -> Sweep:
-    """Refuse a sweep that differs from the stored one in what identifies it.
+    """Refuse a sweep that differs from the stored one in trainable, params or fixed values.
 
     Returns:
-        The stored one.
+        The stored sweep.
 
     Raises:
-        SweepChangedError: it says what differs.
+        SweepChangedError: the sweeps differ; it lists the differences.
+        StoreError: as `stored_sweep`.
     """
-    before = stored_sweep(store)
-    differences = list(_differences(sweep, before))
+    stored = stored_sweep(store)
+    differences = list(_differences(sweep, stored))
     if differences:
         raise SweepChangedError(
             f"{store.files} holds a sweep `{sweep.name}` that differs:\n  "
             + "\n  ".join(differences)
             + "\ngive this one another `name`, or change it back"
         )
-    return before
+    return stored
 
 
 def _differences(new: Sweep, old: Sweep) -> Iterator[str]:

@@ -19,7 +19,7 @@ class Stores:
         return Store(f"{self.files.location}/{name}", self._on_corrupt)
 
     def siblings_of(self, name: str) -> list[Store]:
-        """Open the stores whose trials a sweep may reuse; smoke runs neither give nor take."""
+        """Open the stores whose trials a sweep may reuse; none from or for smoke runs."""
         if name.endswith(SMOKE_SUFFIX):
             return []
         others = (n for n in self.files.folders() if n != name and not n.endswith(SMOKE_SUFFIX))

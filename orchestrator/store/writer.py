@@ -1,4 +1,4 @@
-"""What a worker writes: a trial's checkpoints, its rows when it ends, and its log."""
+"""Writing a trial's checkpoints, its rows when it ends, and its log."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from orchestrator.columns import FINISHED, TABLES, columns_of
 from orchestrator.store.checkpoint import Checkpoint
 from orchestrator.store.logs import Logs
+from orchestrator.store.names import checkpoint_file, log_file, rows_file
 from orchestrator.store.schema import Layout, require_complete, to_parquet, with_ids
 from orchestrator.store.store import Store
 
@@ -26,22 +27,23 @@ class Writer:
         self._logs = Logs(store.files)
 
     def is_finished(self, trial_id: str, code_digest: str) -> bool:
-        """Say whether a trial was finished by this code, also by another driver meanwhile."""
-        row = self._files.read(f"trials/{trial_id}.parquet")
-        if row is None:
+        """Tell whether the trial has finished with this code, perhaps under another driver."""
+        data = self._files.read(rows_file("trials", trial_id))
+        if data is None:
             return False
-        (end,) = pq.read_table(pa.BufferReader(row), columns=["status", "code_digest"]).to_pylist()
-        others = (f"{table}/{trial_id}.parquet" for table in TABLES[1:])
+        columns = ["status", "code_digest"]
+        (row,) = pq.read_table(pa.BufferReader(data), columns=columns).to_pylist()
+        others = (rows_file(table, trial_id) for table in TABLES[1:])
         return (
-            end["status"] in FINISHED
-            and end["code_digest"] == code_digest
+            row["status"] in FINISHED
+            and row["code_digest"] == code_digest
             and all(map(self._files.exists, others))
         )
 
     def commit(
         self, row: Mapping[str, Any], epochs: pa.Table, probes: pa.Table, layout: Layout
     ) -> None:
-        """Write a trial's rows, ``trials`` last: from then on the trial is finished.
+        """Write a trial's rows; its row in ``trials`` comes last and makes them count.
 
         Args:
             row: the trial's row in ``trials``, whose ids and params the others repeat.
@@ -58,20 +60,20 @@ class Writer:
         require_complete("probes", {*_IDS, *probes.column_names})
         for table in reversed(TABLES):
             rows = with_ids(row, own[table], layout.schema(table))
-            self._files.write(f"{table}/{row['trial_id']}.parquet", to_parquet(rows))
+            self._files.write(rows_file(table, row["trial_id"]), to_parquet(rows))
 
     def save_checkpoint(self, trial_id: str, checkpoint: Checkpoint) -> None:
-        """Write a trial's checkpoint in place of the one before."""
-        self._files.write(f"checkpoints/{trial_id}", checkpoint.to_bytes())
+        """Write a trial's checkpoint, replacing the previous one."""
+        self._files.write(checkpoint_file(trial_id), checkpoint.to_bytes())
 
     def drop_checkpoint(self, trial_id: str) -> None:
         """Delete a trial's checkpoint, if it has one."""
-        self._files.delete(f"checkpoints/{trial_id}")
+        self._files.delete(checkpoint_file(trial_id))
 
     def log(self, trial_id: str, text: str) -> None:
-        """Add lines to a trial's log file; in a bucket they may wait for `flush_log`."""
-        self._logs.add(f"logs/{trial_id}.log", text.rstrip("\n") + "\n")
+        """Add lines to a trial's log; in a bucket they may wait for `flush_log`."""
+        self._logs.add(log_file(trial_id), text.rstrip("\n") + "\n")
 
     def flush_log(self) -> None:
-        """Write the lines of logs that wait, before this process ends or reports a failure."""
+        """Write pending lines of the log, before this process ends or reports a failure."""
         self._logs.flush()

@@ -28,7 +28,7 @@ checkpoint_every: {CHECKPOINT_EVERY}
 
 @pytest.fixture(scope="session")
 def lab() -> Iterator[Lab]:
-    """Make two hosts and a laptop, with a working copy and a cluster file on it."""
+    """Create two hosts and a laptop, with a working copy and a cluster file on it."""
     if reason := missing():
         pytest.fail(f"the cluster cannot be tested here: {reason}")
     # Neither in /tmp nor in the home folder, of which each host has its own.
@@ -59,7 +59,7 @@ def _copy_checkout(work: Path) -> None:
 
 
 def _filled_in(lab: Lab) -> str:
-    """Fill in the file for hosts of one's own, as its comments ask."""
+    """Fill in the cluster file for one's own hosts, as its comments say."""
     head, worker = (host.address for host in lab.hosts)
     text = (REPOSITORY / "clusters/on-prem.yaml").read_text()
     for old, new in (
@@ -78,7 +78,7 @@ def _filled_in(lab: Lab) -> str:
 
 @pytest.fixture(scope="session")
 def transcript() -> list[str]:
-    """What was typed and printed on the laptop, for docs/cluster.md."""
+    """The commands and their output on the laptop, for docs/cluster.md."""
     return []
 
 

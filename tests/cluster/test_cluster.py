@@ -1,7 +1,7 @@
 """A cluster of two hosts comes up, runs sweeps while things die, and goes down.
 
-The tests stand in the order in which they run, on one cluster. What they find out goes into
-docs/cluster.md and docs/reliability.md.
+The tests run in the order of this file, on one cluster. Their measurements go into
+docs/cluster.md and docs/reliability.md, but no test depends on them.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ class Row:
 
     fault: str
     noticed: float
-    """Seconds until the driver, or whoever follows it, tells of it."""
+    """Seconds until the driver, or the command that follows it, reports the fault."""
     interrupted: int
     lost: int
     seconds: float
-    """From the start of the sweep to its end, all commands together."""
+    """From the start of the sweep to its end, over all commands."""
 
 
 @pytest.fixture(scope="module")
 def rows() -> Iterator[list[Row]]:
-    """Gather what the faults came to, and write it down when all were survived."""
+    """Collect a row per fault, and write the table once all faults are survived."""
     found: list[Row] = []
     yield found
     if {row.fault for row in found} == set(FAULTS) | {"none"}:
@@ -66,7 +66,7 @@ def _table(rows: list[Row]) -> str:
 
 
 def _rewrite(name: str, text: str) -> None:
-    """Put a text between the marks of a page."""
+    """Replace the text between the marks of a page."""
     page = REPOSITORY / "docs" / name
     start, end = "<!-- made by make test-cluster -->", "<!-- end -->"
     before, _, rest = page.read_text().partition(start)
@@ -86,7 +86,7 @@ def test_the_dashboard_asks_for_the_token_and_listens_on_loopback_alone(cluster:
 
 
 def _status(where: str, url: str, token: str | None = None) -> str:
-    """The HTTP status that a URL answers with, asked from one of the machines."""
+    """Request a URL from one of the machines and return the HTTP status."""
     program = (
         "import sys, urllib.error, urllib.request\n"
         "headers = {'Authorization': 'Bearer ' + sys.argv[2]} if sys.argv[2] else {}\n"
@@ -111,7 +111,7 @@ def test_a_sweep_is_started_followed_and_looked_at_from_afar(
     cluster: Lab, transcript: list[str]
 ) -> None:
     detached = _noted(transcript, cluster, "sweep", *QUICKSTART, "--detach")
-    assert "follow it with: orch logs sweeps/quickstart.yaml --cluster lab.yaml" in detached
+    assert "to follow it: orch logs sweeps/quickstart.yaml --cluster lab.yaml" in detached
     assert "24 of 24 trials done" in _noted(transcript, cluster, "logs", *QUICKSTART)
     assert "24 of 24 trials done" in _noted(transcript, cluster, "status", *QUICKSTART)
     trials = pd.read_parquet(cluster.store / "quickstart/trials")
@@ -134,10 +134,10 @@ def test_ctrl_c_asks_whether_the_sweep_is_to_stop_too(cluster: Lab, answer: str)
     os.close(stdin)
     following = ["logs", "sweeps/faults.yaml", "--cluster", "lab.yaml"]
     if answer:
-        assert "stopped; what is finished is kept" in run.output
+        assert "stopped; finished trials are kept" in run.output
         assert "ended" in cluster.orch(*following, code=1)
     else:
-        assert f"this follows it: orch {' '.join(following)}" in run.output
+        assert f"to follow it: orch {' '.join(following)}" in run.output
         assert f"{TRIALS} of {TRIALS} trials done" in cluster.orch(*following)
 
 
@@ -148,7 +148,7 @@ def _noted(transcript: list[str], lab: Lab, *arguments: str) -> str:
 
 
 def _write_transcript(lab: Lab, transcript: list[str]) -> None:
-    """Show it as it would be with the names that the file is shipped with."""
+    """Write it with the names of the shipped file."""
     text = "\n".join(transcript)
     for ours, theirs in (
         ("lab.yaml", "clusters/on-prem.yaml"),
@@ -178,7 +178,7 @@ def test_a_node_without_the_code_or_the_store_is_named(cluster: Lab) -> None:
 
 @pytest.fixture(scope="module")
 def calm(cluster: Lab, rows: list[Row]) -> Path:
-    """A store of the sweep with which nothing happened."""
+    """The store of an undisturbed sweep."""
     begun = time.monotonic()
     run = Run.start(cluster, cluster.store / "calm")
     assert run.end() == 0, run.output
@@ -188,34 +188,34 @@ def calm(cluster: Lab, rows: list[Row]) -> Path:
 
 
 def kill_raylet(lab: Lab, run: Run) -> float:
-    """Kill Ray on the worker, and with it the trials there."""
+    """Kill Ray and the trials on the worker."""
     worker = lab.hosts[1]
     for process in worker.processes("raylet/raylet") + worker.processes("ray::"):
         os.kill(process, signal.SIGKILL)
-    return run.told("tried again", time.monotonic())
+    return run.wait_for_line("will be retried", time.monotonic())
 
 
 def kill_host(lab: Lab, run: Run) -> float:
-    """Switch the worker off, and on again when that was noticed."""
+    """Switch the worker off, and on again once the driver has noticed."""
     struck = time.monotonic()
     lab.hosts[1].off()
-    noticed = run.told("tried again", struck)
+    noticed = run.wait_for_line("will be retried", struck)
     lab.hosts[1].on()
     return noticed
 
 
 def cut_network(lab: Lab, run: Run) -> float:
-    """Pull the worker's cable for half a minute."""
+    """Cut the worker's network link for half a minute."""
     struck = time.monotonic()
     lab.hosts[1].unplug()
-    noticed = run.told("tried again", struck)
+    noticed = run.wait_for_line("will be retried", struck)
     time.sleep(max(0.0, struck + CUT_SECONDS - time.monotonic()))  # this is the fault
     lab.hosts[1].plug()
     return noticed
 
 
 def kill_driver(lab: Lab, run: Run) -> float:
-    """Kill the process that drives the sweep; whoever follows it is told."""
+    """Kill the driver; the command that follows it ends."""
     struck = time.monotonic()
     for process in lab.hosts[0].processes("orchestrator sweep"):
         os.kill(process, signal.SIGKILL)
@@ -235,24 +235,24 @@ def kill_head(lab: Lab, run: Run) -> float:
 
 
 def kill_by_memory(lab: Lab, run: Run) -> float:
-    """Give one trial's process hardly any memory, so that the kernel kills it."""
+    """Give one trial's process too little memory, so that the kernel kills it."""
     worker = lab.hosts[1]
     inside = {run.attempts(trial)[-1].process for trial in run.running_on(worker)}
     victim = next(p for p in worker.processes("ray::") if _inner(p) in inside)
     struck = time.monotonic()
     with _memory_limit(victim):
-        return run.told("tried again", struck)
+        return run.wait_for_line("will be retried", struck)
 
 
 def _inner(process: int) -> int:
-    """A process's number inside its host."""
+    """The id of a process inside its host."""
     status = Path(f"/proc/{process}/status").read_text()
     return int(re.search(r"^NSpid:.*\s(\d+)$", status, re.MULTILINE).group(1))  # type: ignore[union-attr]
 
 
 @contextlib.contextmanager
 def _memory_limit(process: int) -> Iterator[None]:
-    """Hold a process, as long as it lives, to less memory than its next step needs."""
+    """Limit a process to less memory than its next step needs, as long as it lives."""
     unified = Path("/sys/fs/cgroup/cgroup.controllers").exists()
     parent = Path("/sys/fs/cgroup" if unified else "/sys/fs/cgroup/memory")
     group = parent / f"orch-lab-{process}"
@@ -269,13 +269,13 @@ def _memory_limit(process: int) -> Iterator[None]:
 
 
 def fill_disk(lab: Lab, run: Run) -> float:
-    """Leave no room on the disk of the store until trials have failed, then free it."""
+    """Fill the store's disk until trials have failed, then free it."""
     struck = time.monotonic()
     ballast = lab.disk / "ballast"
     with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
         while True:
             file.write(bytes(1024))
-    noticed = run.told("No space left", struck)
+    noticed = run.wait_for_line("No space left", struck)
     ballast.unlink()
     return noticed
 
@@ -305,7 +305,7 @@ def test_nothing_is_lost(cluster: Lab, calm: Path, rows: list[Row], fault: str) 
         assert run.end() == 0, run.output
     seconds = time.monotonic() - begun
     assert_same(numbers(run.store), numbers(calm))
-    # Not all of them ran when it struck: memory may run out a trial later, in the same process.
+    # Some may have started after the fault: memory may run out a trial later in that process.
     hit = [trial for trial in run.trials() if len(run.attempts(trial)) > 1]
     assert hit, "no trial was interrupted"
     lost = sum(max(0, before.get(t, 0) - (run.attempts(t)[-1].epoch - 1)) for t in hit)
@@ -313,10 +313,10 @@ def test_nothing_is_lost(cluster: Lab, calm: Path, rows: list[Row], fault: str) 
 
 
 def _under_way(run: Run, hosts: list[Host]) -> bool:
-    """Whether each host runs a trial that has a checkpoint and some way to go.
+    """Whether each host runs a trial that has a checkpoint and some epochs left.
 
-    The driver tells every two seconds where trials are, in which a fast machine gets eight epochs
-    further: the least and the greatest epoch leave room for several such readings.
+    The driver reports every two seconds, in which a fast machine trains eight epochs: the range
+    of epochs has room for several reports.
     """
     far = range(CHECKPOINT_EVERY, EPOCHS - 12)
     return all(any(epoch in far for epoch in run.running_on(host).values()) for host in hosts)

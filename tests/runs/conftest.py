@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.folder import TOY, Folder, environment
+from support.folder import Folder, environment
+from support.toys import TRAINABLE
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Folder:
     """Make a working folder whose sweeps start a Ray of their own."""
-    (tmp_path / "toy.py").write_text(textwrap.dedent(TOY))
+    (tmp_path / "toy.py").write_text(TRAINABLE)
     return Folder(tmp_path, environment())
 
 

@@ -16,7 +16,8 @@ import click.testing
 import pandas as pd
 import pytest
 from support.comparing import assert_same
-from support.folder import TOY, Folder, environment
+from support.folder import Folder, environment
+from support.toys import TRAINABLE
 
 from orchestrator.cli.main import main
 from orchestrator.spec.grid import expand
@@ -86,7 +87,7 @@ def as_in_a_new_process(folder: Path) -> Iterator[None]:
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     """Run the default sweep once: x 1, 2 x lr 1.0, 0.5 x seeds 0, 1."""
     bench = Bench(tmp_path_factory.mktemp("finished"), environment())
-    (bench.path / "toy.py").write_text(TOY)
+    (bench.path / "toy.py").write_text(TRAINABLE)
     bench.sweep(bench.write())
     return bench
 
@@ -448,7 +449,7 @@ def at_once(params, trial):
 def interrupted(tmp_path: Path) -> tuple[Bench, Path]:
     """Interrupt a sweep in the second epoch of its first trial."""
     bench = Bench(tmp_path, environment())
-    (tmp_path / "toy.py").write_text(TOY)
+    (tmp_path / "toy.py").write_text(TRAINABLE)
     (tmp_path / "early.py").write_text(EARLY)
     sweep = bench.write(trainable="early:stop", factors={"x": [1, 2]}, search={}, seeds=[0])
     bench.sweep(sweep, code=130)
@@ -503,12 +504,12 @@ def test_status_and_table_of_a_half_finished_store(interrupted: tuple[Bench, Pat
 
 def test_status_and_table_of_a_store_in_which_nothing_has_finished(tmp_path: Path) -> None:
     bench = Bench(tmp_path, environment())
-    (tmp_path / "toy.py").write_text(TOY)
+    (tmp_path / "toy.py").write_text(TRAINABLE)
     (tmp_path / "early.py").write_text(EARLY)
     sweep = bench.write(trainable="early:at_once")
     for command in ("status", "table"):
         done = bench.run(command, sweep, code=2)
-        assert f"there is no store of `toy` in results yet; run `orch sweep {sweep}`" in done.stderr
+        assert f"results has no store of `toy`; run `orch sweep {sweep}`" in done.stderr
     bench.sweep(sweep, code=130)
     assert "0 of 8 trials done, 0 running, 0 failed" in bench.run("status", sweep).stdout
     rows = json.loads(bench.run("table", sweep, "--format", "json").stdout)

@@ -83,7 +83,7 @@ def test_cells_may_ask_for_different_parts_of_gpus(gpus: Folder) -> None:
 
 def test_more_gpus_than_any_node_has_are_refused_in_words(gpus: Folder) -> None:
     done = gpus.orch("sweep", sweep_of(gpus, resources={"cpu": 1, "gpu": 3}), code=2)
-    assert "a trial asks for 1 CPUs and 3 GPUs, which no node has" in done.stderr
+    assert "a trial requests 1 CPUs and 3 GPUs, more than any node has" in done.stderr
     assert "(nodes: 4 CPUs and 2 GPUs); lower `resources`" in done.stderr
     assert "Traceback" not in done.stderr
 
@@ -128,5 +128,5 @@ def test_a_pilot_tells_how_many_trials_fit_a_gpu_and_what_to_write(gpus: Folder)
         (4, 0.25),
     ]
     said = " ".join(gpus.orch("plan", sweep, "--pilot").stdout.split())
-    assert "To write: `resources.gpu: 0.25` for 4, `resources.gpu: 0.1` for 10." in said
+    assert "Set `resources.gpu: 0.25` for 4, `resources.gpu: 0.1` for 10." in said
     assert "4 missing trials on 4 CPUs and 2 GPUs" in said

@@ -79,7 +79,7 @@ def test_a_sweep_into_a_bucket_is_one_into_a_folder(remote: Remote) -> None:
     said = remote.orch("sweep", sweep)
     assert "8 of 8 trials done" in said
     remote.assert_as_local(sweep)
-    assert "all 8 trials are done already" in remote.orch("sweep", sweep)
+    assert "all 8 trials are already done" in remote.orch("sweep", sweep)
     assert json.loads(remote.folder.orch("plan", sweep, "--json", "--store", remote.root).stdout)[
         "done"
     ] == len(remote.store.trials())

@@ -49,9 +49,9 @@ def test_a_pilot_says_what_it_measured_and_which_cells_fail(cluster_folder: Fold
     sweep = cluster_folder.write(factors={"x": [1], "fault": ["[raise]", "raise", None]})
     done = cluster_folder.orch("plan", sweep, "--pilot", code=1)
     assert "failed: x=1, fault=raise: RuntimeError: this trial always fails" in done.stdout
-    assert done.stdout.count("all of it") == 2
-    assert "Nothing of it was kept." in done.stdout
-    said = "8 missing trials on 2 CPUs; cells without an estimate (1) not counted"
+    assert done.stdout.count("whole trial") == 2
+    assert "Nothing is stored." in done.stdout
+    said = "8 missing trials on 2 CPUs; 1 cell without an estimate left out"
     assert said in " ".join(done.stdout.split())
     assert "[raise]" in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 80
@@ -69,7 +69,7 @@ def test_a_pilot_refuses_what_a_sweep_would_refuse(cluster_folder: Folder) -> No
     assert f"{refused}: line 2: `trainable`: x: too large" in done.stderr
     large = cluster_folder.write(resources={"gpu": 0.5})
     done = cluster_folder.orch("plan", large, "--pilot", code=2)
-    assert "a trial asks for 1 CPUs and 1 GPUs, which no node has" in done.stderr
+    assert "a trial requests 1 CPUs and 1 GPUs, more than any node has" in done.stderr
 
 
 def test_where_nothing_is_missing_there_is_no_pilot(folder: Folder) -> None:

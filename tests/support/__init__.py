@@ -1,1 +1,1 @@
-"""What several test files share: toy sweeps, stores, buckets, hosts, and how they are compared."""
+"""Code that several test files share: toy sweeps, stores, buckets, hosts and comparisons."""

@@ -1,4 +1,4 @@
-"""Servers that speak the protocols of S3 and of Google's storage, as processes of their own."""
+"""Servers of the protocols of S3 and of Google Cloud Storage, each in its own process."""
 
 from __future__ import annotations
 
@@ -29,29 +29,29 @@ class Bucket:
     server: str
     """The server's host and port."""
     environment: dict[str, str]
-    """What a process needs to reach it."""
+    """The environment variables with which a process reaches it."""
 
     @property
     def name(self) -> str:
-        """Name it without its scheme."""
+        """Its address without the scheme."""
         return self.address.partition("://")[2]
 
     def behind(self, url: str) -> dict[str, str]:
-        """Say what a process needs to reach it through a proxy."""
+        """Return the environment variables with which a process reaches it through a proxy."""
         endpoints = {"AWS_ENDPOINT_URL", "CLOUD_STORAGE_EMULATOR_ENDPOINT"}
         return {n: url if n in endpoints else v for n, v in self.environment.items()}
 
 
 @contextmanager
 def s3_server() -> Iterator[str]:
-    """Start moto's server; give its host and port."""
+    """Start moto's server and yield its host and port."""
     with _serving(["moto_server", "-H", "127.0.0.1", "-p", "0"]) as server:
         yield server
 
 
 @contextmanager
 def google_server() -> Iterator[str]:
-    """Start an emulator of Google's storage; give its host and port."""
+    """Start an emulator of Google Cloud Storage and yield its host and port."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = str(free.getsockname()[1])
     command = ["gcp-storage-emulator", "start", "-H", "127.0.0.1", "--port", port, "-M"]
@@ -62,20 +62,20 @@ def google_server() -> Iterator[str]:
 @contextmanager
 def _serving(command: list[str]) -> Iterator[str]:
     program, *arguments = command
-    with tempfile.TemporaryFile("w+") as words:
+    with tempfile.TemporaryFile("w+") as output:
         process = subprocess.Popen(
-            [Path(sys.executable).with_name(program), *arguments], stdout=words, stderr=words
+            [Path(sys.executable).with_name(program), *arguments], stdout=output, stderr=output
         )
         try:
-            yield _address(process, words.fileno())
+            yield _address(process, output.fileno())
         finally:
             process.kill()
             process.wait()
 
 
-def _address(process: subprocess.Popen[bytes], words: int) -> str:
-    """Wait until a server says where it listens."""
-    printed = Path(f"/proc/self/fd/{words}")
+def _address(process: subprocess.Popen[bytes], output: int) -> str:
+    """Wait until a server listens and return the address that it prints."""
+    printed = Path(f"/proc/self/fd/{output}")
 
     def address() -> str | None:
         found = re.search(r"127\.0\.0\.1:([1-9]\d*)", printed.read_text())
@@ -91,7 +91,7 @@ def _address(process: subprocess.Popen[bytes], words: int) -> str:
 
 
 def s3_bucket(server: str) -> Bucket:
-    """Make a bucket on a server of S3's kind."""
+    """Create a bucket on an S3 server."""
     name = f"bucket-{uuid.uuid4().hex[:8]}"
     ask(f"http://{server}/{name}", "PUT")
     return Bucket(
@@ -108,14 +108,14 @@ def s3_bucket(server: str) -> Bucket:
 
 
 def google_bucket(server: str) -> Bucket:
-    """Make a bucket on a server of the kind of Google's."""
+    """Create a bucket on a Google Cloud Storage server."""
     name = f"bucket-{uuid.uuid4().hex[:8]}"
     ask(f"http://{server}/storage/v1/b?project=toy", "POST", f'{{"name": "{name}"}}'.encode())
     return Bucket(f"gs://{name}", server, {"CLOUD_STORAGE_EMULATOR_ENDPOINT": f"http://{server}"})
 
 
 def ask(url: str, method: str, data: bytes | None = None) -> bytes:
-    """Send one request to a server of a test."""
+    """Send one request to a test's server and return the response body."""
     headers = {"Content-Type": "text/plain" if "moto-api" in url else "application/json"}
     request = urllib.request.Request(url, data, headers, method=method)  # noqa: S310
     with urllib.request.urlopen(request, timeout=HANG_SECONDS) as answer:  # noqa: S310

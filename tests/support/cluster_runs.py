@@ -1,4 +1,4 @@
-"""A sweep on the cluster of two hosts, followed from the laptop."""
+"""A sweep on the cluster of two hosts, observed from the laptop."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TRIALS, EPOCHS, CHECKPOINT_EVERY = 12, 48, 4
 
 @dataclass
 class Line:
-    """What a command printed, and when."""
+    """A line that a command printed, and when."""
 
     time: float
     text: str
@@ -29,7 +29,7 @@ class Line:
 
 @dataclass
 class Run:
-    """One `orch sweep --cluster`, followed from the laptop."""
+    """One `orch sweep --cluster`, observed from the laptop."""
 
     lab: Lab
     root: Path
@@ -53,16 +53,16 @@ class Run:
 
     @property
     def store(self) -> Path:
-        """Where its rows come to lie."""
+        """The folder of its store."""
         return self.root / "faults"
 
     @property
     def output(self) -> str:
-        """All that it printed so far."""
+        """Its output so far."""
         return "\n".join(line.text for line in self.lines)
 
     def running(self) -> dict[str, int]:
-        """The last finished epoch of each running trial, as the driver told last."""
+        """The last finished epoch of each running trial, as the driver last reported."""
         try:
             found = json.loads((self.store / ".driver.json").read_text())["running"]
         except (FileNotFoundError, ValueError):
@@ -70,7 +70,7 @@ class Run:
         return {str(trial): int(epoch) for trial, epoch in found.items()}
 
     def running_on(self, host: Host) -> dict[str, int]:
-        """Those of them that run on one host."""
+        """The same for the trials on one host."""
         return {
             trial: epoch
             for trial, epoch in self.running().items()
@@ -78,11 +78,11 @@ class Run:
         }
 
     def trials(self) -> list[str]:
-        """All that were ever started."""
+        """The ids of all trials that were ever started."""
         return sorted(path.stem for path in (self.store / "logs").glob("*.log"))
 
     def attempts(self, trial: str) -> list[Attempt]:
-        """Read in a trial's log when, where and from which epoch it was started."""
+        """Read the starts of a trial from its log."""
         log = self.store / f"logs/{trial}.log"
         return [Attempt.of(m) for m in _ATTEMPT.finditer(log.read_text() if log.exists() else "")]
 
@@ -94,7 +94,7 @@ class Run:
         """Wait for something that the sweep does."""
         return until(condition, self, what=what, output=lambda: self.output)
 
-    def told(self, pattern: str, since: float) -> float:
+    def wait_for_line(self, pattern: str, since: float) -> float:
         """Wait until it prints a line; return the seconds from a moment to that line."""
 
         def line() -> Line | None:
@@ -105,7 +105,7 @@ class Run:
         return printed.time - since
 
     def end(self) -> int:
-        """Wait for its end; return its exit code."""
+        """Wait for its end and return its exit code."""
         code = self.process.wait(HANG_SECONDS)
         self.reader.join()
         assert self.process.stdout is not None
@@ -129,6 +129,6 @@ class Attempt:
 
     @classmethod
     def of(cls, match: re.Match[str]) -> Attempt:
-        """Take it from a line of the log."""
+        """Parse a line of the log."""
         number, process, host, epoch = match.groups()
         return cls(int(number), int(process), host, int(epoch or 1))

@@ -1,4 +1,4 @@
-"""Two stores of the same sweep, compared to the last bit."""
+"""Bitwise comparison of two stores of the same sweep."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from pathlib import Path
 import pandas as pd
 
 VOLATILE = ["seconds", "started_at", "ended_at", "attempts", "host", "versions"]
-"""Columns that differ from run to run; all others must not."""
+"""Columns that differ between runs; all others are the same."""
 
 
 def numbers(store: Path) -> dict[str, pd.DataFrame]:
-    """Read all three tables as plain pandas does, but for what differs between runs."""
+    """Read all three tables with plain pandas, without the volatile columns."""
     return {
         table: in_order(pd.read_parquet(store / table)) for table in ("trials", "epochs", "probes")
     }
 
 
 def in_order(frame: pd.DataFrame) -> pd.DataFrame:
-    """Drop what differs between runs, and sort."""
+    """Drop the volatile columns and sort the rows."""
     keys = ["trial_id", *(k for k in ("epoch", "probe", "layer_index") if k in frame.columns)]
     frame = frame.drop(columns=[name for name in VOLATILE if name in frame.columns])
     text = {name: str for name in frame.columns if frame[name].dtype == "category"}
@@ -26,6 +26,6 @@ def in_order(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def assert_same(one: dict[str, pd.DataFrame], other: dict[str, pd.DataFrame]) -> None:
-    """Compare every number of two stores to the last bit."""
+    """Check that two stores hold the same numbers, bit for bit."""
     for table, frame in one.items():
         pd.testing.assert_frame_equal(frame, other[table], check_exact=True, obj=table)

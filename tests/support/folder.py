@@ -1,4 +1,4 @@
-"""Real sweeps in a folder of their own: a toy trainable, the command, and what came out."""
+"""Working folders for real sweeps: the toy trainable, the `orch` command and its results."""
 
 from __future__ import annotations
 
@@ -16,64 +16,6 @@ from orchestrator import open_store
 from support import comparing
 from support.waiting import HANG_SECONDS
 
-TOY = '''
-"""A trainable whose numbers follow from params, seed and epoch, and which can be made to fail."""
-
-import json
-import os
-import random
-import signal
-import time
-from pathlib import Path
-
-
-def train(params, trial):
-    fault_epoch = params.get("fault_epoch", 2)
-    state = json.loads(trial.load() or b'{"epoch": 0, "total": 0.0}')
-    for epoch in range(state["epoch"] + 1, params["epochs"] + 1):
-        if epoch == fault_epoch:
-            misbehave(params.get("fault"), params.get("marks"))
-        chance = random.Random(f"{params['seed']}/{epoch}").random()
-        total = state["total"] + chance
-        trial.probe("chance", "only", chance, index=0)
-        if trial.checkpoint_due:
-            trial.save(json.dumps({"epoch": epoch, "total": total}).encode())
-        state = {"epoch": epoch, "total": total}
-        score = total * params.get("x", 1) * params.get("lr", 1)
-        if params.get("fault") == "diverge" and epoch == fault_epoch:
-            yield {"score": score, "loss": float("nan")}
-        else:
-            yield {"score": score, "loss": 1.0 / epoch}
-
-
-def misbehave(fault, marks):
-    first = Path(f"{marks}/once-{fault}")
-    if fault == "raise":
-        raise RuntimeError("this trial always fails")
-    if fault == "raise once" and not first.exists():
-        first.touch()
-        raise RuntimeError("this trial fails once")
-    if fault == "die once" and not first.exists():
-        first.touch()
-        os.kill(os.getpid(), signal.SIGKILL)
-    if fault == "wait":
-        Path(f"{marks}/waiting-{os.getpid()}").touch()
-        while not Path(f"{marks}/gate").exists():
-            time.sleep(0.01)
-
-
-def other_metrics(params, trial):
-    yield {"score": 1.0} if params["x"] == 1 else {"score": 1.0, "extra": 2.0}
-
-
-def check(params):
-    if params.get("x") == 99:
-        raise ValueError("x: 99 is too large")
-
-
-train.check = check
-'''
-
 
 def environment() -> dict[str, str]:
     """Return this process's environment without the cluster, stores and data sets it names."""
@@ -89,7 +31,7 @@ class Folder:
     environment: dict[str, str]
 
     def write(self, name: str = "toy", **keys: Any) -> Path:
-        """Write a small sweep file; keys replace those of the default one."""
+        """Write a small sweep file in which `keys` replace the default ones."""
         sweep = {
             "name": name,
             "trainable": "toy:train",
@@ -106,24 +48,24 @@ class Folder:
         return path
 
     def start(self, *arguments: object) -> subprocess.Popen[str]:
-        """Start `orch` with this folder as its working folder, to be killed or waited for."""
-        with self.said.open("a") as words:
+        """Start `orch` in this folder without waiting for it."""
+        with self.said.open("a") as output:
             return subprocess.Popen(
                 self.command(*arguments),
                 cwd=self.path,
                 env=self.environment,
-                stdout=words,
-                stderr=words,
+                stdout=output,
+                stderr=output,
                 text=True,
             )
 
     @property
     def said(self) -> Path:
-        """Where to read what commands print that were only started."""
+        """The file with the output of commands from `start`."""
         return self.path / "said.log"
 
     def orch(self, *arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
-        """Run `orch` to its end, which must be with the exit code that is expected."""
+        """Run `orch` to its end and check its exit code."""
         done = subprocess.run(
             self.command(*arguments),
             cwd=self.path,
@@ -137,14 +79,14 @@ class Folder:
         return done
 
     def command(self, *arguments: object) -> list[str]:
-        """Name the command, for tests that start it themselves."""
+        """Return the command line, for tests that start it themselves."""
         return [sys.executable, "-m", "orchestrator", *map(str, arguments)]
 
     def numbers(self, name: str = "toy", root: str = "results") -> dict[str, pd.DataFrame]:
-        """Read all three tables as plain pandas does, but for what differs between runs."""
+        """Read all three tables with plain pandas, without the volatile columns."""
         return comparing.numbers(self.path / root / name)
 
     def trials(self, name: str = "toy") -> pd.DataFrame:
-        """Read the trials of a store, whatever their order in it."""
+        """Read the trials of a store, sorted by id."""
         frame = open_store(self.path / "results" / name).trials
         return frame.sort_values("trial_id", ignore_index=True)

@@ -55,7 +55,7 @@ SetEnv PATH=/usr/local/bin:/usr/bin:/bin
 
 @dataclass
 class Host:
-    """A machine that can be switched off and on, and whose cable can be pulled."""
+    """A host that can be switched off and on, and whose network link can be cut."""
 
     name: str
     address: str
@@ -65,11 +65,11 @@ class Host:
 
     @property
     def home(self) -> Path:
-        """Its home folder, as this machine sees it."""
+        """Its home folder, as a path on this machine."""
         return self.folder / "home"
 
     def build(self, public_key: str) -> None:
-        """Make its folders, key and network."""
+        """Create its folders, key and network."""
         for name in ("home", "tmp", "run/sshd"):
             (self.folder / name).mkdir(parents=True)
         (self.folder / "tmp").chmod(0o1777)
@@ -90,7 +90,7 @@ class Host:
         _run("ip", "-n", self.name, "link", "set", "eth0", "up")
 
     def _kept(self) -> str:
-        """Keep what must be seen although it lies where the host has folders of its own."""
+        """Return commands that keep folders visible below the host's own home and /tmp."""
         lines = []
         for path in self.visible:
             for covered, own in ((HOME, "home"), (Path("/tmp"), "tmp")):  # noqa: S108
@@ -100,7 +100,7 @@ class Host:
         return "\n".join(lines)
 
     def on(self) -> None:
-        """Start it: a new PID namespace with nothing but sshd."""
+        """Start it: a new PID namespace that runs only sshd."""
         self._init = subprocess.Popen(
             ["ip", "netns", "exec", self.name, "unshare", "-m", "-p", "-u", "-f", "--kill-child",
              "--mount-proc", "--propagation", "private", str(self.folder / "init.sh")],
@@ -115,7 +115,7 @@ class Host:
         return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
     def off(self) -> None:
-        """Kill it with everything that runs on it, as a power cut would."""
+        """Kill all its processes, as a power failure would."""
         if self._init is not None:
             os.killpg(self._init.pid, signal.SIGKILL)
             self._init.wait()
@@ -130,7 +130,7 @@ class Host:
         _run("ip", "-n", "laptop", "link", "set", f"v{self.name}", "up")
 
     def processes(self, text: str) -> list[int]:
-        """List the processes on it, by this machine's ids, whose command line has a text."""
+        """List the processes whose command line contains a text, by their ids on this machine."""
         spaces = Path(f"/proc/{self._inside()}/ns/pid").readlink()
         found = []
         for entry in Path("/proc").iterdir():
@@ -152,7 +152,7 @@ class Host:
 
 @dataclass
 class Lab:
-    """The three machines. The folder lies outside /tmp and the home, so that all can see it."""
+    """The three machines. Their folder is outside /tmp and the home, so that all can read it."""
 
     folder: Path
     work: Path
@@ -167,7 +167,7 @@ class Lab:
         ]
 
     def up(self) -> None:
-        """Make all three, and start the hosts."""
+        """Create all three and start the hosts."""
         _run("ip", "netns", "add", "laptop")
         _run("ip", "-n", "laptop", "link", "set", "lo", "up")
         _run("ip", "-n", "laptop", "link", "add", "br0", "type", "bridge")
@@ -186,7 +186,7 @@ class Lab:
             host.on()
 
     def down(self) -> None:
-        """Kill all that runs and remove the networks."""
+        """Kill all processes and remove the networks."""
         for host in self.hosts:
             host.off()
         for name in ("host1", "host2", "laptop"):
@@ -200,12 +200,12 @@ class Lab:
 
     @property
     def store(self) -> Path:
-        """What all machines share."""
+        """The folder that all machines share."""
         return self.folder / "store"
 
     @property
     def data(self) -> Path:
-        """Where data sets would lie."""
+        """The folder for data sets, which is empty."""
         return self.folder / "data"
 
     @property
@@ -238,7 +238,7 @@ class Lab:
 
 
 def _install(host: Host, wheels: Path) -> None:
-    """Give a host the packages as if it had installed them: it has no way to the internet."""
+    """Give a host, which has no internet access, the packages as if it had installed them."""
     environment = host.home / ".orch/venv"
     _run(sys.executable, "-m", "venv", environment)
     inside = HOME / ".orch/venv"
@@ -257,7 +257,7 @@ def _install(host: Host, wheels: Path) -> None:
 
 
 def missing() -> str | None:
-    """Say why no lab can be made here."""
+    """Return why no lab can be created here, or None."""
     if sys.platform != "linux" or os.getuid() != 0:
         return "a lab of namespaces needs root on Linux"
     absent = [name for name in NEEDED if shutil.which(name) is None]

@@ -1,4 +1,4 @@
-"""Scripts that are no package's, imported to be asked."""
+"""Import of scripts that belong to no package."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sweeps and stores' frames whose every number is known."""
+"""Sweeps and data frames of stores with known numbers."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def results_of(
 
 
 def _categorical(frame: pd.DataFrame) -> pd.DataFrame:
-    """Make categories of strings, as the store does."""
+    """Convert columns of strings to categories, as the store does."""
     strings = [
         name for name in frame if len(frame) and all(isinstance(v, str) for v in frame[name])
     ]

@@ -1,4 +1,4 @@
-"""A sweep of nothing but arithmetic, in a working folder of its own."""
+"""The toy trainable, and a sweep of it in a working folder for tests that change its file."""
 
 from __future__ import annotations
 
@@ -17,22 +17,8 @@ fixed: {epochs: 2}
 select: {metric: accuracy}
 """
 
-TRAINABLE = '''\
-"""Yields an accuracy that follows from the params."""
-
-
-def train(params, trial):
-    for epoch in range(params["epochs"]):
-        yield {"accuracy": params["lr"] + params["seed"] / 100 + epoch / 10}
-
-
-def check(params):
-    if params["lr"] > 1:
-        raise ValueError(f"the rate {params['lr']} is too large")
-
-
-train.check = check
-'''
+TRAINABLE = Path(__file__).with_name("toy.py").read_text()
+"""The text of the module `toy`, for the working folders of sweeps."""
 
 
 class Toy:

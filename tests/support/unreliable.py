@@ -14,7 +14,7 @@ from typing import Any
 from support.waiting import HANG_SECONDS
 
 FAULTS = ("500", "503", "dropped", "answer lost", "cut short", "stalled")
-"""What may become of a request; where the answer is lost, the server did what it was told."""
+"""How a request may fail; with "answer lost", the server has carried it out."""
 
 _OURS = {"connection", "content-length", "expect", "transfer-encoding"}
 """Headers of one connection, which are not passed on to the next."""
@@ -22,23 +22,23 @@ _OURS = {"connection", "content-length", "expect", "transfer-encoding"}
 
 @dataclass
 class Flaky:
-    """What a proxy does, and what passed through it."""
+    """The settings of a proxy, and a record of its requests."""
 
     upstream: str
     url: str = ""
     one_in: int = 0
-    """Of how many requests one fails; none do if it is 0."""
+    """One in so many requests fails; 0 means none."""
     faults: tuple[str, ...] = FAULTS
     requests: list[tuple[str, str]] = field(default_factory=list)
-    """Method and path, with its query, of each."""
+    """The method and the path with query of each request."""
     dealt: list[str] = field(default_factory=list)
-    """The faults, in order."""
+    """The faults so far, in order."""
     chance: random.Random = field(default_factory=lambda: random.Random(20161))
     lock: threading.Lock = field(default_factory=threading.Lock)
     end: threading.Event = field(default_factory=threading.Event)
 
     def meet(self, method: str, path: str) -> str | None:
-        """Count a request, and choose what is to become of it."""
+        """Record a request and choose its fault, if any."""
         with self.lock:
             self.requests.append((method, path))
             if not self.one_in or self.chance.randrange(self.one_in):
@@ -52,12 +52,12 @@ class _Handler(BaseHTTPRequestHandler):
     proxy: Flaky
 
     def log_message(self, *_words: Any) -> None:
-        """Say nothing."""
+        """Print nothing."""
 
     def handle_one_request(self) -> None:
         try:
             super().handle_one_request()
-        except OSError:  # the client gave up, as it may
+        except OSError:  # the client may give up
             self.close_connection = True
 
     def pass_on(self) -> None:

@@ -1,6 +1,6 @@
 """Figures of the selected configs.
 
-`plot` computes what a figure of the sweep file shows, and `save` draws it with matplotlib.
+`plot` computes the numbers of a figure of the sweep file, and `save` draws it with matplotlib.
 """
 
 from orchestrator.results.figures._draw import draw, save

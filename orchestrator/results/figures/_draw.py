@@ -1,4 +1,4 @@
-"""Drawing with matplotlib, readable in grey and by the colour-blind."""
+"""Draws figures with matplotlib, readable in greyscale and with colour blindness."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ STYLE: dict[RcKeyType, Any] = {
 
 PANEL_INCHES = (4.2, 2.8)
 CHARACTER_INCHES, LINE_INCHES, HANDLE_INCHES = 0.075, 0.2, 0.7
-"""Of the legend."""
+"""Sizes in the legend."""
 
 
 def draw(plot: Plot) -> Figure:
@@ -58,7 +58,7 @@ def draw(plot: Plot) -> Figure:
 
 
 def save(plot: Plot, folder: Path) -> list[Path]:
-    """Write a figure as SVG and PNG, named after it; the same numbers give the same bytes."""
+    """Write a figure as SVG and PNG files of its name; the same numbers give the same bytes."""
     folder.mkdir(parents=True, exist_ok=True)
     figure = draw(plot)
     paths = [folder / f"{plot.name}.svg", folder / f"{plot.name}.png"]
@@ -69,35 +69,12 @@ def save(plot: Plot, folder: Path) -> list[Path]:
 
 
 def svg(plot: Plot) -> str:
-    """Draw a figure as a fragment of HTML."""
+    """Draw a figure as an ``<svg>`` element for an HTML page."""
     buffer = io.StringIO()
     with mpl.rc_context(STYLE):
         draw(plot).savefig(buffer, format="svg", metadata={"Date": None})
     text = buffer.getvalue()
     return text[text.index("<svg") :]
-
-
-def _legend(figure: Figure, notes: str, columns: int) -> None:
-    """Name the series once for all panels, below them and the notes.
-
-    The figure grows with it, so that the panels do not shrink.
-    """
-    entries = {}
-    for axes in figure.axes:
-        handles, labels = axes.get_legend_handles_labels()
-        entries.update(dict(zip(labels, handles, strict=True)))
-    longest = CHARACTER_INCHES * max(map(len, entries), default=0) + HANDLE_INCHES
-    columns = min(max(int(figure.get_figwidth() / longest), 1), columns)
-    more_lines = max(math.ceil(len(entries) / columns) - 2, 0)
-    figure.set_figheight(figure.get_figheight() + LINE_INCHES * more_lines)
-    figure.legend(
-        entries.values(),
-        entries.keys(),
-        loc="outside lower center",
-        ncols=columns,
-        title=notes,
-        title_fontsize="x-small",
-    )
 
 
 def _axes(figure: Figure, rows: int, columns: int) -> list[Axes]:
@@ -115,16 +92,16 @@ def _panel(axes: Axes, panel: Panel, kind: str) -> None:
     axes.set_title(panel.title, fontsize="medium")
     axes.set_xlabel(panel.x_label)
     axes.set_ylabel(panel.y_label)
-    places = positions(panel)
+    names = positions(panel)
     for index, series in enumerate(panel.series):
-        x = np.array([places.get(str(p.x), p.x) for p in series.points], dtype=float)
+        x = np.array([names.get(str(p.x), p.x) for p in series.points], dtype=float)
         if kind == "bars":
             _bars(axes, x, series, index, len(panel.series))
         else:
             _line(axes, x, series, index, scattered=_is_scattered(kind, panel))
-    if places:
-        axes.set_xticks(range(len(places)), list(places))
-        if sum(map(len, places)) > 40:
+    if names:
+        axes.set_xticks(range(len(names)), list(names))
+        if sum(map(len, names)) > 40:
             axes.tick_params(axis="x", rotation=60)
 
 
@@ -135,13 +112,13 @@ def _is_scattered(kind: str, panel: Panel) -> bool:
 def _line(axes: Axes, x: np.ndarray, series: Series, index: int, *, scattered: bool) -> None:
     colour = COLOURS[index % len(COLOURS)]
     y, std = _columns(series.points)
-    few = len(x) <= 30
+    has_markers = scattered or len(x) <= 30
     axes.plot(
         x,
         y,
         color=colour,
         linestyle="none" if scattered else DASHES[index // len(COLOURS) % len(DASHES)],
-        marker=_sign(MARKERS, index) if few or scattered else None,
+        marker=_cycled(MARKERS, index) if has_markers else None,
         markersize=4,
         label=series.label or None,
     )
@@ -157,17 +134,40 @@ def _bars(axes: Axes, x: np.ndarray, series: Series, index: int, count: int) -> 
         width,
         yerr=np.nan_to_num(std),
         color=COLOURS[index % len(COLOURS)],
-        hatch=_sign(HATCHES, index),
+        hatch=_cycled(HATCHES, index),
         edgecolor="white",
         capsize=3,
         label=series.label or None,
     )
 
 
-def _sign(signs: Sequence[str], index: int) -> str:
-    """Pick a series' marker or hatch: shifted with each round of colours, to tell them apart."""
-    return signs[(index + index // len(COLOURS)) % len(signs)]
+def _cycled(styles: Sequence[str], index: int) -> str:
+    """Pick a series' marker or hatch, shifted with each cycle of colours so that pairs differ."""
+    return styles[(index + index // len(COLOURS)) % len(styles)]
 
 
 def _columns(points: Sequence[Point]) -> tuple[np.ndarray, np.ndarray]:
     return np.array([p.y for p in points]), np.array([p.std for p in points])
+
+
+def _legend(figure: Figure, notes: str, columns: int) -> None:
+    """Add one legend for all panels, below them and under the notes.
+
+    The figure grows with the legend, so that the panels keep their size.
+    """
+    entries = {}
+    for axes in figure.axes:
+        handles, labels = axes.get_legend_handles_labels()
+        entries.update(dict(zip(labels, handles, strict=True)))
+    longest = CHARACTER_INCHES * max(map(len, entries), default=0) + HANDLE_INCHES
+    columns = min(max(int(figure.get_figwidth() / longest), 1), columns)
+    extra_lines = max(math.ceil(len(entries) / columns) - 2, 0)
+    figure.set_figheight(figure.get_figheight() + LINE_INCHES * extra_lines)
+    figure.legend(
+        entries.values(),
+        entries.keys(),
+        loc="outside lower center",
+        ncols=columns,
+        title=notes,
+        title_fontsize="x-small",
+    )

@@ -1,4 +1,4 @@
-"""What a figure shows, as numbers."""
+"""Computes the numbers that a figure shows."""
 
 from __future__ import annotations
 
@@ -17,11 +17,10 @@ from orchestrator.results.statistics import statistics
 from orchestrator.spec.grid import matches, varied
 from orchestrator.spec.model import Figure, Sweep
 
-MOST_PANELS = 40
-
-
 if TYPE_CHECKING:
     from orchestrator.results.results import Results
+
+MOST_PANELS = 40
 
 
 @dataclass(frozen=True)
@@ -29,9 +28,9 @@ class Point:
     """One point of a series.
 
     Attributes:
-        x: where it stands.
+        x: position on the x axis.
         y: mean over seeds, in the panel's unit.
-        std: sample standard deviation over seeds, likewise; NaN for one.
+        std: sample standard deviation over seeds, in the same unit; NaN for one seed.
         n: number of seeds.
     """
 
@@ -46,8 +45,8 @@ class Series:
     """Points that belong together, in the order of x.
 
     Attributes:
-        label: the factor values that tell it from the others; empty if it is alone.
-        points: all of them.
+        label: the factor values that distinguish it; empty for a single series.
+        points: the points.
     """
 
     label: str
@@ -71,9 +70,9 @@ class Plot:
     Attributes:
         name: the figure's name.
         kind: as in the sweep file.
-        title: what stands above it.
+        title: printed above the panels.
         panels: rows of panels.
-        notes: sentences that belong below it.
+        notes: sentences printed below the panels.
     """
 
     name: str
@@ -87,7 +86,7 @@ class Plot:
         return f"<Plot {self.name}: {counted(panels, 'panel')} of {self.kind}>"
 
     def save(self, folder: str | Path) -> list[Path]:
-        """Write the figure as SVG and PNG, named after it; return the paths.
+        """Write the figure as SVG and PNG files of its name; return their paths.
 
         The same numbers give the same bytes.
         """
@@ -102,13 +101,13 @@ class Plot:
 
 
 def positions(panel: Panel) -> dict[str, int]:
-    """Give each name on the x axis its place, in file order; empty for an axis of numbers."""
+    """Return the position of each name on the x axis, in file order; empty if x is numeric."""
     names = [p.x for series in panel.series for p in series.points if isinstance(p.x, str)]
-    return {name: place for place, name in enumerate(dict.fromkeys(names))}
+    return {name: position for position, name in enumerate(dict.fromkeys(names))}
 
 
 def default_figures(results: Results) -> tuple[Figure, ...]:
-    """List the figures of a sweep that has none: curves, and one per layer-wise probe."""
+    """List the figures of a sweep whose file has none: curves, and one per layer-wise probe."""
     layers = tuple(
         Figure(
             name=f"layers-{re.sub('[^a-z0-9_-]', '-', probe.lower())}",
@@ -122,31 +121,32 @@ def default_figures(results: Results) -> tuple[Figure, ...]:
 
 
 def plot(results: Results, figure: Figure) -> Plot:
-    """Compute what a figure shows, from the selected configs' trials.
+    """Compute a figure from the trials of the selected configs.
 
-    Factors that vary among the figure's cells, but for those of ``x`` and ``panels``, make
-    its series, so that nothing is averaged but seeds.
+    Each combination of the factors that vary among the figure's cells, except those in ``x``
+    and ``panels``, is a series, so that only seeds are averaged over.
 
     Args:
-        results: what to show.
-        figure: of its sweep, or one of `default_figures`.
+        results: the results of a sweep.
+        figure: a figure of this sweep, or one of `default_figures`.
 
     Raises:
-        ShowError: the store lacks a metric or probe, or there are too many panels.
+        ShowError: the store lacks a metric or probe, or the figure has too many panels.
     """
     sweep = results.sweep
     cells = [s for s in results.selections if matches(figure.where, s.cell.factors)]
     columns = _columns(figure, cells)
-    lines = list(_lines(results, figure, cells))
-    if len(lines) * len(columns) > MOST_PANELS:
+    rows = list(_rows(results, figure, cells))
+    count = len(rows) * len(columns)
+    if count > MOST_PANELS:
         raise ShowError(
-            f"figure `{figure.name}` has {len(lines) * len(columns)} panels, and the limit is "
-            f"{MOST_PANELS}; choose among them by `where`, `layers` and `units`"
+            f"figure `{figure.name}` has {count} panels, and the limit is {MOST_PANELS}; "
+            "select fewer with `where`, `layers` or `units`"
         )
-    telling = _telling(figure, cells)
+    factors = _series_factors(figure, cells)
     panels = tuple(
-        tuple(_panel(figure, line, title, column, telling) for title, column in columns.items())
-        for line in lines
+        tuple(_panel(figure, row, title, column, factors) for title, column in columns.items())
+        for row in rows
     )
     title = figure.title or f"{sweep.name}: {figure.name}"
     return Plot(figure.name, figure.kind, title, panels, tuple(_notes(sweep, figure, cells)))
@@ -163,29 +163,29 @@ def _notes(sweep: Sweep, figure: Figure, cells: Sequence[CellSelection]) -> Iter
 
 
 def _columns(figure: Figure, cells: Sequence[CellSelection]) -> dict[str, list[CellSelection]]:
-    """Group the cells by the value of the panels' factor, in file order."""
+    """Group the cells by the value of the factor in ``panels``, in file order."""
     columns: dict[str, list[CellSelection]] = {}
     for cell in cells:
-        title = _shown(figure, cell, figure.panels) if figure.panels else ""
+        title = _value_label(figure, cell, figure.panels) if figure.panels else ""
         columns.setdefault(title, []).append(cell)
     return columns
 
 
-def _shown(figure: Figure, cell: CellSelection, factor: str) -> str:
-    """Write a cell's value of a factor as the figure wants it."""
+def _value_label(figure: Figure, cell: CellSelection, factor: str) -> str:
+    """Write a cell's value of a factor, by the figure's label for it if it has one."""
     value = cell.cell.factors[factor]
     return figure.labels.get(label(value), named_label(factor, value))
 
 
-def _telling(figure: Figure, cells: Sequence[CellSelection]) -> list[str]:
-    """Name the factors that tell series apart."""
+def _series_factors(figure: Figure, cells: Sequence[CellSelection]) -> list[str]:
+    """List the factors whose values distinguish the series."""
     placed = {figure.x, figure.panels}
     return [name for name in varied([c.cell for c in cells]) if name not in placed]
 
 
 @dataclass(frozen=True)
-class _Line:
-    """One row of panels: the trials' series, and what they are."""
+class _Row:
+    """One row of panels: the series of each trial, their labels, and the factor of their unit."""
 
     title: str
     x_label: str
@@ -194,31 +194,31 @@ class _Line:
     series: SeriesByTrial
 
 
-def _lines(results: Results, figure: Figure, cells: Sequence[CellSelection]) -> Iterator[_Line]:
+def _rows(results: Results, figure: Figure, cells: Sequence[CellSelection]) -> Iterator[_Row]:
     trials = {trial_id for cell in cells if cell.best for trial_id in cell.best.trial_ids}
     for name in figure.values:
-        shown = unit(name)
+        factor = unit(name).factor
         y_label, probe = _heading(figure, name), name.removeprefix(PROBE)
         match figure.kind:
             case "curves":
                 curves = by_epoch(results, name, trials)
-                yield _Line("", "epoch", y_label, shown.factor, curves)
+                yield _Row("", "epoch", y_label, factor, curves)
             case "layers":
                 layers = by_layer(results, probe, trials)
-                yield _Line("", "layer", y_label, shown.factor, layers)
+                yield _Row("", "layer", y_label, factor, layers)
             case "histogram":
                 for (layer, channel), bins in by_bin(results, probe, trials).items():
                     if _is_chosen(figure, layer, channel):
-                        place = layer if channel is None else f"{layer}, channel {channel}"
-                        yield _Line(place, "value", y_label, shown.factor, bins)
+                        title = layer if channel is None else f"{layer}, channel {channel}"
+                        yield _Row(title, "value", y_label, factor, bins)
             case _:
                 related, x_label = _related(results, figure, name, cells)
-                yield _Line("", x_label, y_label, shown.factor, related)
+                yield _Row("", x_label, y_label, factor, related)
 
 
 def _is_chosen(figure: Figure, layer: str, channel: int | None) -> bool:
-    wanted_layer = not figure.layers or layer in figure.layers
-    return wanted_layer and (not figure.units or channel in figure.units)
+    layer_is_chosen = not figure.layers or layer in figure.layers
+    return layer_is_chosen and (not figure.units or channel in figure.units)
 
 
 def _heading(figure: Figure, name: str) -> str:
@@ -235,9 +235,9 @@ def _related(
     if x in results.sweep.factors:
         for cell in cells:
             text = label(cell.cell.factors[x])  # the axis names the factor
-            place = figure.labels.get(text, text)
+            name_on_axis = figure.labels.get(text, text)
             for trial_id in cell.best.trial_ids if cell.best else ():
-                related[trial_id] = {place: measured.get(trial_id, math.nan)}
+                related[trial_id] = {name_on_axis: measured.get(trial_id, math.nan)}
         return related, figure.labels.get(x, x)
     over = results.measure(x)
     factor = unit(x).factor
@@ -248,23 +248,23 @@ def _related(
 
 
 def _panel(
-    figure: Figure, line: _Line, title: str, cells: Sequence[CellSelection], telling: Sequence[str]
+    figure: Figure, row: _Row, title: str, cells: Sequence[CellSelection], factors: Sequence[str]
 ) -> Panel:
     groups: dict[str, list[CellSelection]] = {}
     for cell in cells:
-        text = ", ".join(_shown(figure, cell, name) for name in telling)
+        text = ", ".join(_value_label(figure, cell, name) for name in factors)
         groups.setdefault(text, []).append(cell)
-    series = tuple(Series(text, _points(line, group)) for text, group in groups.items())
-    titles = ", ".join(filter(None, [title, line.title]))
-    return Panel(titles, line.x_label, line.y_label, series)
+    series = tuple(Series(text, _points(row, group)) for text, group in groups.items())
+    titles = ", ".join(filter(None, [title, row.title]))
+    return Panel(titles, row.x_label, row.y_label, series)
 
 
-def _points(line: _Line, cells: Sequence[CellSelection]) -> tuple[Point, ...]:
-    """Average over the seeds of one cell, or of cells that differ in x."""
+def _points(row: _Row, cells: Sequence[CellSelection]) -> tuple[Point, ...]:
+    """Average over the seeds of one cell, or of several cells that differ in x."""
     values: dict[X, list[float]] = {}
     for cell in cells:
         for trial_id in cell.best.trial_ids if cell.best else ():
-            for x, y in line.series.get(trial_id, {}).items():
-                values.setdefault(x, []).append(y * line.factor)
+            for x, y in row.series.get(trial_id, {}).items():
+                values.setdefault(x, []).append(y * row.factor)
     over_seeds = {x: statistics(ys) for x, ys in values.items()}
     return tuple(Point(x, of.mean, of.std, of.n) for x, of in over_seeds.items())

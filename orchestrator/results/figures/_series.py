@@ -1,4 +1,4 @@
-"""The values of each selected trial along a figure's x axis."""
+"""Reads the values of each selected trial along a figure's x axis."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ X = float | str
 """A number, or the name of a layer or of a factor's value."""
 
 SeriesByTrial = Mapping[str, Mapping[X, float]]
-"""By trial id and x, in the order of x."""
+"""Values by trial id and x, in the order of x."""
 
 
 def by_epoch(results: Results, metric: str, trials: Collection[str]) -> SeriesByTrial:
@@ -29,9 +29,9 @@ def by_epoch(results: Results, metric: str, trials: Collection[str]) -> SeriesBy
         ShowError: the epochs lack the metric.
     """
     epochs = results.epochs
-    known = metric_columns(results.sweep, epochs)
-    if metric not in known:
-        raise ShowError(f"the store has no metric `{metric}`; it has {quoted(known)}")
+    metrics = metric_columns(results.sweep, epochs)
+    if metric not in metrics:
+        raise ShowError(f"the store has no metric `{metric}`; it has {quoted(metrics)}")
     rows = epochs[epochs["trial_id"].isin(trials)].sort_values("epoch")
     return _grouped(rows, "epoch", metric)
 
@@ -40,7 +40,7 @@ def by_layer(results: Results, probe: str, trials: Collection[str]) -> SeriesByT
     """Read a probe's value per layer at the last epoch, from the first layer to the last.
 
     Raises:
-        ShowError: the store lacks it.
+        ShowError: the store has no such probe.
     """
     rows = last_rows(results.probes(probe))
     means = layer_means(rows[rows["trial_id"].isin(trials)])
@@ -50,26 +50,26 @@ def by_layer(results: Results, probe: str, trials: Collection[str]) -> SeriesByT
 def by_bin(
     results: Results, probe: str, trials: Collection[str]
 ) -> Mapping[tuple[str, int | None], SeriesByTrial]:
-    """Read a probe's value per bin, by layer and unit (None if it has no units).
+    """Read a probe's value per bin, by layer and unit (None if the probe has no units).
 
     Raises:
-        ShowError: the store lacks it, or it has no bins.
+        ShowError: the store has no such probe, or the probe has no bins.
     """
     rows = last_rows(results.probes(probe))
     if rows["at"].isna().all():
-        raise ShowError(f"the probe `{probe}` has no bins to make a histogram of")
+        raise ShowError(f"the probe `{probe}` has no bins to draw a histogram from")
     rows = rows[rows["trial_id"].isin(trials)].sort_values(["layer_index", "unit", "at"])
     histograms: dict[tuple[str, int | None], dict[str, dict[X, float]]] = {}
     columns = ("layer", "unit", "trial_id", "at", "value")
     for layer, unit, trial_id, at, value in zip(*(rows[name] for name in columns), strict=True):
-        place = (layer, None if pd.isna(unit) else int(unit))
-        histograms.setdefault(place, {}).setdefault(trial_id, {})[at] = float(value)
+        key = (layer, None if pd.isna(unit) else int(unit))
+        histograms.setdefault(key, {}).setdefault(trial_id, {})[at] = float(value)
     return histograms
 
 
 def _grouped(rows: pd.DataFrame, x: str, y: str) -> SeriesByTrial:
-    """Collect pairs by trial, in the order of the rows."""
+    """Group the pairs of x and y by trial, in the order of the rows."""
     series: dict[str, dict[X, float]] = {}
-    for trial_id, place, value in zip(rows["trial_id"], rows[x], rows[y], strict=True):
-        series.setdefault(trial_id, {})[place] = float(value)
+    for trial_id, position, value in zip(rows["trial_id"], rows[x], rows[y], strict=True):
+        series.setdefault(trial_id, {})[position] = float(value)
     return series

@@ -1,4 +1,4 @@
-"""One self-contained page about a sweep, that opens from disk and asks nothing of a network."""
+"""Renders one self-contained page about a sweep, which opens from disk and loads nothing else."""
 
 from orchestrator.results.report._page import render
 

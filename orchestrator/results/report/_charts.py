@@ -1,4 +1,4 @@
-"""Figures as Vega-Lite, which a browser makes interactive."""
+"""Writes figures as Vega-Lite, which a browser makes interactive."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ Spec = dict[str, Any]
 
 
 def chart(plot: Plot, panel: Panel) -> Spec | None:
-    """Specify one panel; None if it has no points.
+    """Write the specification of one panel; None if it has no points.
 
-    The signal ``shown`` lists the labels of the series that are drawn. Colours are those
-    of the page's theme, in the order of the series.
+    The signal ``shown`` lists the labels of the visible series. The page's theme sets the
+    colours, in the order of the series.
     """
     labels = [series.label for series in panel.series]
     rows = [_row(series.label, point) for series in panel.series for point in series.points]
@@ -68,7 +68,7 @@ def _x(plot: Plot, panel: Panel) -> Spec:
 
 
 def _by_series(labels: list[str]) -> Spec:
-    """Encode the series without a legend, for the page has checkboxes."""
+    """Encode the series without a legend, which the page's checkboxes replace."""
     return {"field": "series", "type": "nominal", "scale": {"domain": labels}, "legend": None}
 
 
@@ -98,8 +98,8 @@ def _lines(plot: Plot, panel: Panel, labels: list[str]) -> list[Spec]:
 def _bars(panel: Panel, labels: list[str]) -> list[Spec]:
     side = {"xOffset": {"field": "series", "sort": labels}}
     bar = {"mark": "bar", "encoding": {"y": _y(panel, "y", from_zero=True)} | side}
-    reach = {"y": _y(panel, "low", from_zero=True), "y2": {"field": "high"}}
-    rule = {"mark": {"type": "rule", "color": "gray"}, "encoding": reach | side}
+    span = {"y": _y(panel, "low", from_zero=True), "y2": {"field": "high"}}
+    rule = {"mark": {"type": "rule", "color": "gray"}, "encoding": span | side}
     return [bar, rule] if _has_deviations(panel) else [bar]
 
 

@@ -1,4 +1,4 @@
-"""The page: sections in a template, with style, script and Vega inlined."""
+"""Renders the page from its template, with style, script and Vega inlined."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ FOLDER = Path(__file__).parent
 
 
 def render(results: Results, file: str | Path | None = None) -> str:
-    """Write the page about a sweep, finished or not.
+    """Render the page about a sweep, which may be unfinished.
 
     Args:
-        results: what to show.
+        results: the results of the sweep.
         file: the sweep file that the page names; by default the store's own copy.
 
     Raises:
-        ShowError: the store lacks a metric or probe that is asked for.
+        ShowError: the store lacks a metric or probe that the page shows.
     """
     origin = Origin.of(results, file)
     findings = results.claims() if results.sweep.claims else []
@@ -57,17 +57,17 @@ def _figures(results: Results) -> list[dict[str, Any]]:
     plots = map(results.figure, results.figures)
     return [
         {
-            "plot": shown,
-            "labels": _labels(shown),
-            "rows": [[(panel, chart(shown, panel)) for panel in row] for row in shown.panels],
+            "plot": plot,
+            "labels": _labels(plot),
+            "rows": [[(panel, chart(plot, panel)) for panel in row] for row in plot.panels],
         }
-        for shown in plots
+        for plot in plots
     ]
 
 
-def _labels(shown: Plot) -> list[str]:
-    """List the series of all panels, if there are several to tell apart."""
+def _labels(plot: Plot) -> list[str]:
+    """List the labels of the series of all panels; none if there is only one."""
     labels = dict.fromkeys(
-        series.label for row in shown.panels for panel in row for series in panel.series
+        series.label for row in plot.panels for panel in row for series in panel.series
     )
     return list(labels) if len(labels) > 1 else []

@@ -1,4 +1,4 @@
-"""What ran, on what, for how long, with which code; and what did not."""
+"""Summarises a run: trials, hardware, time, code and failures."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a report comes from.
+    """The inputs of a report.
 
     Attributes:
         file: the sweep file, as the commands name it.
         text: its content.
-        root: the folder of the stores, likewise.
-        code_digest: of the trainable's sources as they are now; None where they are not.
+        root: the folder of the stores, as the commands name it.
+        code_digest: digest of the trainable's present sources; None if they are not available.
     """
 
     file: str
@@ -40,7 +40,7 @@ class Origin:
 
     @classmethod
     def of(cls, results: Results, file: str | Path | None) -> Origin:
-        """Look up where results come from, by default from the store's own copy of its file."""
+        """Look up the inputs; the sweep file is by default the store's own copy."""
         files = results.store.files
         if file is None:
             name, text = files.shown("sweep.yaml"), (files.read("sweep.yaml") or b"").decode()
@@ -55,22 +55,22 @@ class Origin:
 
 
 def _ended(results: Results) -> pd.DataFrame:
-    """Leave out the trials that run, and those that the sweep does not ask for."""
-    asked = [trial.trial_id for trial in expand(results.sweep)]
+    """Keep the trials of the sweep that have ended."""
+    planned = [trial.trial_id for trial in expand(results.sweep)]
     trials = results.trials
-    return trials[trials["trial_id"].isin(asked) & trials["status"].isin(ENDED)]
+    return trials[trials["trial_id"].isin(planned) & trials["status"].isin(ENDED)]
 
 
 def facts(results: Results, origin: Origin) -> list[tuple[str, str]]:
-    """Summarise the trials that a sweep asks for, as terms and what belongs to them."""
+    """Summarise the trials of a sweep, as pairs of a term and its text."""
     return list(_facts(results.sweep, _ended(results), origin))
 
 
 def _facts(sweep: Sweep, trials: pd.DataFrame, origin: Origin) -> Iterator[tuple[str, str]]:
     counts = trials["status"].value_counts()
     parts = [f"{int(counts.get(status, 0)):,} {status}" for status in ENDED]
-    asked = len(expand(sweep))
-    yield "Trials", f"{asked:,}: {', '.join(parts)}, {asked - len(trials):,} missing"
+    planned = len(expand(sweep))
+    yield "Trials", f"{planned:,}: {', '.join(parts)}, {planned - len(trials):,} missing"
     all_cells = cells(sweep)
     configs = sum(len(cell.configs) for cell in all_cells)
     yield "Cells", f"{len(all_cells):,}, {counted(configs, 'config')}"
@@ -89,11 +89,9 @@ def _facts(sweep: Sweep, trials: pd.DataFrame, origin: Origin) -> Iterator[tuple
 
 def _stale(trials: pd.DataFrame, origin: Origin) -> str:
     if origin.code_digest is None:
-        return "unknown: the trainable's sources are not here"
+        return "unknown: the trainable's sources are not available"
     stale = int((trials["code_digest"] != origin.code_digest).sum())
-    return (
-        f"{counted(stale, 'trial')} made by other code than {origin.code_digest[:12]}, the present"
-    )
+    return f"{counted(stale, 'trial')} ran other code than the present {origin.code_digest[:12]}"
 
 
 def _counted(values: pd.Series[str]) -> str:
@@ -108,7 +106,7 @@ def _time(trials: pd.DataFrame) -> str:
 
 
 def failures(results: Results) -> Listing | None:
-    """List the failed trials with the first line of their error and their log file."""
+    """List the failed trials with the first line of the error and the log file of each."""
     failed = _ended(results)
     failed = failed[failed["status"] == Status.FAILED]
     if failed.empty:
@@ -128,7 +126,7 @@ def failures(results: Results) -> Listing | None:
 
 
 def commands(sweep: Sweep, origin: Origin) -> list[str]:
-    """Write the commands that make the sweep and this report again."""
+    """Write the commands that reproduce the sweep and this report."""
     file, root = shlex.quote(origin.file), shlex.quote(origin.root)
     seeds = ",".join(map(str, sweep.seeds))
     return [

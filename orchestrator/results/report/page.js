@@ -1,6 +1,6 @@
 "use strict";
 
-// Okabe and Ito's colours, on a dark page in an order that begins with light ones.
+// Okabe and Ito's colours; on a dark page the light ones come first.
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const colours = () =>
   dark.matches
@@ -23,7 +23,7 @@ async function drawFigure(figure) {
   const views = [];
   for (const chart of figure.querySelectorAll(".chart")) {
     const spec = JSON.parse(chart.nextElementSibling.textContent);
-    // Errors only: Vega warns of axes without values, which a reader may well ask for.
+    // Errors only: Vega warns of axes without values, as when a reader hides every series.
     const options = { actions: false, renderer: "svg", config: theme(), logLevel: 1 };
     views.push((await vegaEmbed(chart, spec, options)).view);
   }
@@ -42,7 +42,7 @@ function drawAll() {
   return Promise.all([...document.querySelectorAll(".figure")].map(drawFigure));
 }
 
-// A cell's mean as stored, or else its text; what has no number goes last.
+// The sort key of a cell: its stored mean, or else its text; NaN, for no value, sorts last.
 function key(row, column) {
   const cell = row.cells[column];
   const text = cell.dataset.value ?? cell.textContent.trim();

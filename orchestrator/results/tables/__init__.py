@@ -1,8 +1,8 @@
-"""Tables of the selected configs, in the formats that people and programs read.
+"""Tables of the selected configs, in formats for people and for programs.
 
-`show` prints every table of a sweep. Below it, `tidy` gives one row per cell and value,
-for `to_csv` and `to_json`, and `pivot` lays the same numbers out in rows and columns, for
-`print_text`, `markdown`, `latex` and `html`.
+`show` prints every table of a sweep. It uses `tidy`, which lists one row per cell and value
+for `to_csv` and `to_json`, and `pivot`, which lays the same values out in rows and columns
+for `print_text`, `markdown`, `latex` and `html`.
 """
 
 from orchestrator.results.tables._html import html, html_listing

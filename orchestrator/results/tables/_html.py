@@ -1,4 +1,4 @@
-"""A table as a fragment of HTML, accessible and without style of its own."""
+"""Writes a table as accessible HTML without styles."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ if TYPE_CHECKING:
 
 
 def html(pivot: Pivot) -> str:
-    """Write a section: the table, its notes and its listings.
+    """Write a section with the table, its notes and its listings.
 
-    Each value has its seeds' values beside it, in an element of class ``seeds`` that is
-    hidden, and its mean as stored in ``data-value``, for a page that sorts and switches.
+    For the report's sorting and its switch to single seeds, each entry has the stored mean in
+    ``data-value`` and the values of its seeds in a hidden element of class ``seeds``.
     """
-    return f"{_macros().pivot(pivot)}\n"
+    return f"{_macros().pivot_section(pivot)}\n"
 
 
 def html_listing(listing: Listing) -> str:
-    """Write a listing as a table of its own."""
-    return str(_macros().listing(listing))
+    """Write a listing as a table."""
+    return str(_macros().listing_table(listing))
 
 
 @cache
 def _macros() -> Any:
-    """Compile the template; jinja2 is imported only where a page is written."""
+    """Compile the template; jinja2 is imported only when HTML is written."""
     from jinja2 import Environment, PackageLoader
 
     loader = PackageLoader(__package__, "")

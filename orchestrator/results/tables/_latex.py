@@ -1,4 +1,4 @@
-"""A table as LaTeX, with booktabs."""
+"""Writes tables as LaTeX, with booktabs."""
 
 from __future__ import annotations
 
@@ -13,13 +13,12 @@ SPECIAL = str.maketrans(
     | {"±": r"$\pm$", "—": "---", "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}"}
 )
 
-
 FITTED = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
-"""Shrinks what is wider than the page, and only that."""
+"""Shrinks a table to the width of the page if it is wider."""
 
 
 def latex(pivots: Iterable[Pivot]) -> str:
-    """Write a document that compiles as it is; each ``table`` in it can stand in a paper."""
+    """Write a document that compiles; each ``table`` in it can be copied into a paper."""
     lines = [r"\documentclass{article}", r"\usepackage{booktabs,graphicx}", r"\begin{document}"]
     for pivot in pivots:
         lines += _pivot(pivot)

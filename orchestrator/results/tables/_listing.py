@@ -1,4 +1,4 @@
-"""Text under headings, and the signs that all tables share."""
+"""A listing of plain text, and the marks that all tables share."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ Labels = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Listing:
-    """Plain text under headings.
+    """A table of plain text.
 
     Attributes:
         title: what it lists.
-        header: shape (columns,).
-        rows: shape (rows, columns).
+        header: column headings, shape (columns,).
+        rows: texts, shape (rows, columns).
     """
 
     title: str

@@ -1,4 +1,4 @@
-"""A table as GitHub's Markdown."""
+"""Writes a table as GitHub's Markdown."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def markdown(pivot: Pivot) -> str:
 
 
 def markdown_listing(listing: Listing) -> str:
-    """Write a listing, without a line break at its end."""
+    """Write a listing, without a final line break."""
     rows = [tuple(map(_escape, row)) for row in listing.rows]
     return f"{_escape(listing.title)}:\n\n{_table(listing.header, rows, len(listing.header))}"
 
@@ -36,7 +36,7 @@ def _entry(entry: Entry | None) -> str:
 
 
 def _table(header: Labels, rows: Iterable[Labels], left: int) -> str:
-    """Write escaped rows, whose first ``left`` columns are labels and the others numbers."""
+    """Write escaped rows; the first ``left`` columns are labels, the rest numbers."""
     alignment = ["---"] * left + ["---:"] * (len(header) - left)
     lines = [_line(map(_escape, header)), _line(alignment), *map(_line, rows)]
     return "\n".join(lines)

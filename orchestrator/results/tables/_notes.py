@@ -1,4 +1,4 @@
-"""What keeps a reader from being fooled: notes and listings beside a table."""
+"""Notes and listings below a table, without which its numbers would mislead."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def notes(results: Results, table: Table) -> Labels:
-    """Say how a table's numbers came about, and what is lacking."""
+    """Explain how a table's numbers are obtained, and which are missing."""
     sweep, selections = results.sweep, results.selections
     measured = [results.measure(name) for name in sweep.values_of(table)]
     return (*_protocol(sweep, table, selections), *_gaps(selections, measured))
@@ -30,13 +30,13 @@ def _protocol(sweep: Sweep, table: Table, selections: Sequence[CellSelection]) -
         yield "Probes are means over layers at the last epoch."
     yield _selected_on(sweep)
     gains = [optimism(selection, sweep.select.mode) for selection in selections]
-    known = [gain for gain in gains if gain is not None]
-    if known:
-        shown = _selection_unit(sweep, table)
+    estimates = [gain for gain in gains if gain is not None]
+    if estimates:
+        metric_unit = _selection_unit(sweep, table)
         yield (
             f"Selecting on all seeds but one and reporting on that one is worse by "
-            f"{shown.points(fmean(known))} on average over {counted(len(known), 'cell')} "
-            f"(at most {shown.points(max(known))})."
+            f"{metric_unit.points(fmean(estimates))} on average over "
+            f"{counted(len(estimates), 'cell')} (at most {metric_unit.points(max(estimates))})."
         )
 
 
@@ -51,19 +51,19 @@ def _gaps(
             f"{INCOMPLETE} {len(unfinished)} of {len(selections)} cells incomplete: "
             f"{counted(missing, 'trial')} missing, {failed:,} failed."
         )
-    lost = sum(selection.complete and selection.best is None for selection in selections)
-    if lost:
-        yield f"{NOTHING} in {lost} of {len(selections)} cells every config diverged."
+    diverged = sum(selection.complete and selection.best is None for selection in selections)
+    if diverged:
+        yield f"{NOTHING} in {diverged} of {len(selections)} cells, where every config diverged."
     if any(
         selection.best and not selected_values(values, selection)
         for selection in selections
         for values in measured
     ):
-        yield f"{NOTHING} where the selected config took no such probe."
+        yield f"{NOTHING} where the selected config did not take the probe."
 
 
 def _selection_unit(sweep: Sweep, table: Table) -> Unit:
-    """Print the selection metric as the table does, if it is one of its values."""
+    """Return the unit of the selection metric, as in the table if the table shows the metric."""
     metric = sweep.select.metric
     is_shown = metric in sweep.values_of(table)
     return unit(metric, table.percent, table.precision) if is_shown else unit(metric)
@@ -79,30 +79,30 @@ def _selected_on(sweep: Sweep) -> str:
 
 
 def listings(results: Results, table: Table, factors: Labels) -> tuple[Listing, ...]:
-    """List what was selected, and what is published, per cell.
+    """List the selected config of each cell, and the published values.
 
     Args:
-        results: what to show.
+        results: the results of a sweep.
         table: one of its tables.
-        factors: those that tell the cells apart.
+        factors: the factors that identify a cell.
     """
-    listed = []
+    below = []
     if results.sweep.search:
-        listed.append(_selected(results.sweep, table, results.selections, factors))
+        below.append(_selected(results.sweep, table, results.selections, factors))
     if table.published:
-        listed += published(results, table, table.published, factors)
-    return tuple(listed)
+        below += published(results, table, table.published, factors)
+    return tuple(below)
 
 
 def _selected(
     sweep: Sweep, table: Table, selections: Sequence[CellSelection], factors: Labels
 ) -> Listing:
-    shown = _selection_unit(sweep, table)
+    metric_unit = _selection_unit(sweep, table)
     rows = []
     for selection in selections:
-        chosen = selection.best.config.search if selection.best else {}
-        search = tuple(label(chosen[name]) if chosen else NOTHING for name in sweep.search)
-        ahead = _lead(selection, sweep.select.mode, shown)
+        selected = selection.best.config.search if selection.best else {}
+        search = tuple(label(selected[name]) if selected else NOTHING for name in sweep.search)
+        ahead = _lead(selection, sweep.select.mode, metric_unit)
         rows.append((*cell_labels(selection, factors), *search, ahead))
     header = (*factors, *sweep.search, "ahead of runner-up by")
     return Listing("Selected", header, tuple(rows))

@@ -1,4 +1,4 @@
-"""The table as people read it: cells in rows and columns, and what belongs beside."""
+"""Lays a table out in rows and columns, with its notes and listings."""
 
 from __future__ import annotations
 
@@ -28,12 +28,13 @@ class Entry:
     """One value of one cell, ready to print.
 
     Attributes:
-        mean: with the decimals to print; a dash where there is none.
-        std: likewise; empty where there is none.
-        seeds: the value of each seed, likewise.
+        mean: as printed; a dash if there is none.
+        std: as printed; empty if there is none.
+        seeds: the value of each seed, as printed.
         complete: whether every trial of the cell has a result.
-        bold: whether it is the best of its row.
-        value: the mean as stored; NaN where there is none.
+        bold: whether the mean is the best of its row, or of its column if the table has no
+            factor in the columns.
+        value: the mean as stored; NaN if there is none.
     """
 
     mean: str
@@ -55,17 +56,17 @@ class Entry:
 
 @dataclass(frozen=True, repr=False)
 class Pivot:
-    """A table with what belongs beside it.
+    """A table with its notes and listings.
 
     Attributes:
         name: the table's name.
         title: its name and values.
         corner: the factors whose values label the rows.
-        rows: labels per row, shape (rows, factors in ``corner``).
-        columns: labels per column, shape (columns, levels).
-        entries: shape (rows, columns); None where the sweep has no such cell.
-        notes: sentences.
-        listings: further tables, of what was selected and of what others published.
+        rows: labels of each row, shape (rows, factors in ``corner``).
+        columns: labels of each column, shape (columns, levels).
+        entries: shape (rows, columns); None if the sweep has no such cell.
+        notes: sentences printed below the table.
+        listings: further tables: the selected configs and the published values.
     """
 
     name: str
@@ -84,7 +85,7 @@ class Pivot:
         return html(self)
 
     def spans(self) -> list[list[tuple[str, int]]]:
-        """List per level of the column labels each label and over how many columns it goes."""
+        """List, for each level of the column labels, the labels and how many columns each spans."""
         levels = range(1, len(self.columns[0]) + 1) if self.columns else range(0)
         return [
             [(head[-1], len(list(run))) for head, run in groupby(c[:level] for c in self.columns)]
@@ -102,13 +103,13 @@ Key = tuple[Place, str, Place]
 def pivot(results: Results, table: Table) -> Pivot:
     """Lay a table out as the sweep file says.
 
-    Factors that the table does not name label the rows too, after those that it does,
-    if their value varies among the cells; else a note gives their value. With several
-    values, or no factor in the columns, the columns are labelled with the value as well.
+    A factor that the table does not name labels the rows too, after those that it does name,
+    if it varies among the cells; otherwise a note gives its value. If the table shows several
+    values, or has no factor in the columns, the name of the value labels the columns as well.
 
     Args:
-        results: what to show.
-        table: which factors and values go where.
+        results: the results of a sweep.
+        table: one of its tables.
 
     Raises:
         ShowError: the store has no such metric or probe.
@@ -131,14 +132,15 @@ def pivot(results: Results, table: Table) -> Pivot:
     places = sorted({place for _, _, place in entries})
     columns = [(name, place) for name in names for place in places]
     headings = {name: units[name].heading(name) for name in names}
-    named = len(names) > 1 or not layout.columns
+    names_in_columns = len(names) > 1 or not layout.columns
     return Pivot(
         name=table.name,
         title=f"{table.name}: {', '.join(headings.values())}",
         corner=layout.rows,
         rows=tuple(layout.labels(row, layout.rows) for row in rows),
         columns=tuple(
-            ((headings[name],) if named else ()) + layout.headings(place) for name, place in columns
+            ((headings[name],) if names_in_columns else ()) + layout.headings(place)
+            for name, place in columns
         ),
         entries=tuple(tuple(entries.get((row, *column)) for column in columns) for row in rows),
         notes=(*layout.notes(), *notes(results, table)),
@@ -147,7 +149,7 @@ def pivot(results: Results, table: Table) -> Pivot:
 
 
 class _Layout:
-    """Which factors label rows and columns."""
+    """The factors that label rows and columns, and the positions of cells by their values."""
 
     def __init__(self, sweep: Sweep, table: Table, selections: Sequence[CellSelection]) -> None:
         self.axes = sweep.factors
@@ -155,10 +157,10 @@ class _Layout:
             name: {canonical(value): index for index, value in enumerate(values)}
             for name, values in self.axes.items()
         }
-        rest = [name for name in self.axes if name not in table.rows + table.columns]
-        self.found = {name: {self._place(s, (name,)) for s in selections} for name in rest}
+        unnamed = [name for name in self.axes if name not in table.rows + table.columns]
+        self.unnamed = {name: {self._place(s, (name,)) for s in selections} for name in unnamed}
         self.columns = table.columns
-        self.rows = table.rows + tuple(name for name in rest if len(self.found[name]) > 1)
+        self.rows = table.rows + tuple(name for name in unnamed if len(self.unnamed[name]) > 1)
 
     def key(self, name: str, selection: CellSelection) -> Key:
         return self._place(selection, self.rows), name, self._place(selection, self.columns)
@@ -177,10 +179,10 @@ class _Layout:
         return tuple(named_label(name, self.axes[name][index]) for name, index in pairs)
 
     def notes(self) -> Labels:
-        """Name the value of each factor that does not vary and labels nothing."""
+        """Give the value of each factor that does not vary and so labels nothing."""
         fixed = [
             f"{name} {self.labels(place, (name,))[0]}"
-            for name, places in self.found.items()
+            for name, places in self.unnamed.items()
             for place in places
             if len(places) == 1
         ]
@@ -188,18 +190,18 @@ class _Layout:
 
 
 def _entry(unit: Unit, values: Sequence[float], complete: bool, *, bold: bool) -> Entry:
-    found = statistics(values)
-    mean = unit.text(found.mean) if values else NOTHING
-    std = "" if math.isnan(found.std) else unit.text(found.std)
-    return Entry(mean, std, tuple(map(unit.text, values)), complete, bold, found.mean)
+    over_seeds = statistics(values)
+    mean = unit.text(over_seeds.mean) if values else NOTHING
+    std = "" if math.isnan(over_seeds.std) else unit.text(over_seeds.std)
+    return Entry(mean, std, tuple(map(unit.text, values)), complete, bold, over_seeds.mean)
 
 
-def _best(table: Table, found: Mapping[Key, tuple[Sequence[float], bool]]) -> set[Key]:
-    """Find the best of each row, or of each column of a table without columns."""
+def _best(table: Table, cells: Mapping[Key, tuple[Sequence[float], bool]]) -> set[Key]:
+    """Find the best mean of each row, or of each column if no factor is in the columns."""
     if table.best is None:
         return set()
     groups: dict[tuple[Value, ...], dict[Key, float]] = {}
-    for key, (values, _) in found.items():
+    for key, (values, _) in cells.items():
         mean = statistics(values).mean
         if not math.isnan(mean):
             row, name, _ = key

@@ -1,4 +1,4 @@
-"""Our figures beside those that a paper prints."""
+"""Our values beside those that a paper publishes."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 def published(
     results: Results, table: Table, figures: Published, factors: Labels
 ) -> Iterator[Listing]:
-    """List ours, theirs and the difference for each cell of each value that they print.
+    """List, for each published value, ours, the published one and their difference per cell.
 
     Args:
-        results: ours.
+        results: the results of a sweep.
         table: one of its tables.
-        figures: theirs.
-        factors: those that tell the cells apart.
+        figures: the published values.
+        factors: the factors that identify a cell.
     """
     rows = [dict(zip(figures.columns, row, strict=True)) for row in figures.rows]
     for name in (n for n in figures.columns if n in results.sweep.values_of(table)):
-        shown = unit(name, table.percent, table.precision)
+        value_unit = unit(name, table.percent, table.precision)
         pairs = [
             (selection, row[name])
             for row in rows
@@ -42,11 +42,11 @@ def published(
         lines = tuple(
             (
                 *cell_labels(selection, factors),
-                *_compared(shown, statistics(selected_values(measured, selection)).mean, value),
+                *_compared(value_unit, _mean(measured, selection), value),
             )
             for selection, value in pairs
         )
-        title = f"{shown.heading(name)} beside {figures.source}"
+        title = f"{value_unit.heading(name)} beside {figures.source}"
         yield Listing(title, (*factors, "ours", "published", "difference"), lines)
 
 
@@ -55,12 +55,17 @@ def cell_labels(selection: CellSelection, factors: Labels) -> Labels:
     return tuple(label(selection.cell.factors[name]) for name in factors)
 
 
+def _mean(measured: Mapping[str, float], selection: CellSelection) -> float:
+    return statistics(selected_values(measured, selection)).mean
+
+
 def _agree(cell: Mapping[str, Value], row: Mapping[str, Value]) -> bool:
     return all(canonical(row[name]) == canonical(cell[name]) for name in cell.keys() & row.keys())
 
 
-def _compared(unit: Unit, ours: float, theirs: float) -> Labels:
+def _compared(unit: Unit, ours: float, published: float) -> Labels:
+    """Write our value, the published one, which is in the printed unit, and the difference."""
     if math.isnan(ours):
-        return NOTHING, label(theirs), NOTHING
-    difference = ours - theirs / unit.factor
-    return unit.text(ours), label(theirs), unit.signed(difference)
+        return NOTHING, label(published), NOTHING
+    difference = ours - published / unit.factor
+    return unit.text(ours), label(published), unit.signed(difference)

@@ -1,4 +1,4 @@
-"""Every table of a sweep, in one format."""
+"""Prints every table of a sweep in one format."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Format = Literal["text", "markdown", "latex", "html", "csv", "json"]
 
 
 class Tables(list[Pivot]):
-    """The tables of a sweep, which show themselves one below the other."""
+    """The tables of a sweep, displayed one below the other."""
 
     def __repr__(self) -> str:
         return "\n\n".join(map(repr, self))
@@ -35,12 +35,12 @@ def show(results: Results, console: Console, format_: Format = "text") -> None:
     """Print every table of a sweep.
 
     Args:
-        results: what to show.
-        console: where to; only ``text`` makes use of its width and styles.
-        format_: ``csv`` and ``json`` give one tidy table, the others each of its own.
+        results: the results of the sweep.
+        console: where to print; only ``text`` uses its width and styles.
+        format_: ``csv`` and ``json`` write one tidy table, the others each table by itself.
 
     Raises:
-        ShowError: the store lacks a metric or probe that is asked for.
+        ShowError: the store lacks a metric or probe that a table shows.
     """
     match format_:
         case "csv":
@@ -59,10 +59,10 @@ def show(results: Results, console: Console, format_: Format = "text") -> None:
 
 
 def tables_of(results: Results) -> Tables:
-    """Lay out every table of a sweep; what is listed below one is not listed again below others.
+    """Lay out every table of a sweep; a listing below several of them is kept for the first only.
 
     Raises:
-        ShowError: the store lacks a metric or probe that is asked for.
+        ShowError: the store lacks a metric or probe that a table shows.
     """
     listed: list[Listing] = []
     tables = Tables()

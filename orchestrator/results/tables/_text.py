@@ -1,4 +1,4 @@
-"""A table on a terminal."""
+"""Prints a table on a terminal."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 def print_text(pivot: Pivot, console: Console) -> None:
     """Print a table, its notes and its listings.
 
-    Columns that do not fit the console's width follow in further blocks below, each
-    with the row labels again.
+    Columns that exceed the console's width continue in further blocks below, which repeat the
+    row labels.
     """
     console.print(Text(pivot.title, style="bold"))
     for block in _blocks(pivot, console):
@@ -35,14 +35,14 @@ def print_text(pivot: Pivot, console: Console) -> None:
 
 
 def as_text(show: Callable[[Console], None]) -> str:
-    """Show something on a console of 100 columns without styles; return the text."""
+    """Return what a function prints on a console of 100 columns without styles."""
     buffer = io.StringIO()
     show(Console(file=buffer, width=100, highlight=False, force_jupyter=False))
     return buffer.getvalue().rstrip("\n")
 
 
 def print_listing(listing: Listing, console: Console) -> None:
-    """Print a listing; columns that do not fit the console's width are folded."""
+    """Print a listing; text that exceeds the console's width is folded within its column."""
     console.print(Text(listing.title, style="bold"))
     header = [(name,) for name in listing.header]
     table = _table(header, len(header))
@@ -52,7 +52,7 @@ def print_listing(listing: Listing, console: Console) -> None:
 
 
 def _blocks(pivot: Pivot, console: Console) -> Iterator[Table]:
-    """Cut the columns into as few blocks as the width allows, each of one column at least."""
+    """Split the columns into as few blocks as the width allows, with at least one column each."""
     unbounded = console.options.update(max_width=1_000_000)
     start, end = 0, len(pivot.columns)
     while start < end:

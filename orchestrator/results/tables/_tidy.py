@@ -1,4 +1,4 @@
-"""One row per cell and value, for programs: full precision and nothing else."""
+"""Lists one row per cell and value, in full precision, for programs."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ NUMBERS = {"mean": float, "std": float, "n": int, "ci_low": float, "ci_high": fl
 
 
 def tidy(results: Results, tables: Sequence[Table]) -> pd.DataFrame:
-    """Describe every value of every cell by one row; what two tables show, once.
+    """List every value of every cell in one row; a value that several tables show, only once.
 
     Args:
-        results: what to describe.
-        tables: whose values are taken; their rows and columns do not matter here.
+        results: the results of a sweep.
+        tables: the tables whose values are listed; their layout does not matter.
 
     Returns:
         Columns: the factors, ``metric``, ``mean``, ``std``, ``n``, ``ci_low``,
         ``ci_high``, ``complete``, ``selected_on``, the search params, ``config_id``;
         the numbers as in `Statistics`, in the unit that the trainable yields. ``n`` is 0
-        where nothing was measured; in an empty cell, the search params and ``config_id``
-        are None as well. A param whose value is a list stands as JSON text.
+        if nothing was measured; in an empty cell, the search params and ``config_id``
+        are None as well. A param whose value is a list is written as JSON text.
 
     Raises:
         ShowError: the store has no such metric or probe.
@@ -58,7 +58,7 @@ def _tidy(results: Results, names: Sequence[str]) -> pd.DataFrame:
         for name in names
     ]
     columns = [*sweep.factors, "metric", *NUMBERS, "complete", "selected_on", *sweep.search]
-    # Columns of objects: pandas would turn integers beside a null into floats.
+    # Columns of objects, because pandas turns integers beside a null into floats.
     frame = pd.DataFrame(rows, columns=[*columns, "config_id"], dtype=object)
     return frame.where(frame.notna(), None).astype({**NUMBERS, "complete": bool})
 
@@ -69,7 +69,7 @@ def to_csv(frame: pd.DataFrame) -> str:
 
 
 def to_json(frame: pd.DataFrame) -> str:
-    """Write a tidy table as a JSON list, an object a line; NaN becomes null."""
+    """Write a tidy table as a JSON list, one object per line; NaN becomes null."""
     rows = frame.to_dict("records")
     plain = [{str(name): _plain(value) for name, value in row.items()} for row in rows]
     return "[\n" + ",\n".join(json.dumps(row, allow_nan=False) for row in plain) + "\n]\n"

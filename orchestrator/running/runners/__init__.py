@@ -1,4 +1,4 @@
-"""Where trials run: one seam, and the two backends behind it."""
+"""Runners, which run trials: the interface, and the two implementations by name."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NAMES = ("tune", "inline")
 
 @dataclass(frozen=True)
 class Node:
-    """What a machine of the cluster can give to trials."""
+    """The resources of a node of the cluster."""
 
     cpus: float
     gpus: float
@@ -25,52 +25,52 @@ class Node:
 
 
 class Watcher(Protocol):
-    """Is told by a runner what happens, in the driver's process."""
+    """Receives a runner's events, in the driver's process."""
 
     def started(self, trial_id: str) -> None:
-        """A trial starts, or starts again."""
+        """A trial starts, or is retried."""
 
     def epoch(self, trial_id: str, epoch: Epoch) -> None:
-        """A trial has an epoch behind it; the first one of all comes before any commit.
+        """A trial finishes an epoch; the first one comes before any trial is committed.
 
         Raises:
-            MetricError: the metrics are not what the sweep asks for; the run ends.
+            MetricError: the epoch lacks a metric that the sweep names; the run ends.
         """
 
     def finished(self, trial_id: str, seconds: float) -> None:
-        """A trial is committed; it took so long, imports of its process not counted."""
+        """A trial is committed after a number of seconds, without the imports of its process."""
 
     def failed(self, trial_id: str, text: str, attempts: int, *, again: bool) -> None:
-        """An attempt failed; ``again`` tells whether another one follows.
+        """An attempt at a trial fails; ``again`` says whether the trial is retried.
 
-        Without one, the trial failed after that many attempts.
+        If not, the trial has failed for good after that many attempts.
         """
 
 
 class Runner(Protocol):
-    """Runs trials until each is committed or has failed."""
+    """Runs trials until each is committed or has failed for good."""
 
     def run(self, job: Job, todo: Sequence[str], retries: int, watcher: Watcher) -> None:
-        """Run trials in the given order, as far as resources allow.
+        """Run trials in the given order, as many at once as resources allow.
 
         Args:
-            job: what the workers are to know.
-            todo: ids of trials of the job.
-            retries: how often a failed trial is tried again.
-            watcher: is told what happens.
+            job: what the workers need to run the trials.
+            todo: ids of the job's trials, in the order in which they start.
+            retries: how often a failed trial is retried.
+            watcher: receives the events.
 
         Raises:
-            KeyboardInterrupt: Ctrl-C; what is committed stays.
-            OrchError: the run cannot start or go on.
+            KeyboardInterrupt: Ctrl-C; committed trials are kept.
+            OrchError: the run cannot start or continue.
         """
 
 
 @contextmanager
 def opened(name: str) -> Iterator[Runner]:
-    """Make a runner by name; Ray is imported and started only for the one that needs it.
+    """Make a runner by name; import and start Ray only for the one that needs it.
 
     Raises:
-        ResourceError: Ray does not start, or there is no such cluster.
+        ResourceError: Ray fails to start, or the cluster does not exist.
     """
     if name == "inline":
         from orchestrator.running.runners.inline import InlineRunner
@@ -80,8 +80,8 @@ def opened(name: str) -> Iterator[Runner]:
     from orchestrator.running.runners.ray_settings import apply
 
     apply()
-    from orchestrator.running.runners.ray_cluster import cluster, without_chatter
+    from orchestrator.running.runners.ray_cluster import cluster, silenced_stdout
     from orchestrator.running.runners.tune import TuneRunner
 
-    with without_chatter(), cluster():
+    with silenced_stdout(), cluster():
         yield TuneRunner()

@@ -1,4 +1,4 @@
-"""Lets the trainable see its configs on every node, since data may be missing on one."""
+"""Checks the configs on every node, since data may be missing on some."""
 
 from __future__ import annotations
 
@@ -12,53 +12,56 @@ from ray.exceptions import RayError, RayTaskError
 from orchestrator.errors import TrainableError
 from orchestrator.running import preflight
 from orchestrator.running.job import DATA_DIR, Job
-from orchestrator.running.runners.ray_cluster import alive, on
+from orchestrator.running.runners.ray_cluster import alive, run_on
 
 
 def check(job: Job, todo: Sequence[str]) -> None:
     """Check each distinct config on each other node that can hold its trials.
 
-    The driver has let its own node see them, before it wrote anything.
+    The driver's own node has checked them before anything was written.
 
     Raises:
-        TrainableError: it names each node and what the trainable says there.
+        TrainableError: a node cannot import the trainable, or its check refuses a config there; the
+            message names each such node.
     """
-    pending = {node["NodeManagerAddress"]: _ask_on(node, job, todo) for node in _others()}
+    pending = {node["NodeManagerAddress"]: _start_check(node, job, todo) for node in _other_nodes()}
     problems = [
-        f"{address}: {text}" for address, answer in pending.items() for text in _complaints(answer)
+        f"{address}: {problem}"
+        for address, reference in pending.items()
+        for problem in _problems(reference)
     ]
     if problems:
         raise TrainableError("\n".join(problems))
 
 
-def _others() -> list[dict[str, Any]]:
+def _other_nodes() -> list[dict[str, Any]]:
     here = ray.get_runtime_context().get_node_id()
     return [node for node in alive() if node["NodeID"] != here]
 
 
-def _ask_on(node: dict[str, Any], job: Job, todo: Sequence[str]) -> Any:
+def _start_check(node: dict[str, Any], job: Job, todo: Sequence[str]) -> Any:
     cpus, gpus = (node["Resources"].get(name, 0) for name in ("CPU", "GPU"))
     tasks = [job.tasks[i] for i in todo]
-    held = [task for task in tasks if task.cpu <= cpus and task.gpu <= gpus]
-    # Seeds are no matter of configs: of each config the first trial is shown.
-    configs = {task.row["config_id"]: dict(task.params) for task in reversed(held)}
-    asked = [] if job.smoke else list(configs.values())
-    return on(node, _answer, job.trainable, job.folder, job.data_dir, asked)
+    fitting = [task for task in tasks if task.cpu <= cpus and task.gpu <= gpus]
+    # One trial of each config is enough, since a check does not depend on the seed.
+    by_config = {task.row["config_id"]: dict(task.params) for task in reversed(fitting)}
+    configs = [] if job.smoke else list(by_config.values())
+    return run_on(node, _check_here, job.trainable, job.folder, job.data_dir, configs)
 
 
-def _answer(
+def _check_here(
     trainable: str, folder: str, data_dir: str | None, configs: list[dict[str, Any]]
 ) -> dict[str, Any]:
     if data_dir is not None:
         os.environ[DATA_DIR] = data_dir
-    return preflight.ask(trainable, folder, configs)
+    return preflight.check_configs(trainable, folder, configs)
 
 
-def _complaints(reference: Any) -> list[str]:
+def _problems(reference: Any) -> list[str]:
     try:
-        answer = ray.get(reference)
+        result = ray.get(reference)
     except RayTaskError as error:
         return [str(error.cause)]
     except RayError:
-        return []  # the node has just gone, and no trial will run there
-    return [answer["import"]] if answer["import"] else sorted(set(answer["refused"].values()))
+        return []  # the node has just left the cluster, and no trial will run there
+    return [result["import"]] if result["import"] else sorted(set(result["refused"].values()))

@@ -1,4 +1,4 @@
-"""The Ray that trials run on: this machine's own, or the cluster of RAY_ADDRESS."""
+"""The Ray cluster that trials run on: a local one, or the one at RAY_ADDRESS."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from orchestrator.running.job import Job
 from orchestrator.running.runners import Node
 
 OBJECT_STORE_BYTES = 200_000_000
-"""All that travels through it is the params of the trials, once."""
+"""Enough, since only the job with the trials' params goes through it, once."""
 
 
 @contextlib.contextmanager
 def cluster() -> Iterator[None]:
-    """Join the cluster of RAY_ADDRESS, or start one of this machine; a running one stays.
+    """Connect to the cluster at RAY_ADDRESS, or start a local one; keep an open connection.
 
     Raises:
-        ResourceError: there is no such cluster.
+        ResourceError: the cluster does not exist, or Ray fails to start.
     """
-    if ray.is_initialized():  # by the Python program that this is a part of
+    if ray.is_initialized():  # by the Python program that runs the sweep
         yield
         return
     address = _address()
@@ -42,7 +42,7 @@ def cluster() -> Iterator[None]:
         _require_reachable(address)
     try:
         ray.init(**settings)
-    except Exception as error:  # noqa: BLE001  (Ray raises plain ones, as when it starts too slowly)
+    except Exception as error:  # noqa: BLE001  (Ray raises plain Exceptions, for example on a timeout)
         raise _no_cluster(address, error) from None
     try:
         yield
@@ -51,12 +51,12 @@ def cluster() -> Iterator[None]:
 
 
 def _address() -> str | None:
-    """The cluster to join, if one is named."""
+    """Return the address of the cluster to connect to; None for a local one."""
     return os.environ.get("RAY_ADDRESS") or None
 
 
 def _require_reachable(address: str) -> None:
-    """Try the cluster's port first: Ray itself would wait minutes for one that is not there."""
+    """Try the cluster's port first: Ray itself would wait minutes for a missing cluster."""
     host, _, port = address.rpartition(":")
     if host and port.isdigit() and "://" not in address:
         try:
@@ -67,7 +67,7 @@ def _require_reachable(address: str) -> None:
 
 def _no_cluster(address: str | None, error: Exception) -> ResourceError:
     if address is None:
-        return ResourceError(f"Ray did not start on this machine ({error})")
+        return ResourceError(f"Ray failed to start on this machine ({error})")
     return ResourceError(
         f"no Ray cluster at RAY_ADDRESS={address} ({error}); "
         "unset RAY_ADDRESS to run on this machine alone"
@@ -75,50 +75,50 @@ def _no_cluster(address: str | None, error: Exception) -> ResourceError:
 
 
 @contextlib.contextmanager
-def without_chatter() -> Iterator[None]:
-    """Keep off standard output what Ray prints there whatever its log level."""
+def silenced_stdout() -> Iterator[None]:
+    """Discard standard output, to which Ray prints at any log level."""
     with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
         yield
 
 
-def refuse_what_cannot_fit(job: Job, todo: Sequence[str]) -> None:
-    """Refuse trials that no node could ever hold, before anything starts.
+def require_fit(job: Job, todo: Sequence[str]) -> None:
+    """Refuse trials that fit no node, before anything starts.
 
     Raises:
-        ResourceError: a trial asks for more than any node has, and the cluster cannot grow.
+        ResourceError: a trial requests more than any node has, and the cluster cannot grow.
     """
     if _can_grow():
         return
-    found = nodes()
+    available = nodes()
     for trial_id in todo:
         task = job.tasks[trial_id]
-        if not any(task.cpu <= node.cpus and task.gpu <= node.gpus for node in found):
+        if not any(task.cpu <= node.cpus and task.gpu <= node.gpus for node in available):
             raise ResourceError(
-                f"a trial asks for {task.cpu:g} CPUs and {task.gpu:g} GPUs, which no node has "
-                f"(nodes: {'; '.join(map(str, found))}); lower `resources` in the sweep file"
+                f"a trial requests {task.cpu:g} CPUs and {task.gpu:g} GPUs, more than any node has "
+                f"(nodes: {'; '.join(map(str, available))}); lower `resources` in the sweep file"
             )
 
 
 def nodes() -> list[Node]:
-    """List the machines that are up."""
+    """List the live nodes."""
     return [
         Node(node["Resources"].get("CPU", 0), node["Resources"].get("GPU", 0)) for node in alive()
     ]
 
 
 def alive() -> list[dict[str, Any]]:
-    """List the machines that are up, as Ray describes them."""
-    found: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
-    return [node for node in found if node["Alive"]]
+    """List the live nodes, as Ray describes them."""
+    all_nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    return [node for node in all_nodes if node["Alive"]]
 
 
-def on(node: dict[str, Any], task: Callable[..., Any], *arguments: Any) -> Any:
-    """Run a task on one machine, whatever else it does; return a reference to the result."""
+def run_on(node: dict[str, Any], task: Callable[..., Any], *arguments: Any) -> Any:
+    """Start a task on a node, however busy it is; return a reference to the result."""
     strategy = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
     remote = ray.remote(num_cpus=0, max_retries=0)(task)
     return remote.options(scheduling_strategy=strategy).remote(*arguments)
 
 
 def _can_grow() -> bool:
-    """Tell whether an autoscaler may add nodes: `ray up` leaves its config on the head."""
+    """Whether an autoscaler may add nodes: `ray up` leaves its config on the head."""
     return _address() is not None and Path("~/ray_bootstrap_config.yaml").expanduser().exists()

@@ -1,4 +1,4 @@
-"""Ray's environment: silent, and not the keeper of results, which the store is."""
+"""Ray's settings: no output, and no results, which are in the store."""
 
 from __future__ import annotations
 
@@ -6,27 +6,27 @@ import os
 import secrets
 
 _SETTINGS = {
-    # Workers import the trainable from the folder in which the sweep was started.
+    # Workers import the trainable from the folder in which the sweep starts.
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
-    # The default loggers write five files a trial, and rows that repeat after a retry.
+    # The default loggers write five files per trial, and repeat rows after a retry.
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-    # Tune rewrites its whole state at each snapshot; nothing ever reads it here.
+    # Tune rewrites its whole state at each snapshot, and nothing reads it here.
     "TUNE_GLOBAL_CHECKPOINT_S": "1000000",
-    # Ctrl-C then ends `fit` at once instead of after the epochs under way.
+    # Ctrl-C then ends `fit` at once instead of after the current epochs.
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
-    # The older reporter is the one that `verbose=0` silences altogether.
+    # `verbose=0` silences only the older reporter completely.
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
-    # The driver never needs an accelerator, and must not hide them from others.
+    # The driver needs no accelerator, and must not hide them from its workers.
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
 
 
 def apply() -> None:
-    """Set what Ray reads when it is imported; what the user has set stays."""
+    """Set the variables that Ray reads when it is imported; keep those that the user has set."""
     for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)
     if not os.environ.get("RAY_ADDRESS") and "RAY_AUTH_MODE" not in os.environ:
-        # This machine's own Ray listens on every network: whoever may reach it runs code.
+        # A local Ray listens on every network: without a token, anyone who reaches it can run code.
         os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}

@@ -1,0 +1,192 @@
+"""Profiles the beginning of one trial in its own worker process; stores none of its results."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import io
+import resource
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from orchestrator.errors import TrialError
+from orchestrator.running import failures
+from orchestrator.running.job import Job, Task
+
+SECONDS = 30.0
+"""How long a trial is profiled after warm-up."""
+WARM_UP_SECONDS = 600.0
+"""How long warm-up may take."""
+WARM_UP_STEPS = 3
+"""Initial steps that allocate memory, compile and select kernels; they are not timed."""
+
+
+@dataclass(frozen=True)
+class TrialProfile:
+    """The speed and memory of one trial."""
+
+    epochs: tuple[float, ...] = ()
+    """Seconds of each finished epoch; the first includes the set-up."""
+    ended: bool = False
+    """Whether the trial ran to its end."""
+    steps: int = 0
+    """Training steps that the trainable reported."""
+    images: int | None = None
+    """Training images per epoch, as the trainable reported."""
+    images_per_second: float | None = None
+    """Speed of the training steps after warm-up."""
+    memory: int = 0
+    """Bytes: the process's peak resident memory, less what it held before the import."""
+    gpu_peak: int | None = None
+    """Bytes: the trial's peak GPU memory, as the trainable recorded."""
+    gpu_total: int | None = None
+    """Bytes: the GPU's memory."""
+    error: str | None = None
+    """Why the trial failed."""
+
+
+def profile_trial(job: Job, trial_id: str) -> TrialProfile:
+    """Run a trial for a short time, without writing anything.
+
+    Call it in the main thread of a fresh process: peak memory is that of the process's whole
+    life, and a timer signal interrupts the trial.
+    """
+    memory_before = _peak_memory()
+    trial = _ProfiledTrial(job.tasks[trial_id], job.checkpoint_every)
+    error = None
+    try:
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            trial.run(job)
+    except Exception as raised:  # noqa: BLE001  (a trainable may raise anything)
+        error = failures.reason(failures.of_gpu_memory(raised, trial.gpus) or raised)
+    return TrialProfile(
+        epochs=tuple(trial.epochs),
+        ended=trial.ended,
+        steps=trial.steps,
+        images=trial.images,
+        images_per_second=trial.images_per_second,
+        memory=_peak_memory() - memory_before,
+        gpu_peak=trial.recorded_bytes("peak_memory_bytes"),
+        gpu_total=trial.recorded_bytes("gpu_memory_bytes"),
+        error=error,
+    )
+
+
+class _TimeUpError(BaseException):
+    """Ends a trial from within; not an Exception, which the trainable might catch."""
+
+
+@dataclass
+class _ProfiledTrial:
+    """The `orchestrator.trial.Trial` of a pilot: times epochs and steps, stores nothing."""
+
+    task: Task
+    checkpoint_every: int
+    epochs: list[float] = field(default_factory=list)
+    ended: bool = False
+    steps: int = 0
+    images: int | None = None
+    smoke: bool = False
+    _facts: dict[str, str] = field(default_factory=dict)
+    _timed_images: int = 0
+    _timed_seconds: float = 0.0
+    _last_step: float | None = None
+    """When the previous step of the current epoch ended."""
+    _warm_since: float | None = None
+
+    def run(self, job: Job) -> None:
+        """Run the trial until it ends or its time is up."""
+        trainable = job.enter()
+        started = time.perf_counter()
+        with _until(lambda: self._is_time_up(started)):
+            for _ in trainable(copy.deepcopy(dict(self.task.params)), self):
+                now = time.perf_counter()
+                self.epochs.append(now - started - sum(self.epochs))
+                self._last_step = None
+                self._warm_since = self._warm_since or now
+            if not self.epochs:
+                raise TrialError("the trainable ended without yielding metrics")
+            self.ended = True
+
+    def _is_time_up(self, started: float) -> bool:
+        now = time.perf_counter()
+        if self._warm_since is None:
+            return now - started > WARM_UP_SECONDS
+        return now - self._warm_since > SECONDS
+
+    @property
+    def images_per_second(self) -> float | None:
+        return self._timed_images / self._timed_seconds if self._timed_seconds else None
+
+    def recorded_bytes(self, fact: str) -> int | None:
+        """Return a fact that the trainable recorded as a number of bytes."""
+        return int(self._facts[fact]) if fact in self._facts else None
+
+    @property
+    def threads(self) -> int:
+        return self.task.threads
+
+    @property
+    def gpus(self) -> float:
+        return self.task.gpu
+
+    @property
+    def checkpoint_due(self) -> bool:
+        return (len(self.epochs) + 1) % self.checkpoint_every == 0
+
+    def step(self, images: int, *, of: int) -> None:
+        now = time.perf_counter()
+        self.steps, self.images = self.steps + 1, of
+        if self.steps == WARM_UP_STEPS:
+            self._warm_since = self._warm_since or now
+        elif self.steps > WARM_UP_STEPS and self._last_step is not None:
+            self._timed_images += images
+            self._timed_seconds += now - self._last_step
+        self._last_step = now
+
+    def record(self, **facts: str) -> None:
+        self._facts.update(facts)
+
+    def load(self) -> bytes | None:
+        return None
+
+    def probe(self, *_value: Any, **_place: Any) -> None:
+        """Discard the value; the trainable has spent the time to compute it."""
+
+    def save(self, state: bytes) -> None:
+        """Discard the state; the cost of writing it depends on the store."""
+
+    def log(self, text: str) -> None:
+        """Discard the text."""
+
+
+@contextlib.contextmanager
+def _until(is_time_up: Callable[[], bool]) -> Iterator[None]:
+    """End the block when the time is up; check every second, by a signal."""
+
+    def on_alarm(*_: Any) -> None:
+        if is_time_up():
+            # Leave the trainable time to clean up, then raise again: Python may have dropped the
+            # error, as it does in a finalizer.
+            signal.setitimer(signal.ITIMER_REAL, 10, 10)
+            raise _TimeUpError
+
+    handler_before = signal.signal(signal.SIGALRM, on_alarm)
+    signal.setitimer(signal.ITIMER_REAL, 1, 1)
+    try:
+        yield
+    except _TimeUpError:
+        return
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, handler_before)
+
+
+def _peak_memory() -> int:
+    """Return the process's peak resident memory so far, in bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

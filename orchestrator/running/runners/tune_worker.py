@@ -1,0 +1,109 @@
+"""The worker processes of the Tune runner, and the texts that name an attempt in Tune."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ray import tune
+
+from orchestrator.errors import RunError, TrialFailedError
+from orchestrator.running.execution import Epoch, Execution
+from orchestrator.running.job import Job, Task
+from orchestrator.running.live_trial import Report, Start
+from orchestrator.running.processes.host import TrialProcesses
+from orchestrator.store import Store, Writer
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One attempt at a trial, numbered from 1."""
+
+    trial_id: str
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.trial_id}-{self.number}"
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> Attempt:
+        """Read the attempt from a Tune config."""
+        trial_id, number, *_ = config["trial"].split()
+        return cls(trial_id, int(number))
+
+    def as_text(self, job: Job) -> str:
+        """Write what Tune needs, briefly: it copies the texts of all trials for each trial."""
+        task = job.tasks[self.trial_id]
+        return f"{self.trial_id} {self.number} {task.cpu} {task.gpu}"
+
+
+class Worker(tune.Trainable):
+    """Runs one trial after another, one epoch per step.
+
+    It holds the resources and writes to the store; each trial computes in a process of its own.
+    """
+
+    @classmethod
+    def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:
+        """Request the trial's CPUs and GPUs."""
+        *_, cpu, gpu = config["trial"].split()
+        return tune.PlacementGroupFactory([{"CPU": float(cpu), "GPU": float(gpu)}])
+
+    def setup(self, config: dict[str, Any], job: Job | None = None) -> None:
+        """Prepare for the first attempt."""
+        if job is None:
+            raise RunError("Tune started a worker without its job")
+        self._job = job
+        self._writer = Writer(Store(self._job.store))
+        self._execution: Execution | None = None
+        self._attempt = Attempt.of(config)
+        job.set_environment()
+        self._processes = TrialProcesses(job.trainable, job.folder, self._task.threads)
+
+    @property
+    def _task(self) -> Task:
+        return self._job.tasks[self._attempt.trial_id]
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Switch to the next attempt."""
+        self._close_execution()
+        self._attempt = Attempt.of(new_config)
+        return True
+
+    def step(self) -> dict[str, Any]:
+        """Run an epoch, with what the trainable prints going to the trial's log."""
+        try:
+            epoch = self._advance()
+        except Exception as error:
+            if not isinstance(error, TrialFailedError):  # whose process has printed its traceback
+                self._log("".join(traceback.format_exception(error)))
+            self._writer.flush_log()
+            raise
+        if epoch is None:
+            return {"done": True, "seconds": self._execution.seconds if self._execution else 0.0}
+        return {"epoch": epoch.number, "metrics": dict(epoch.metrics)}
+
+    def _advance(self) -> Epoch | None:
+        if self._execution is None:
+            self._execution = Execution(
+                self._job, self._task, self._writer, self._launch, self._attempt.number
+            )
+        return self._execution.advance()
+
+    def _launch(self, start: Start, state: bytes | None) -> Generator[Report, None, None]:
+        return self._processes.run(start, state, self._log)
+
+    def _log(self, text: str) -> None:
+        self._writer.log(self._attempt.trial_id, text)
+
+    def cleanup(self) -> None:
+        """End the trial, and the processes that wait for the next one."""
+        self._close_execution()
+        self._processes.close()
+
+    def _close_execution(self) -> None:
+        if self._execution is not None:
+            self._execution.close()
+            self._execution = None
