@@ -11,14 +11,24 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+_PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _PAUSE = 0.005
 
 
 def become_subreaper() -> None:
     """Let orphans among the descendants become children of this process; on Linux only."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def die_with_parent() -> None:
+    """End this process when its parent does; on Linux only."""
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _prctl(option: int, value: int) -> None:
     if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
 
 
 def kill_descendants(root: int | None = None) -> None:
@@ -31,16 +41,12 @@ def kill_descendants(root: int | None = None) -> None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(root, signal.SIGKILL)
         return
-    while found := list(_tree(os.getpid() if root is None else root, root is not None)):
-        for pid in found:
+    while living := list(_tree(os.getpid() if root is None else root, root is not None)):
+        for pid in living:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        reap()
         time.sleep(_PAUSE)
-
-
-def reap() -> None:
-    """Take leave of orphans that have ended."""
+    # Orphans that have ended are this process's own to reap.
     with contextlib.suppress(ChildProcessError):
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass

@@ -98,7 +98,8 @@ class _Warm:
         self.is_used_up = False
         answer = self._answer()
         if answer is None:
-            raise TrainableError(f"importing the trainable {_died(self._process.wait())}")
+            self.close()
+            raise TrainableError(f"importing the trainable: {_died(self._process.returncode)}")
         kind, detail = answer
         if kind == "broken":
             self.close()
@@ -201,5 +202,5 @@ def _raise_failure(last: Message | None, status: int) -> None:
 
 def _died(status: int) -> str:
     if status < 0:
-        return f"the trial's process was killed by {signal.Signals(-status).name}"
-    return f"the trial's process ended with exit code {status} before the trial was over"
+        return f"its process was killed by {signal.Signals(-status).name}"
+    return f"its process ended with exit code {status}"

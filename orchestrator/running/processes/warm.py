@@ -21,7 +21,11 @@ from multiprocessing.connection import Connection
 from orchestrator.code import Trainable, import_trainable
 from orchestrator.errors import TrainableError
 from orchestrator.running.processes import child
-from orchestrator.running.processes.descendants import become_subreaper, kill_descendants
+from orchestrator.running.processes.descendants import (
+    become_subreaper,
+    die_with_parent,
+    kill_descendants,
+)
 from orchestrator.running.processes.seeding import Seeding
 
 SUBMODULES = ("torch.optim", "torch._dynamo")
@@ -94,6 +98,7 @@ def _run_trial(
     pid = os.fork()
     if pid == 0:
         os.setsid()
+        die_with_parent()
         control.close()
         signal.signal(signal.SIGINT, signal.default_int_handler)
         child.run(Connection(connection), output, trainable, seeding)
