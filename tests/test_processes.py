@@ -176,6 +176,7 @@ KINDS = (
 ENDINGS = '''
 """Trials that end in different ways, and leave things behind."""
 
+import argparse
 import os
 import signal
 import subprocess
@@ -189,8 +190,8 @@ def train(params, trial):
     end = params["end"]
     if end == "exit zero":
         sys.exit(0)
-    if end == "exit words":
-        sys.exit("no such file")
+    if end == "usage":
+        argparse.ArgumentParser(prog="fit").parse_args(["--no-such-flag"])
     if end == "interrupt":
         raise KeyboardInterrupt
     if end == "raise":
@@ -324,7 +325,11 @@ def test_generators_follow_from_the_seed_and_the_epochs_so_far(shared: TrialProc
     ("end", "reason"),
     [
         ("exit zero", "SystemExit: 0 before the trial was over"),
-        ("exit words", "SystemExit: no such file before the trial was over"),
+        (
+            "usage",
+            "SystemExit: 2 before the trial was over "
+            "(fit: error: unrecognized arguments: --no-such-flag)",
+        ),
         ("interrupt", "KeyboardInterrupt, raised by the trainable"),
         ("raise", "ValueError: no luck"),
         ("own init", "Coded: no such file (404)"),

@@ -68,13 +68,19 @@ def of_gpu_memory(error: Exception, gpus: float) -> GpuMemoryError | None:
     )
 
 
-def reason(error: BaseException) -> str:
-    """Say in one line why an attempt failed."""
+def reason(error: BaseException, last_words: str = "") -> str:
+    """Say in one line why an attempt failed.
+
+    Args:
+        error: what ended it.
+        last_words: the last line that it wrote to standard error.
+    """
     match error:
         case GpuMemoryError() | TrialFailedError():
             return str(error)
         case SystemExit():
-            return f"SystemExit: {error.code} before the trial was over"
+            said = f" ({last_words})" if last_words else ""
+            return f"SystemExit: {error.code} before the trial was over{said}"
         case KeyboardInterrupt():
             return "KeyboardInterrupt, raised by the trainable"
         case _:

@@ -86,7 +86,7 @@ class Folder:
         """Read all three tables with plain pandas, without the volatile columns."""
         return comparing.numbers(self.path / root / name)
 
-    def trials(self, name: str = "toy") -> pd.DataFrame:
+    def trials(self, name: str = "toy", root: str = "results") -> pd.DataFrame:
         """Read the trials of a store, sorted by id."""
-        frame = open_store(self.path / "results" / name).trials
+        frame = open_store(self.path / root / name).trials
         return frame.sort_values("trial_id", ignore_index=True)

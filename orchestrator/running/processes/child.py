@@ -16,6 +16,7 @@ from typing import Any
 from orchestrator.code import Trainable
 from orchestrator.errors import GpuMemoryError
 from orchestrator.running import failures
+from orchestrator.running.last_words import LastWords
 from orchestrator.running.live_trial import LiveTrial, Start, reports
 from orchestrator.running.processes.messages import receive, send
 from orchestrator.running.processes.seeding import Seeding, seed_of
@@ -34,9 +35,10 @@ def run(
     """
     try:
         _redirect(output)
+        last_words = LastWords.of_stderr()
         start, state = _receive_start(connection)
         seeding.seed(seed_of(start.params["seed"], start.epoch - 1))
-        _report_all(connection, trainable, start, state)
+        _report_all(connection, trainable, start, state, last_words)
     except (OSError, EOFError):
         os._exit(1)  # the worker is gone, and the trial with it
     _leave()
@@ -64,7 +66,11 @@ def _receive_start(connection: Connection[Any, Any]) -> tuple[Start, bytes | Non
 
 
 def _report_all(
-    connection: Connection[Any, Any], trainable: Trainable, start: Start, state: bytes | None
+    connection: Connection[Any, Any],
+    trainable: Trainable,
+    start: Start,
+    state: bytes | None,
+    last_words: LastWords,
 ) -> None:
     """Report every epoch, then the end or why there is none."""
     trial = LiveTrial.of(start, state, functools.partial(print, flush=True))
@@ -77,16 +83,19 @@ def _report_all(
                     return
         send(connection, "ended", {})
     except (SystemExit, KeyboardInterrupt, Exception) as error:  # noqa: BLE001  (the trainable's)
-        _fail(connection, error)
+        _fail(connection, error, last_words.line)
 
 
-def _fail(connection: Connection[Any, Any], error: BaseException) -> None:
+def _fail(connection: Connection[Any, Any], error: BaseException, last_words: str) -> None:
     sys.stderr.write("".join(traceback.format_exception(error)))
     with contextlib.suppress(OSError):
         send(
             connection,
             "failed",
-            {"reason": failures.reason(error), "gpu_memory": isinstance(error, GpuMemoryError)},
+            {
+                "reason": failures.reason(error, last_words),
+                "gpu_memory": isinstance(error, GpuMemoryError),
+            },
         )
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Generator
 from dataclasses import asdict
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import GpuMemoryError, TrainableError, TrialFailedError
@@ -38,12 +39,13 @@ class TrialProcesses:
 
     Args:
         trainable: as ``module:generator``.
-        folder: from which it is imported.
+        folder: from which it is imported, and in which trials run.
         threads: CPU threads of each trial.
     """
 
     def __init__(self, trainable: str, folder: str, threads: int) -> None:
-        self._command = [trainable, folder]
+        self._trainable = trainable
+        self._folder = folder
         self._threads = threads
         self._warm: _Warm | None = None
         become_subreaper()  # for what a killed warm process leaves behind
@@ -64,7 +66,7 @@ class TrialProcesses:
             TrialFailedError: its process failed; what it printed says why.
         """
         if self._warm is None:
-            self._warm = _Warm(self._command, self._threads)
+            self._warm = _Warm(self._trainable, self._folder, self._threads)
         if self._warm.cannot_fork:
             log(f"this trial starts a new Python, since {self._warm.cannot_fork}")
         try:
@@ -83,15 +85,16 @@ class TrialProcesses:
 class _Warm:
     """The warm process, seen from the worker."""
 
-    def __init__(self, command: list[str], threads: int) -> None:
+    def __init__(self, trainable: str, folder: str, threads: int) -> None:
         self._control, theirs = socket.socketpair()
         self._answers = self._control.makefile("rb")
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "orchestrator.running.processes.warm",
-                 str(theirs.fileno()), *command],
+                 str(theirs.fileno()), trainable, folder],
                 pass_fds=[theirs.fileno()],
                 env=_environment(threads),
+                cwd=folder if Path(folder).is_dir() else None,
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
             )  # fmt: skip

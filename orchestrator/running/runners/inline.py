@@ -17,6 +17,7 @@ from orchestrator.code import Trainable
 from orchestrator.running import failures
 from orchestrator.running.execution import Epoch, Execution
 from orchestrator.running.job import Job
+from orchestrator.running.last_words import LastWords
 from orchestrator.running.live_trial import LiveTrial, Report, Start, reports
 from orchestrator.running.processes.seeding import Seeding, seed_of
 from orchestrator.running.runners import Watcher
@@ -40,7 +41,12 @@ class InlineRunner:
         watcher: Watcher,
     ) -> None:
         """Run trials in the given order."""
-        with Seeding.installed() as seeding, _ctrl_c() as was_pressed:
+        last_words = LastWords(sys.stderr)
+        with (
+            Seeding.installed() as seeding,
+            _ctrl_c() as was_pressed,
+            contextlib.redirect_stderr(last_words),
+        ):
             trainable, writer = job.enter(), Writer(Store(job.store))
             for trial_id in todo:
                 watcher.started(trial_id)
@@ -51,7 +57,7 @@ class InlineRunner:
                     for epoch in _epochs(execution, was_pressed):
                         watcher.epoch(trial_id, epoch)
                 except _TrialFailedError as error:
-                    reason = _report(writer, trial_id, error.cause)
+                    reason = _report(writer, trial_id, error.cause, last_words.line)
                     watcher.failed(trial_id, reason, 1, again=False)
                 else:
                     watcher.finished(trial_id, time.perf_counter() - started)
@@ -111,12 +117,12 @@ def _ctrl_c() -> Iterator[Callable[[], bool]]:
         signal.signal(signal.SIGINT, before)
 
 
-def _report(writer: Writer, trial_id: str, error: BaseException) -> str:
+def _report(writer: Writer, trial_id: str, error: BaseException, last_words: str) -> str:
     text = "".join(traceback.format_exception(error))
     writer.log(trial_id, text)
     writer.flush_log()
     sys.stderr.write(text)
-    return failures.reason(error)
+    return failures.reason(error, last_words)
 
 
 def _in_debugger() -> bool:

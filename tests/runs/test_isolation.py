@@ -1,0 +1,161 @@
+"""What a trial does to its process, and how it ends, is no other trial's business."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from support.folder import Folder
+
+NEIGHBOURS = """
+import os
+import random
+import sys
+import threading
+import time
+
+import numpy as np
+import torch
+
+
+def train(params, trial):
+    kind = params["kind"]
+    drawn = random.random(), float(np.random.rand()), float(torch.rand(1))
+    seen = (
+        os.getcwd() == "/",
+        os.environ.get("LEAK", ""),
+        str(torch.get_default_dtype()),
+        torch.is_grad_enabled(),
+        torch.are_deterministic_algorithms_enabled(),
+        torch.get_num_threads(),
+        "/nowhere" in sys.path,
+        threading.active_count(),
+        drawn,
+    )
+    if kind == "folder":
+        os.chdir("/")
+    if kind == "environment":
+        os.environ["LEAK"] = "yes"
+    if kind == "torch":
+        torch.set_default_dtype(torch.float64)
+        torch.set_grad_enabled(False)
+        torch.use_deterministic_algorithms(True)
+        torch.set_num_threads(3)
+    if kind == "thread":
+        threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
+    if kind == "path":
+        sys.path.insert(0, "/nowhere")
+    trial.record(seen=repr(seen))
+    yield {"score": drawn[0]}
+"""
+
+ENDINGS = """
+import argparse
+import os
+import signal
+import sys
+
+
+class Coded(Exception):
+    def __init__(self, code, reason):
+        super().__init__(f"{reason} ({code})")
+
+
+def train(params, trial):
+    yield {"score": 1.0}
+    match params["end"]:
+        case "zero":
+            sys.exit(0)
+        case "usage":
+            argparse.ArgumentParser(prog="fit").parse_args(["--no-such-flag"])
+        case "coded":
+            raise Coded(404, "no such file")
+        case "interrupted":
+            raise KeyboardInterrupt
+        case "killed":
+            os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+WORDS = {
+    "zero": "SystemExit: 0 before the trial was over",
+    "usage": "fit: error: unrecognized arguments: --no-such-flag",
+    "coded": "Coded: no such file (404)",
+    "interrupted": "KeyboardInterrupt, raised by the trainable",
+}
+
+
+def seen(folder: Folder) -> dict[str, str]:
+    """What each trial found in its process, by its kind."""
+    facts = folder.trials().set_index("kind")["versions"].map(json.loads)
+    return {str(kind): fact["seen"] for kind, fact in facts.items()}
+
+
+def test_every_trial_finds_its_process_as_the_first_one_does(cluster_folder: Folder) -> None:
+    folder = cluster_folder
+    (folder.path / "neighbours.py").write_text(NEIGHBOURS)
+    kinds = ["plain", "folder", "environment", "torch", "thread", "path", "last"]
+    keys = {"trainable": "neighbours:train", "search": {}, "seeds": [0], "fixed": {}}
+    sweep = folder.write(factors={"kind": kinds}, resources={"cpu": 2}, **keys)
+    folder.orch("sweep", sweep)
+    in_order = seen(folder)
+    assert len(set(in_order.values())) == 1
+    reverse = folder.write("reverse", factors={"kind": kinds[::-1]}, resources={"cpu": 2}, **keys)
+    folder.orch("sweep", reverse, "--store", "elsewhere")
+    frame = folder.trials("reverse", root="elsewhere")
+    assert set(frame["versions"].map(lambda text: json.loads(text)["seen"])) == set(
+        in_order.values()
+    )
+
+
+@pytest.mark.parametrize("runner", ["tune", "inline"])
+def test_a_bad_end_fails_its_trial_alone_in_its_own_words(
+    cluster_folder: Folder, runner: str
+) -> None:
+    folder = cluster_folder
+    (folder.path / "endings.py").write_text(ENDINGS)
+    ends = ["none", *WORDS, *(["killed"] if runner == "tune" else [])]
+    sweep = folder.write(
+        trainable="endings:train",
+        factors={"end": ends},
+        search={},
+        seeds=[0],
+        fixed={},
+        retries=0,
+    )
+    done = folder.orch("sweep", sweep, "--runner", runner, code=1)
+    trials = folder.trials().set_index("end")
+    assert trials["status"].to_dict() == {
+        end: "completed" if end == "none" else "failed" for end in ends
+    }
+    for end, words in WORDS.items():
+        assert words in trials["error"][end]
+        assert words in done.stderr
+    if runner == "tune":
+        assert trials["error"]["killed"] == "its process was killed by SIGKILL"
+        assert "Traceback" not in done.stderr
+
+
+def test_a_trial_resumed_on_another_day_draws_the_same_numbers(cluster_folder: Folder) -> None:
+    """Where the trainable draws from global generators only after its checkpoint."""
+    folder = cluster_folder
+    (folder.path / "drawing.py").write_text(
+        "import os, random, signal\n"
+        "from pathlib import Path\n"
+        "def train(params, trial):\n"
+        "    start = int(trial.load() or b'0')\n"
+        "    for epoch in range(start, 4):\n"
+        "        random.seed(f\"{params['seed']} {epoch}\")\n"
+        "        if epoch == 2 and params['die'] and not Path('died').exists():\n"
+        "            Path('died').touch()\n"
+        "            os.kill(os.getpid(), signal.SIGKILL)\n"
+        "        trial.save(str(epoch + 1).encode())\n"
+        "        yield {'score': random.random()}\n"
+    )
+    sweep = folder.write(
+        trainable="drawing:train", factors={"die": [False, True]}, search={}, seeds=[0], fixed={}
+    )
+    folder.orch("sweep", sweep)
+    trials = folder.trials().set_index("die")
+    assert trials["attempts"].to_dict() == {False: 1, True: 2}
+    assert trials["score"][False] == trials["score"][True]
+    assert (folder.path / "died").exists()
