@@ -4,9 +4,9 @@ From Python::
 
     from orchestrator import load, open_store, run
 
-    results = run("sweeps/quickstart.yaml")     # or a mapping that holds what the file would
-    results.tables()                            # shows itself, on a terminal or in a notebook
-    results.trials                              # a pandas DataFrame
+    results = run("sweeps/quickstart.yaml")  # or a mapping that holds what the file would
+    results.tables()  # shows itself, on a terminal or in a notebook
+    results.trials  # a pandas DataFrame
     results = open_store("results/quickstart")  # the same again, without running anything
 """
 
