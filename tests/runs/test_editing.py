@@ -211,7 +211,7 @@ def test_pruning_moves_checkpoints_of_trials_that_are_not_asked_for(bench: Bench
     checkpoint = bench.path / "results/toy/checkpoints" / trial_id
     data = an_unfinished_trial(bench)
     checkpoint.write_bytes(data)
-    assert "1 trials moved" in bench.run("prune", bench.write()).stdout
+    assert "1 trial moved" in bench.run("prune", bench.write()).stdout
     assert not checkpoint.exists()
     retired = bench.path / "results/toy/retired/checkpoints" / trial_id
     assert retired.read_bytes() == data
