@@ -14,7 +14,7 @@ from support.toys import SWEEP
 
 from orchestrator.cli import running
 from orchestrator.cli.main import main
-from orchestrator.cli.typed import command_line, words_for
+from orchestrator.cli.typed import command_line, arguments_for
 
 
 @pytest.fixture
@@ -26,11 +26,11 @@ def typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     captured: list[Any] = []
 
     def capture(context: click.Context, *_: Any, **__: Any) -> int:
-        words = words_for(context, file="copied.yaml", cluster=None, detach=None)
+        words = arguments_for(context, file="copied.yaml", cluster=None, detach=None)
         captured.append((words, command_line(context)))
         return 0
 
-    there = SimpleNamespace(run_there=capture, ask_there=capture, follow_there=capture)
+    there = SimpleNamespace(run_sweep=capture, run_reader=capture, follow_sweep=capture)
     monkeypatch.setattr(running, "remote", lambda: there)
     monkeypatch.setattr("orchestrator.cli.reading.remote", lambda: there)
 
@@ -68,7 +68,7 @@ def test_what_is_about_the_way_to_a_cluster_is_left_out(typed: Any, line: str, w
     assert whole == shlex.join(shlex.split(line))
 
 
-def test_the_words_for_a_cluster_are_a_command_of_their_own(typed: Any) -> None:
+def test_the_arguments_for_a_cluster_are_a_command_of_their_own(typed: Any) -> None:
     words, _ = typed("orch sweep sweep.yaml --seeds 0,3 --cluster c.yaml --store /shared/results")
     context = main.make_context("orch", words)
     name, command, rest = main.resolve_command(context, words)

@@ -22,7 +22,7 @@ def test_a_smoke_run_tries_each_cell_once_and_makes_up_data_that_is_missing(
 ) -> None:
     sweep = folder.write(**CLASSIFY, seeds=[3, 4], resources={"cpu": 1, "gpu": 1})
     done = folder.orch("sweep", sweep, "--smoke", "--runner", "inline")
-    assert "made-up images for parquet:not-here" in done.stderr
+    assert "made-up images in place of parquet:not-here" in done.stderr
     trials = open_store(folder.path / "results/toy--smoke").trials
     assert len(trials) == 4
     assert set(trials["seed"]) == {3}
