@@ -14,7 +14,7 @@ from support.toys import SWEEP
 
 from orchestrator.cli import running
 from orchestrator.cli.main import main
-from orchestrator.cli.typed import command_line, arguments_for
+from orchestrator.cli.typed import arguments_for, command_line
 
 
 @pytest.fixture
