@@ -67,3 +67,21 @@ atexit.register(lambda: print(sorted(heavy & sys.modules.keys()), file=sys.stder
 from orchestrator.cli.main import main
 main()
 """
+
+
+def test_an_interruption_while_source_text_runs_has_the_same_exit_code() -> None:
+    """Python itself would end by the signal then, whatever the exit code."""
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED_IN_SOURCE_TEXT], check=False)
+    assert done.returncode == 130
+
+
+INTERRUPTED_IN_SOURCE_TEXT = """
+try:
+    exec("raise KeyboardInterrupt")
+except KeyboardInterrupt:
+    pass
+from orchestrator import __main__ as command
+
+command.main = lambda **_: command.sys.exit(130)
+command.run()
+"""

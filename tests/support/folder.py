@@ -75,7 +75,7 @@ class Folder:
             timeout=HANG_SECONDS,
             check=False,
         )
-        assert done.returncode == code, done.stdout + done.stderr
+        assert done.returncode == code, f"exit code {done.returncode}\n{done.stdout}{done.stderr}"
         return done
 
     def command(self, *arguments: object) -> list[str]:
