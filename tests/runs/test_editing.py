@@ -427,6 +427,8 @@ def test_a_new_selection_needs_no_trial_to_run_again(
 EARLY = '''
 """Trainables that are interrupted, as by Ctrl-C, always at the same place."""
 
+import signal
+
 import toy
 
 
@@ -436,11 +438,11 @@ def stop(params, trial):
     for metrics in toy.train(params, trial):
         yield metrics
         if not begun:
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)  # as Ctrl-C does
 
 
 def at_once(params, trial):
-    raise KeyboardInterrupt
+    signal.raise_signal(signal.SIGINT)
     yield
 '''
 
