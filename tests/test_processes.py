@@ -333,7 +333,7 @@ def test_generators_follow_from_the_seed_and_the_epochs_so_far(shared: TrialProc
         ("interrupt", "KeyboardInterrupt, raised by the trainable"),
         ("raise", "ValueError: no luck"),
         ("own init", "Coded: no such file (404)"),
-        ("kill", "its process was killed by SIGKILL"),
+        ("kill", "its process was killed by SIGKILL, as the kernel does when memory is full"),
         ("os exit", "its process ended with exit code 7"),
     ],
 )

@@ -238,7 +238,8 @@ def kill_by_memory(lab: Lab, run: Run) -> float:
     """Give one trial's process too little memory, so that the kernel kills it."""
     worker = lab.hosts[1]
     inside = {run.attempts(trial)[-1].process for trial in run.running_on(worker)}
-    victim = next(p for p in worker.processes("ray::") if _inner(p) in inside)
+    forked = worker.processes("orchestrator.running.processes.warm")
+    victim = next(process for process in forked if _inner(process) in inside)
     struck = time.monotonic()
     with _memory_limit(victim):
         return run.wait_for_line("will be retried", struck)

@@ -204,6 +204,8 @@ def _raise_failure(last: Message | None, status: int) -> None:
 
 
 def _died(status: int) -> str:
+    if status == -signal.SIGKILL:
+        return "its process was killed by SIGKILL, as the kernel does when memory is full"
     if status < 0:
         return f"its process was killed by {signal.Signals(-status).name}"
     return f"its process ended with exit code {status}"
