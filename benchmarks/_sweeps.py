@@ -32,6 +32,22 @@ def train(params, trial):
     yield {"score": 1.0}
 """
 
+TORCH = """
+import time
+
+import torch
+
+
+def train(params, trial):
+    started = time.perf_counter()
+    model = torch.nn.Linear(64, 10)
+    optimiser = torch.optim.SGD(model.parameters(), lr=0.1)
+    model(torch.randn(32, 64)).square().mean().backward()
+    optimiser.step()
+    yield {"score": 1.0, "training": time.perf_counter() - started}
+"""
+"""Imports torch, trains for one step, and says how long that takes."""
+
 DIGITS = {
     "trainable": "trainables.classify:train",
     "factors": {"activation": ["tanh"]},
