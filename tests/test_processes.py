@@ -388,6 +388,14 @@ def test_nothing_outlives_a_killed_warm_process(processes: Any, folder: Path) ->
     assert len(run(worker, start(end=None))) == 2
 
 
+def test_a_warm_process_that_dies_between_trials_is_replaced(processes: Any) -> None:
+    worker = processes("endings")
+    run(worker, start(end=None))
+    os.kill(worker._warm._process.pid, signal.SIGKILL)
+    worker._warm._process.wait()
+    assert len(run(worker, start(end=None))) == 2
+
+
 def test_all_that_a_trial_prints_is_in_its_log_in_order(processes: Any) -> None:
     worker = processes("endings")
     lines: list[str] = []

@@ -65,6 +65,8 @@ class TrialProcesses:
             GpuMemoryError: the trial needs more of a GPU's memory than it has.
             TrialFailedError: its process failed; what it printed says why.
         """
+        if self._warm is not None and self._warm.is_dead:
+            self.close()
         if self._warm is None:
             self._warm = _Warm(self._trainable, self._folder, self._threads)
         if self._warm.cannot_fork:
@@ -108,6 +110,11 @@ class _Warm:
             self.close()
             raise TrainableError(detail)
         self.cannot_fork: str | None = detail
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether something has killed it since the last trial."""
+        return self._process.poll() is not None
 
     def run(
         self, start: Start, state: bytes | None, log: Callable[[str], None]
