@@ -25,6 +25,7 @@ from orchestrator.cli.typed import Command
 from orchestrator.errors import InputError
 from orchestrator.results import findings, tables
 from orchestrator.running.status import print_status
+from orchestrator.store.names import log_file
 
 
 @click.command(cls=Command)
@@ -54,7 +55,7 @@ def logs(
         on_cluster = remote().follow_sweep if trial is None else remote().run_reader
         sys.exit(on_cluster(context, sweep_of(file), cluster))
     store = results_of(file, root).store
-    text = store.files.read(f"logs/{trial}.log") if trial else None
+    text = store.files.read(log_file(trial)) if trial else None
     if text is None:
         raise InputError(
             f"{f'trial {trial} has no log' if trial else 'a trial id is missing'}; "
