@@ -140,9 +140,13 @@ def test_requests_per_trial_do_not_grow_with_the_store(remote: Remote) -> None:
 
 
 def worker_of(remote: Remote, trial_id: str) -> int:
-    """Find in a trial's log the process that runs it."""
-    log = (remote.store.files.read(f"logs/{trial_id}.log") or b"").decode()
-    (pid,) = re.findall(r"process (\d+)", log)
+    """Find in a trial's log, which may come after its first checkpoint, the trial's process."""
+
+    def processes() -> list[str]:
+        log = (remote.store.files.read(f"logs/{trial_id}.log") or b"").decode()
+        return re.findall(r"process (\d+)", log)
+
+    (pid,) = until(processes, what=f"the log of {trial_id}")
     return int(pid)
 
 
