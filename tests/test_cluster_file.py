@@ -6,10 +6,12 @@ import os
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from ruamel.yaml import YAML
 
 from orchestrator.cli.main import main
 from orchestrator.cluster import aws, config
@@ -266,3 +268,23 @@ def test_detaching_needs_a_cluster() -> None:
 def orch(*arguments: object) -> Result:
     """Run a command in this process."""
     return CliRunner().invoke(main, [os.fspath(str(word)) for word in arguments])
+
+
+@pytest.mark.parametrize("file", [AWS, ON_PREM])
+def test_what_a_cluster_gets_no_copy_of_is_none_of_the_packages(file: Path) -> None:
+    patterns = YAML(typ="safe").load(file)["rsync_exclude"]
+
+    def is_left_out(path: Path) -> bool:
+        first, *_ = parts = path.relative_to(ROOT).parts
+        return any(
+            fnmatch(first, pattern[1:])
+            if pattern.startswith("/")
+            else any(fnmatch(part, pattern) for part in parts)
+            for pattern in patterns
+        )
+
+    packages = (ROOT / "orchestrator", ROOT / "trainables")
+    sources = [path for package in packages for path in package.rglob("*.py")]
+    assert sources
+    assert not [path for path in sources if is_left_out(path)]
+    assert all(is_left_out(ROOT / folder / "file") for folder in ("results", "data", ".venv"))
