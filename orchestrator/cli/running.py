@@ -124,13 +124,14 @@ def plan(
         raise placed(error, planned.source, "trainable") from None
     if as_json:
         click.echo(json.dumps(counts.as_dict() | (profiles.as_dict() if profiles else {})))
-        sys.exit(1 if profiles and profiles.failed else 0)
-    print_plan(counts, Console())
-    if profiles:
-        from orchestrator.pilot.show import print_pilot
+    else:
+        print_plan(counts, Console())
+        if profiles:
+            from orchestrator.pilot.show import print_pilot
 
-        print_pilot(profiles, Console())
-        sys.exit(1 if profiles.failed else 0)
+            print_pilot(profiles, Console())
+    if profiles and profiles.failed:
+        sys.exit(1)
 
 
 @click.command(cls=Command)

@@ -31,17 +31,11 @@ def _prctl(option: int, value: int) -> None:
         ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
 
 
-def kill_descendants(root: int | None = None) -> None:
-    """End every descendant of this process, or one child with all of its own, and wait for it.
-
-    Without ``/proc``, the process group of the child is ended.
-    """
+def kill_descendants() -> None:
+    """End every descendant of this process, and wait for it; on Linux only."""
     if not Path("/proc/self/stat").exists():
-        if root is not None:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(root, signal.SIGKILL)
         return
-    while living := list(_tree(os.getpid() if root is None else root, root is not None)):
+    while living := list(_living_descendants()):
         for pid in living:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -52,8 +46,7 @@ def kill_descendants(root: int | None = None) -> None:
             pass
 
 
-def _tree(root: int, with_root: bool) -> Iterator[int]:
-    """List the living processes below one, which is listed itself if asked for."""
+def _living_descendants() -> Iterator[int]:
     children: dict[int, list[int]] = {}
     states: dict[int, str] = {}
     for entry in Path("/proc").glob("[0-9]*"):
@@ -62,9 +55,9 @@ def _tree(root: int, with_root: bool) -> Iterator[int]:
             state, parent = (entry / "stat").read_text().rpartition(")")[2].split()[:2]
             states[int(entry.name)] = state
             children.setdefault(int(parent), []).append(int(entry.name))
-    waiting = [root]
+    waiting = children.get(os.getpid(), [])
     while waiting:
         pid = waiting.pop()
         waiting += children.get(pid, [])
-        if states.get(pid, "Z") != "Z" and (pid != root or with_root):
+        if states[pid] != "Z":
             yield pid
