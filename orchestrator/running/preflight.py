@@ -17,7 +17,7 @@ from typing import Any
 
 from orchestrator.code import import_trainable
 from orchestrator.errors import TrainableError
-from orchestrator.labels import counted
+from orchestrator.labels import assignments, counted
 from orchestrator.spec.grid import PlannedTrial
 
 _SHOWN_REFUSALS = 10
@@ -100,7 +100,7 @@ def _message(refused: dict[str, str], trials: Sequence[PlannedTrial]) -> str:
     """List each distinct message once, with the first config that it applies to."""
     by_text: dict[str, list[str]] = {}
     for index, text in refused.items():
-        by_text.setdefault(text, []).append(_params_text(trials[int(index)]))
+        by_text.setdefault(text, []).append(assignments(trials[int(index)].config.selectors))
     lines = [
         f"{text} ({names[0]}{f' and {len(names) - 1:,} more' if names[1:] else ''})"
         for text, names in by_text.items()
@@ -108,11 +108,6 @@ def _message(refused: dict[str, str], trials: Sequence[PlannedTrial]) -> str:
     hidden = len(lines) - _SHOWN_REFUSALS
     more = f"\nand {counted(hidden, 'more message')}" if hidden > 0 else ""
     return "\n".join(lines[:_SHOWN_REFUSALS]) + more
-
-
-def _params_text(trial: PlannedTrial) -> str:
-    params = {**trial.config.factors, **trial.config.search}
-    return ", ".join(f"{name}={value}" for name, value in params.items())
 
 
 def main() -> None:
