@@ -114,7 +114,7 @@ def _trials(sweep: Sweep, trials: list[PlannedTrial], here: Folder) -> pa.Table:
         "host": "node",
         "device": "cpu",
         "code_digest": digest,
-        "versions": "{}",
+        "facts": "{}",
         "params": json.dumps(dict(sweep.fixed)),
     }
     return pa.table(

@@ -39,10 +39,11 @@ def test_pandas_shows_every_table_with_ids_seed_and_params(lab: Lab, settled: bo
     own = {
         "trials": [
             *("status", "error", "attempts", "score", "loss", "best_score", "epochs_run"),
-            *("seconds", "threads", "started_at", "ended_at", "host", "device", "code_digest"),
-            *("versions", "params", "reused_from"),
+            *("seconds", "threads", "started_at", "ended_at", "host", "device", "processor"),
+            *("gpus", "code_digest", "environment_digest", "data_digest", "metrics_digest"),
+            *("resumed_at", "facts", "params", "reused_from"),
         ],
-        "epochs": ["epoch", "score", "loss", "seconds"],
+        "epochs": ["epoch", "step", "score", "loss", "seconds"],
         "probes": ["epoch", "probe", "layer", "layer_index", "unit", "at", "value"],
     }
     params = ["order", "drops", "lr", "mixed", "nesterov", "noise"]
@@ -154,7 +155,10 @@ def test_a_best_epoch_is_among_the_finite_ones(lab: Lab, mode: str, last: str, b
     (trial,) = expand(sweep)
     layout = lab.prepare(sweep)
     values = [0.5, 2.0, float(last)]
-    rows = [{"epoch": e, "score": v, "loss": 0.0, "seconds": 0.1} for e, v in enumerate(values, 1)]
+    rows = [
+        {"epoch": e, "step": None, "score": v, "loss": 0.0, "seconds": 0.1}
+        for e, v in enumerate(values, 1)
+    ]
     ended = {**row_of(trial, sweep), **UNKNOWN, "status": "diverged", "score": values[-1]}
     lab.writer.commit(ended, pa.Table.from_pylist(rows), probes_of(trial.trial_id), layout)
     settle.settle(lab.store, sweep)

@@ -82,7 +82,7 @@ def _made_up_datasets(results: Results) -> list[str]:
     """List the data sets that a smoke run made up, as its trials recorded."""
     if not results.sweep.smoke:
         return []
-    facts = map(json.loads, results.trials["versions"].dropna().unique())
+    facts = map(json.loads, results.trials["facts"].dropna().unique())
     return sorted({fact["made_up_data"] for fact in facts if "made_up_data" in fact})
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import pyarrow as pa
 
@@ -42,7 +43,7 @@ class Execution:
         self._clock = time.perf_counter()
         self._job, self._task, self._writer, self._attempt = job, task, writer, attempt
         self._expected_metrics = job.layout.metrics
-        self._epochs: list[dict[str, float]] = []
+        self._epochs: list[dict[str, Any]] = []
         self._probes: list[pa.Table] = [_NO_PROBES]
         self._seconds = 0.0
         self._started_at = datetime.now(UTC)
@@ -119,7 +120,9 @@ class Execution:
             earlier = tuple(metrics_of(self._epochs[0]))
             _require_same_metrics(tuple(metrics), earlier, "its earlier epochs")
         now = time.perf_counter()
-        self._epochs.append({"epoch": number, **metrics, "seconds": now - self._clock})
+        self._epochs.append(
+            {"epoch": number, "step": None, **metrics, "seconds": now - self._clock}
+        )
         self._seconds += now - self._clock
         self._clock = now
         self._facts = report.facts

@@ -12,8 +12,11 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
-from orchestrator.columns import BEST, Status
+from orchestrator.columns import BEST, Status, columns_of
 from orchestrator.running.job import Job, Task
+
+_COUNTERS = {column.name for column in columns_of("epochs") if column.role != "id"}
+"""The columns of an epoch that are no metrics."""
 
 
 def ended_row(
@@ -44,7 +47,7 @@ def ended_row(
     values = [epoch[select_metric] for epoch in epochs]
     finite = [value for value in values if math.isfinite(value)]
     best = max if job.layout.mode == "max" else min
-    other_facts = {name: fact for name, fact in facts.items() if name != "device"}
+    other_facts = {n: fact for n, fact in facts.items() if n not in {"device", "data_digest"}}
     return {
         **task.row,
         **metrics_of(epochs[-1]),
@@ -60,7 +63,13 @@ def ended_row(
         "host": socket.gethostname(),
         "device": device_of(task, facts),
         "code_digest": job.code_digest,
-        "versions": json.dumps({**_versions(), **other_facts}),
+        "environment_digest": None,
+        "data_digest": facts.get("data_digest"),
+        "metrics_digest": None,
+        "processor": None,
+        "gpus": task.gpu,
+        "resumed_at": json.dumps([]),
+        "facts": json.dumps({**_versions(), **other_facts}),
         "params": json.dumps(task.fixed),
         "reused_from": None,
     }
@@ -81,7 +90,13 @@ def failed_row(job: Job, task: Task, error: str, attempts: int) -> dict[str, Any
         "host": None,
         "device": None,
         "code_digest": job.code_digest,
-        "versions": None,
+        "environment_digest": None,
+        "data_digest": None,
+        "metrics_digest": None,
+        "processor": None,
+        "gpus": task.gpu,
+        "resumed_at": None,
+        "facts": None,
         "params": None,
         "reused_from": None,
     }
@@ -89,7 +104,7 @@ def failed_row(job: Job, task: Task, error: str, attempts: int) -> dict[str, Any
 
 def metrics_of(epoch: Mapping[str, float]) -> dict[str, float]:
     """Return the metrics in a row of the table ``epochs``."""
-    return {name: value for name, value in epoch.items() if name not in {"epoch", "seconds"}}
+    return {name: value for name, value in epoch.items() if name not in _COUNTERS}
 
 
 def device_of(task: Task, facts: Mapping[str, str]) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from orchestrator.columns import Status
+from orchestrator.columns import Status, columns_of
 from orchestrator.store.schema import to_parquet, with_ids
 
 _DAMAGE_ERRORS = (
@@ -28,6 +28,8 @@ _DAMAGE_ERRORS = (
     ValueError,
 )
 """What reading a damaged checkpoint raises."""
+
+_COUNTERS = {column.name for column in columns_of("epochs")}
 
 
 class DamagedError(Exception):
@@ -56,7 +58,7 @@ class Checkpoint:
     @property
     def metrics(self) -> tuple[str, ...]:
         """Names of the metrics that the trial yields."""
-        return tuple(name for name in self.epochs.column_names if name not in {"epoch", "seconds"})
+        return tuple(name for name in self.epochs.column_names if name not in _COUNTERS)
 
     def to_bytes(self) -> bytes:
         """Write the checkpoint as a zip, whose checksums reveal damage."""

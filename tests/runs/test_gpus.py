@@ -58,7 +58,7 @@ def sweep_of(folder: Folder, **keys: Any) -> Any:
 
 
 def facts(folder: Folder) -> list[dict[str, str]]:
-    return [json.loads(versions) for versions in folder.trials()["versions"]]
+    return [json.loads(facts) for facts in folder.trials()["facts"]]
 
 
 def test_two_trials_of_half_a_gpu_share_one(gpus: Folder) -> None:

@@ -86,7 +86,7 @@ WORDS = {
 
 def seen(folder: Folder) -> dict[str, str]:
     """What each trial found in its process, by its kind."""
-    facts = folder.trials().set_index("kind")["versions"].map(json.loads)
+    facts = folder.trials().set_index("kind")["facts"].map(json.loads)
     return {str(kind): fact["seen"] for kind, fact in facts.items()}
 
 
@@ -102,9 +102,7 @@ def test_every_trial_finds_its_process_as_the_first_one_does(cluster_folder: Fol
     reverse = folder.write("reverse", factors={"kind": kinds[::-1]}, resources={"cpu": 2}, **keys)
     folder.orch("sweep", reverse, "--store", "elsewhere")
     frame = folder.trials("reverse", root="elsewhere")
-    assert set(frame["versions"].map(lambda text: json.loads(text)["seen"])) == set(
-        in_order.values()
-    )
+    assert set(frame["facts"].map(lambda text: json.loads(text)["seen"])) == set(in_order.values())
 
 
 @pytest.mark.parametrize("runner", ["tune", "inline"])

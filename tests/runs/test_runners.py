@@ -39,7 +39,7 @@ def test_every_trial_is_recorded_with_what_it_ran_on(cluster_folder: Folder) -> 
     assert (trials["ended_at"] >= trials["started_at"]).all()
     assert (trials["seconds"] > 0).all()
     assert json.loads(trials["params"][0])["epochs"] == 3
-    assert {"python", "ray", "torch"} <= json.loads(trials["versions"][0]).keys()
+    assert {"python", "ray", "torch"} <= json.loads(trials["facts"][0]).keys()
 
 
 def test_a_raising_trial_is_retried_and_then_reported_while_the_others_finish(

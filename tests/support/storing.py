@@ -75,14 +75,14 @@ def complete_row(trial: PlannedTrial, sweep: Sweep) -> dict[str, Any]:
         "host": "here",
         "device": "cpu",
         "code_digest": "digest",
-        "versions": "{}",
+        "facts": "{}",
         "params": "{}",
     }
 
 
 def epochs_of(trial_id: str, n: int = EPOCHS) -> pa.Table:
     rows = [
-        {"epoch": e, "score": score(trial_id, e), "loss": 1 / e, "seconds": 0.1}
+        {"epoch": e, "step": None, "score": score(trial_id, e), "loss": 1 / e, "seconds": 0.1}
         for e in range(1, n + 1)
     ]
     return pa.Table.from_pylist(rows)

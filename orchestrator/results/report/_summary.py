@@ -82,7 +82,7 @@ def _facts(sweep: Sweep, trials: pd.DataFrame, origin: Origin) -> Iterator[tuple
     yield "Time", _time(trials)
     yield "Code", _counted(trials["code_digest"].astype(str).str[:12])
     yield "Stale", _stale(trials, origin)
-    versions = {tuple(json.loads(text).items()) for text in trials["versions"].dropna().unique()}
+    versions = {tuple(json.loads(text).items()) for text in trials["facts"].dropna().unique()}
     for pairs in sorted(versions):
         yield "Versions", ", ".join(f"{name} {version}" for name, version in pairs)
 
