@@ -23,7 +23,7 @@ from orchestrator.spec.grid import (
 )
 from orchestrator.spec.identity import identity
 from orchestrator.spec.model import Sweep
-from orchestrator.spec.values import canonical
+from orchestrator.spec.values import by_value, canonical
 
 
 def make(**changes: Any) -> Sweep:
@@ -171,13 +171,20 @@ def test_ids_are_documented_hashes_that_anyone_can_compute() -> None:
     def sha(text: str) -> str:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
-    trial = expand(make(fixed={"epochs": 2.0, "drops": (1, 2.5), "name": "é", "none": None}))[0]
-    rest = '"none":null,"order":"convention"'
-    shared = f'"drops":[1,2.5],"epochs":2,"name":"\\u00e9",{rest}'
-    wide = f'"drops":[1,2.5],"epochs":2,"lr":0.1,"name":"\\u00e9",{rest}'
+    fixed = {"epochs": 2, "even": 2.0, "drops": (1, 2.5), "name": "é", "none": None}
+    trial = expand(make(fixed=fixed))[0]
+    before, rest = '"drops":[1,2.5],"epochs":2,"even":2.0', '"none":null,"order":"convention"'
+    shared = f'{before},"name":"\\u00e9",{rest}'
+    wide = f'{before},"lr":0.1,"name":"\\u00e9",{rest}'
     assert trial.config.cell_id == sha(f'["toy:train",{{"dataset":"cifar10",{shared}}}]')
     assert trial.config.config_id == sha(f'["toy:train",{{"dataset":"cifar10",{wide}}}]')
     assert trial.trial_id == sha(f'["toy:train",{{"dataset":"cifar10",{wide},"seed":0}}]')
+
+
+def test_ids_stay_what_they_were_in_earlier_releases_of_this_format() -> None:
+    sweep = make(factors={"x": (1, 1.5, -0.0)}, search={}, seeds=(0,), fixed={"y": (1, 2.0, None)})
+    found = [trial.trial_id for trial in expand(sweep)]
+    assert found == ["5a9f62f41c164bd9", "67866b62c49e1f59", "be55b882fb377eb6"]
 
 
 def test_ids_are_16_hexadecimal_digits_and_cells_configs_and_trials_share_none() -> None:
@@ -203,7 +210,6 @@ def test_ids_are_16_hexadecimal_digits_and_cells_configs_and_trials_share_none()
         {"tables": ({"name": "t", "rows": ("order",)},)},
         {"seeds": (2, 0, 1)},
         {"search": {"lr": (0.01, 0.1)}},
-        {"fixed": {"epochs": 200.0}},
         {"factors": {"order": ("swap", "convention"), "dataset": ("imagenet", "cifar10")}},
         {"variants": ({"when": {"order": "swap"}, "fixed": {"epochs": 200}},)},
     ],
@@ -218,6 +224,7 @@ def test_what_does_not_change_a_trial_does_not_change_its_id(changes: dict[str, 
     [
         {"trainable": "toy:other"},
         {"fixed": {"epochs": 201}},
+        {"fixed": {"epochs": 200.0}},
         {"fixed": {"epochs": True}},
         {"fixed": {"epochs": "200"}},
         {"fixed": {"epochs": None}},
@@ -390,14 +397,17 @@ def test_the_order_of_params_does_not_matter(params: dict[str, Any], random: Any
 
 
 @given(st.integers(-(2**53), 2**53))
-def test_an_integer_and_its_float_are_one_value(number: int) -> None:
-    assert identity("t:t", {"x": number}) == identity("t:t", {"x": float(number)})
-    assert identity("t:t", {"x": (number,)}) == identity("t:t", {"x": [float(number)]})
+def test_an_integer_and_its_float_are_two_values_that_match(number: int) -> None:
+    assert identity("t:t", {"x": number}) != identity("t:t", {"x": float(number)})
+    assert identity("t:t", {"x": (number,)}) != identity("t:t", {"x": [float(number)]})
+    assert matches({"x": number}, {"x": float(number)})
+    assert matches({"x": (float(number),)}, {"x": number})
 
 
 @given(VALUES, VALUES)
 def test_values_have_one_text_only_if_they_are_one_value(one: Any, other: Any) -> None:
-    assert (canonical(one) == canonical(other)) == (typed(one) == typed(other))
+    assert (by_value(one) == by_value(other)) == (typed(one) == typed(other))
+    assert (canonical(one) == canonical(other)) == (repr(one) == repr(other))
 
 
 def typed(value: Any) -> Any:

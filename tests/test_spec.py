@@ -15,7 +15,7 @@ from orchestrator.errors import InputError, SpecError
 from orchestrator.spec.loading import load, load_text, parse, parse_seeds, with_seeds
 from orchestrator.spec.model import Claim, Figure, Resources, Select, Table
 from orchestrator.spec.source import read_text
-from orchestrator.spec.values import canonical
+from orchestrator.spec.values import by_value
 
 CLAIM = "claims: [{name: c, metric: accuracy, "
 TABLE = "tables: [{name: t, "
@@ -260,7 +260,10 @@ BAD_KEYS = {
     "a seed twice": ("[0, 1]", "[4, 4]", 3, "`seeds`: the value 4 is repeated"),
     "a bad mode": ("accuracy}", "a, mode: best}", 10, "`select.mode`: expected 'max' or 'min'"),
     "a bad at": ("accuracy}", "a, at: end}", 10, "`select.at`: expected 'last' or 'best'"),
-    "a loss without mode": ("accuracy}", "test_loss}", 10, "set `mode: min` or `mode: max`"),
+    "a loss without mode": ("accuracy}", "test_loss}", 10, "`select`: set `mode: max` or"),
+    "a loss beside a gain": ("accuracy}", "accuracy_loss}", 10, "`select`: set `mode: max` or"),
+    "a word in capitals": ("accuracy}", "testNLL}", 10, "`select`: set `mode: max` or"),
+    "a name of no words": ("accuracy}", "m}", 10, "the name `m` does not say which"),
     "a metric alone": ("{metric: accuracy}", "accuracy", 10, "`select`: expected a mapping"),
 }
 
@@ -269,8 +272,13 @@ BAD_PARAMS = {
     "a value for an axis": ("[1, 2]", "3", 6, "`factors.depth`: expected a list of values", "[3]"),
     "a mapping as a value": ("[1, 2]", "[{a: 1}]", 6, "`factors.depth`: expected a number, string"),
     "a value twice": ("[1, 2]", "[a, b, a]", 6, "`factors.depth`: the value a is repeated"),
-    "one as two numbers": ("[1, 2]", "[1, 1.0]", 6, "`factors.depth`: the value 1 is repeated"),
-    "equal lists": ("[1, 2]", "[[1], [1.0]]", 6, "`factors.depth`: the value [1] is repeated"),
+    "one as two numbers": (
+        "[1, 2]",
+        "[1, 1.0]",
+        6,
+        "`factors.depth`: 1 and 1.0 are the same",
+    ),
+    "equal lists": ("[1, 2]", "[[1], [1.0]]", 6, "`factors.depth`: [1] and [1.0] are the same"),
     "null twice": ("[1, 2]", "[null, ~]", 6, "`factors.depth`: the value null is repeated"),
     "a number in quotes": ("[1, 2]", "['1', 2]", 6, "`factors.depth[0]`: a number in quotes"),
     "a power in quotes": ("1e-2]", '"1e-2"]', 8, "`search.lr[1]`: a number in quotes"),
@@ -590,7 +598,7 @@ SCALARS = st.one_of(
     st.text("abcxyz _-", max_size=8),
 )
 VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3), max_leaves=6)
-AXES = st.lists(VALUES, min_size=1, max_size=4, unique_by=lambda value: canonical(value))
+AXES = st.lists(VALUES, min_size=1, max_size=4, unique_by=lambda value: by_value(value))
 
 
 def frozen(value: Any) -> Any:
@@ -609,7 +617,7 @@ def test_whatever_params_a_file_holds_are_read_back_unchanged(
             "factors": {"a": factor},
             "search": {"b": search},
             "fixed": {"c": fixed},
-            "select": {"metric": "m"},
+            "select": {"metric": "score"},
         }
     )
     sweep = load_text(text, "sweep.yaml")

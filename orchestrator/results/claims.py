@@ -31,7 +31,7 @@ from orchestrator.results.selection import CellSelection
 from orchestrator.results.tables import as_text
 from orchestrator.spec.grid import matches
 from orchestrator.spec.model import Claim, Sweep
-from orchestrator.spec.values import canonical
+from orchestrator.spec.values import by_value
 
 if TYPE_CHECKING:
     from orchestrator.results.results import Results
@@ -138,9 +138,9 @@ def _sides(
     for selection in selections:
         rest = dict(selection.cell.factors)
         if matches(claim.where, rest):
-            value = canonical(rest.pop(factor))
-            groups.setdefault(canonical(rest), {})[value] = selection
-    keys = list(map(canonical, compared))
+            value = by_value(rest.pop(factor))
+            groups.setdefault(by_value(rest), {})[value] = selection
+    keys = list(map(by_value, compared))
     matched = [group for group in groups.values() if group.keys() >= set(keys)]
     cells = tuple(group[key] for group in matched for key in keys)
     seeds = sorted(set.intersection(*(set(cell.seeds) for cell in cells)) if cells else ())

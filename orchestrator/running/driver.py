@@ -21,7 +21,7 @@ from orchestrator.spec.problems import placed
 from orchestrator.store import Store, Stores, Writer
 from orchestrator.store.schema import Layout
 from orchestrator.store.settle import clear, create, settle, write_schema
-from orchestrator.store.stored_sweep import require_same
+from orchestrator.store.stored_sweep import require_same, stored_sweep
 
 
 @dataclass(frozen=True)
@@ -128,6 +128,8 @@ class Driver:
     def _prepare(self, inventory: Inventory, code: Code) -> Layout:
         """Store the sweep file and the code, settle the store, and copy trials from siblings."""
         files = self.store.files
+        if self.store.exists and self.store.index().is_old:
+            settle(self.store, stored_sweep(self.store))  # by the file that tells its ids
         if self.sweep.source is not None:
             files.write("sweep.yaml", self.sweep.source.text.encode())
         again = {trial.trial_id for trial in inventory.missing} | inventory.elsewhere.keys()

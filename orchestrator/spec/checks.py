@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from orchestrator.errors import unknown
@@ -19,19 +20,19 @@ from orchestrator.spec.model import (
     Table,
 )
 from orchestrator.spec.problems import Problem
-from orchestrator.spec.values import Value, canonical
+from orchestrator.spec.values import Value, by_value, canonical, distinct
 
 
-def check(sweep: Sweep) -> list[Problem]:
+def check(sweep: Sweep, *, mode_required: bool = False) -> list[Problem]:
     """List names that are unknown or misplaced; without any, a grid that is too large or empty."""
-    return list(_names(sweep)) or list(_size(sweep))
+    problems = [*_names(sweep), *(_mode(sweep) if mode_required else ())]
+    return problems or list(_size(sweep))
 
 
 def _names(sweep: Sweep) -> Iterator[Problem]:
     yield from _sections(sweep)
     yield from _variants(sweep)
     yield from _excludes(sweep)
-    yield from _mode(sweep)
     yield from _resources(sweep)
     if sweep.name.endswith(SMOKE_SUFFIX):
         yield Problem(("name",), f"names that end in `{SMOKE_SUFFIX}` are reserved for smoke runs")
@@ -66,6 +67,16 @@ def _variants(sweep: Sweep) -> Iterator[Problem]:
                 if name not in params:
                     what = f"top-level `{section}` param"
                     yield Problem((*key, section, name), unknown(what, name, params))
+        for name in variant.search.keys() & sweep.search.keys():
+            yield from _types(variant.search[name], sweep.search[name], (*key, "search", name))
+
+
+def _types(values: tuple[Value, ...], axis: tuple[Value, ...], key: Key) -> Iterator[Problem]:
+    """Refuse 1.0 for the axis of a 1, as in one list."""
+    try:
+        distinct({canonical(value): value for value in (*axis, *values)}.values())
+    except ValueError as error:
+        yield Problem(key, str(error))
 
 
 def _excludes(sweep: Sweep) -> Iterator[Problem]:
@@ -90,18 +101,38 @@ def _matcher(
 
 def _values(value: Value, axis: tuple[Value, ...], key: Key) -> Iterator[Problem]:
     """Check that a value, or each of a list, is on an axis; a list may itself be on it."""
-    on_axis = {canonical(item) for item in axis}
-    if canonical(value) in on_axis:
+    on_axis = {by_value(item) for item in axis}
+    if by_value(value) in on_axis:
         return
     for item in value if isinstance(value, tuple) else (value,):
-        if canonical(item) not in on_axis:
+        if by_value(item) not in on_axis:
             yield Problem(key, unknown("value", label(item), map(label, axis)))
 
 
 def _mode(sweep: Sweep) -> Iterator[Problem]:
-    metric = sweep.select.metric
-    if metric.endswith(("loss", "error")) and "mode" not in sweep.select.model_fields_set:
-        yield Problem(("select",), f"set `mode: min` or `mode: max` for the metric `{metric}`")
+    if "mode" in sweep.select.model_fields_set or _is_gain(sweep.select.metric):
+        return
+    yield Problem(
+        ("select",),
+        f"set `mode: max` or `mode: min`: the name `{sweep.select.metric}` does not say which",
+    )
+
+
+_GAINS = re.compile(
+    "accuracy|acc|score|reward|return|f1|auc|auroc|bleu|rouge|iou|dice|r2|precision|recall|ndcg|"
+    "mrr|psnr|ssim"
+)
+_COSTS = re.compile(
+    "loss|error|err|cost|penalty|regret|perplexity|ppl|nll|wer|cer|mse|rmse|mae|fid|bpc|bpb|time|"
+    "seconds|latency"
+)
+
+
+def _is_gain(metric: str) -> bool:
+    """Tell whether a metric's name says that more is better: one word does, and none denies it."""
+    words = re.split(r"[_/-]|(?<=[a-z0-9])(?=[A-Z])", metric)
+    names = [word.lower() for word in words]
+    return any(map(_GAINS.fullmatch, names)) and not any(map(_COSTS.fullmatch, names))
 
 
 def _resources(sweep: Sweep) -> Iterator[Problem]:
@@ -186,7 +217,7 @@ def _claim(sweep: Sweep, claim: Claim, key: Key) -> Iterator[Problem]:
         yield Problem((*key, "compare", factor), unknown("factor", factor, sweep.factors))
     else:
         yield from _values(values, sweep.factors[factor], (*key, "compare", factor))
-        if len({canonical(value) for value in values}) < len(values):
+        if len({by_value(value) for value in values}) < len(values):
             yield Problem((*key, "compare", factor), "a value is repeated")
     pair = claim.expect in {"greater", "less", "close"}
     if pair and len(values) != 2:

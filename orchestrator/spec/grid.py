@@ -11,7 +11,7 @@ from typing import Any
 
 from orchestrator.spec.identity import identity
 from orchestrator.spec.model import Resources, Sweep
-from orchestrator.spec.values import Value, canonical
+from orchestrator.spec.values import Value, by_value
 
 MAX_TRIALS = 1_000_000
 
@@ -87,7 +87,7 @@ def cells(sweep: Sweep) -> list[Cell]:
 def varied(cells: Sequence[Cell]) -> list[str]:
     """List the factors in which cells differ, in file order."""
     values = {
-        name: {canonical(cell.factors[name]) for cell in cells}
+        name: {by_value(cell.factors[name]) for cell in cells}
         for name in (cells[0].factors if cells else ())
     }
     return [name for name, distinct in values.items() if len(distinct) > 1]
@@ -132,7 +132,7 @@ def matches(entry: Mapping[str, Value], params: Mapping[str, Value]) -> bool:
 
 def _matches(value: Value, pattern: Value) -> bool:
     options = [pattern, *pattern] if isinstance(pattern, tuple) else [pattern]
-    return canonical(value) in map(canonical, options)
+    return by_value(value) in map(by_value, options)
 
 
 def _combinations(axes: Mapping[str, tuple[Value, ...]]) -> Iterator[dict[str, Value]]:

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from orchestrator.spec.values import Value, canonical
 
 
-def identity(trainable: str, params: Mapping[str, Value], *, smoke: bool = False) -> str:
-    """Hash the params that define a cell, config or trial to 16 hexadecimal digits."""
-    text = canonical([trainable, dict(params), *(["smoke"] if smoke else [])])
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+def identity(
+    trainable: str,
+    params: Mapping[str, Value],
+    *,
+    smoke: bool = False,
+    text: Callable[[Value], str] = canonical,
+) -> str:
+    """Hash the params that define a cell, config or trial to 16 hexadecimal digits.
+
+    Args:
+        trainable: as ``module:generator``.
+        params: those of the cell or config; the trial's have its ``seed``.
+        smoke: whether it is a smoke run's.
+        text: writes what is hashed; another one gives the ids of an earlier format.
+    """
+    content = [trainable, dict(params), *(["smoke"] if smoke else [])]
+    return hashlib.sha256(text(content).encode()).hexdigest()[:16]

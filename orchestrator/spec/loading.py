@@ -34,16 +34,22 @@ def load(file: str | Path | Mapping[str, Any]) -> Sweep:
     return parse(resolve(Path(file)))
 
 
-def load_text(text: str, name: str) -> Sweep:
+def load_text(text: str, name: str, *, mode_required: bool = True) -> Sweep:
     """Read and check the text of a sweep file that errors name ``name``.
+
+    Args:
+        text: the text of the file.
+        name: the file's name in errors.
+        mode_required: whether `select.mode` is required where the metric's name does not say
+            which; it was not in stores of format 1.
 
     Raises:
         SpecError: as `load`.
     """
-    return parse(read_text(text, name))
+    return parse(read_text(text, name), mode_required=mode_required)
 
 
-def parse(source: Source) -> Sweep:
+def parse(source: Source, *, mode_required: bool = True) -> Sweep:
     """Validate a file's data as a sweep, and check every name in it.
 
     Raises:
@@ -54,7 +60,7 @@ def parse(source: Source) -> Sweep:
         sweep = Sweep.model_validate(source.data).with_source(source)
     except ValidationError as error:
         raise SpecError(explain(error, source, Sweep)) from None
-    raise_all(check(sweep), source)
+    raise_all(check(sweep, mode_required=mode_required), source)
     if not sweep.tables:
         table = Table(name="results", rows=tuple(sweep.factors), values=(sweep.select.metric,))
         sweep = sweep.model_copy(update={"tables": (table,)})

@@ -16,7 +16,7 @@ from orchestrator.spec.values import (
     ParamValue,
     Seeds,
     Value,
-    canonical,
+    by_value,
 )
 
 SMOKE_SUFFIX = "--smoke"
@@ -34,7 +34,8 @@ class Select(_Part):
     metric: str
     """The metric whose mean over the seeds is compared."""
     mode: Literal["max", "min"] = "max"
-    """Whether the largest or the smallest mean is best."""
+    """Whether the largest or the smallest mean is best; required unless the metric's name says it,
+    as that of an accuracy, a score or a reward does."""
     at: Literal["last", "best"] = "last"
     """Whether a trial's value is from its last epoch or from its best one."""
 
@@ -195,8 +196,8 @@ class Sweep(_Part):
         axes = {**self.factors, **self.search}
         for variant in self.variants:
             for name, values in variant.search.items():
-                on_axis = {canonical(value) for value in axes[name]}
-                axes[name] += tuple(value for value in values if canonical(value) not in on_axis)
+                on_axis = {by_value(value) for value in axes[name]}
+                axes[name] += tuple(value for value in values if by_value(value) not in on_axis)
         return axes
 
     def values_of(self, table: Table) -> tuple[str, ...]:

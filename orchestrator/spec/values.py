@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Collection
 from typing import Annotated, Any, TypeAlias
 
 from pydantic import AfterValidator, Field, PlainValidator
@@ -19,7 +20,12 @@ _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
 
 def canonical(value: Value) -> str:
-    """Write a value as JSON in which equal values have equal text; 1 and 1.0 are equal."""
+    """Write a value as JSON by which it is identified: 1 and 1.0 differ, 1e-4 and 0.0001 do not."""
+    return _CANONICAL.encode(value)
+
+
+def by_value(value: Value) -> str:
+    """Write a value as text by which it is found: 1 and 1.0 have the same."""
     return _CANONICAL.encode(_with_integers(value))
 
 
@@ -62,16 +68,23 @@ def _axis(value: Value) -> tuple[Value, ...]:
         raise ValueError("an empty axis; expected at least one value")
     for item in value:
         _param_value(item)
-    return _distinct(value)
+    return distinct(value)
 
 
-def _distinct(values: tuple[Value, ...]) -> tuple[Value, ...]:
-    seen: set[str] = set()
+def distinct(values: Collection[Value]) -> tuple[Value, ...]:
+    """Return the values of an axis if all differ in value; raise ValueError otherwise."""
+    seen: dict[str, Value] = {}
     for value in values:
-        if canonical(value) in seen:
+        key = by_value(value)
+        if key in seen and canonical(value) != canonical(seen[key]):
+            raise ValueError(
+                f"{canonical(seen[key])} and {canonical(value)} are the same number in two types, "
+                "which a trainable may tell apart; keep one of them"
+            )
+        if key in seen:
             raise ValueError(f"the value {label(value)} is repeated")
-        seen.add(canonical(value))
-    return values
+        seen[key] = value
+    return tuple(values)
 
 
 def check_seeds(seeds: tuple[int, ...]) -> tuple[int, ...]:
@@ -80,7 +93,7 @@ def check_seeds(seeds: tuple[int, ...]) -> tuple[int, ...]:
         raise ValueError("expected at least one seed")
     if any(not 0 <= seed < 2**63 for seed in seeds):
         raise ValueError("expected seeds from 0 to 2^63 - 1")
-    return _distinct(seeds)
+    return distinct(seeds)
 
 
 def _gpus(gpus: float) -> float:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import Enum, auto
+from functools import cached_property
 from typing import TypeVar
 
 import pyarrow as pa
@@ -14,9 +15,9 @@ import pyarrow.parquet as pq
 
 from orchestrator.columns import TABLES
 from orchestrator.errors import CorruptFileError, StoreError
-from orchestrator.store import bucket
+from orchestrator.store import bucket, format1
 from orchestrator.store.files import Files
-from orchestrator.store.schema import SCHEMA_FILE, conform
+from orchestrator.store.schema import SCHEMA_FILE, conform, is_old
 
 Result = TypeVar("Result")
 
@@ -60,7 +61,14 @@ class Index:
     def __init__(self, files: Files, on_corrupt: Callable[[CorruptFileError], None]) -> None:
         self._files = files
         self._on_corrupt = on_corrupt
-        self.parts: dict[str, list[Part]] = {table: self._parts(table) for table in TABLES}
+        listed = {table: row_files(files, table) for table in TABLES}
+        self.parts: dict[str, list[Part]] = {
+            table: self._merged_parts(table, merged) for table, (merged, _) in listed.items()
+        }
+        self.is_old = self._has_old_files()
+        """Whether files of format 1 may be among them."""
+        for table, (_, singles) in listed.items():
+            self.parts[table] += [self._single(f"{table}/{name}") for name in singles]
         ids = [
             frozenset[str]().union(*(part.trial_ids for part in self.parts[table]))
             for table in TABLES
@@ -70,24 +78,50 @@ class Index:
         self.uncommitted: frozenset[str] = ids[0].union(*ids[1:]) - self.committed
         """Trials whose rows are in some tables only."""
 
-    def _parts(self, table: str) -> list[Part]:
-        """List a table's files, merged ones first and the latest of them first."""
-        merged, singles = row_files(self._files, table)
-        parts = [part for name in reversed(merged) if (part := self._merged(f"{table}/{name}"))]
-        return parts + [
-            Part(f"{table}/{name}", frozenset({name.removesuffix(".parquet")})) for name in singles
-        ]
+    def _merged_parts(self, table: str, names: list[str]) -> list[Part]:
+        """Read the footers of a table's merged files, the latest first."""
+        return [part for name in reversed(names) if (part := self._merged(f"{table}/{name}"))]
 
     def _merged(self, name: str) -> Part | None:
         try:
             with self._files.open(name) as stream:
                 schema = pq.read_schema(stream)
-            return Part(name, frozenset(schema.metadata[TRIAL_IDS].decode().split()), schema)
+            trial_ids = schema.metadata[TRIAL_IDS].decode().split()
+            return Part(name, self._present(trial_ids, schema), schema)
         except FileNotFoundError:
             raise
         except (*UNREADABLE, TypeError) as error:
             self._on_corrupt(corrupt_file(self._files, name, error))
             return None
+
+    def _has_old_files(self) -> bool:
+        """Look into merged files and the schema file, which a rewrite changes last."""
+        if any(
+            part.schema and is_old(part.schema) for parts in self.parts.values() for part in parts
+        ):
+            return True
+        try:
+            return from_schema(self._files, f"trials/{SCHEMA_FILE}", is_old) or False
+        except CorruptFileError:
+            return True  # so that each file is looked into
+
+    def _single(self, name: str) -> Part:
+        trial_ids = [name.rpartition("/")[2].removesuffix(".parquet")]
+        try:
+            schema = from_schema(self._files, name, lambda s: s) if self.is_old else None
+        except CorruptFileError:
+            schema = None  # it is reported when its rows are read
+        return Part(name, self._present(trial_ids, schema))
+
+    def _present(self, trial_ids: list[str], schema: pa.Schema | None) -> frozenset[str]:
+        """Return the present ids of a file's trials."""
+        if schema is None or not is_old(schema):
+            return frozenset(trial_ids)
+        return frozenset(self._renamed.get(trial_id, trial_id) for trial_id in trial_ids)
+
+    @cached_property
+    def _renamed(self) -> Mapping[str, str]:
+        return format1.new_ids(self._files)
 
     def assigned(
         self, table: str, trial_ids: Collection[str]
@@ -135,7 +169,9 @@ class Index:
         """
         try:
             with self._opened(part) as stream, _parquet(stream) as file:
-                columns = [name for name in schema.names if name in file.schema_arrow.names]
+                names, old = file.schema_arrow.names, is_old(file.schema_arrow)
+                wanted = [format1.old_name(name) if old else name for name in schema.names]
+                columns = [name for name in wanted if name in names]
                 for group in range(file.num_row_groups):
                     share = _Share.ALL if probe is None else _share(file, group, probe)
                     if share is _Share.NONE:
@@ -143,6 +179,8 @@ class Index:
                     rows = file.read_row_group(group, columns)
                     if share is _Share.SOME:
                         rows = rows.filter(pc.field("probe") == probe)
+                    if old:
+                        rows = format1.converted(rows, self._renamed)
                     if trial_ids != part.trial_ids:
                         rows = rows.filter(pc.field("trial_id").isin(sorted(trial_ids)))
                     yield conform(rows, schema)

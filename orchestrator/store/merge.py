@@ -73,7 +73,8 @@ def write_merged(
     Returns:
         The file's name in the store.
     """
-    footer = schema.with_metadata({TRIAL_IDS: " ".join(sorted(ids)).encode()})
+    trial_ids = {TRIAL_IDS: " ".join(sorted(ids)).encode()}
+    footer = schema.with_metadata({**(schema.metadata or {}), **trial_ids})
     name = f"{folder}/{MERGED}{time.time_ns():020d}.parquet"
     files.make_folder(folder)
     with (

@@ -10,10 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from orchestrator.columns import BEST, Role, columns_of
+from orchestrator.errors import StoreError
 from orchestrator.labels import quoted
 from orchestrator.spec.grid import carried
 from orchestrator.spec.model import Sweep
-from orchestrator.spec.values import Value, canonical
+from orchestrator.spec.values import Value, by_value
 
 SCHEMA_FILE = "0-schema.parquet"
 """First by name in its folder, so that pandas reads the columns from it."""
@@ -29,6 +30,9 @@ _TYPES = {
     "double": pa.float64(),
     "timestamp": pa.timestamp("us", tz="UTC"),
 }
+FORMAT = 2
+"""The format of the stores that this release writes; format 1 is read, and rewritten by a run."""
+_FORMAT = b"orch_format"
 _ROLE = b"role"
 _MODE = b"mode"
 
@@ -68,7 +72,7 @@ class Layout:
         return replace(self, params=params, metrics=stored.metrics)
 
     def schema(self, table: str) -> pa.Schema:
-        """Build a table's schema; metadata marks params and metrics."""
+        """Build a table's schema; metadata holds the format, and marks params and metrics."""
         metrics = [] if table == "probes" else self._metric_fields(best=table == "trials")
         return pa.schema(
             [
@@ -77,7 +81,8 @@ class Layout:
                 *_fields(table, "result"),
                 *metrics,
                 *_fields(table, "detail"),
-            ]
+            ],
+            metadata={_FORMAT: str(FORMAT).encode()},
         )
 
     def _metric_fields(self, *, best: bool) -> list[pa.Field]:
@@ -108,7 +113,12 @@ def require_complete(table: str, names: Collection[str]) -> None:
 
 
 def stored_layout(trials: pa.Schema) -> Layout:
-    """Recover the layout from the schema of ``trials``."""
+    """Recover the layout from the schema of ``trials``.
+
+    Raises:
+        StoreError: it is of a newer format than this release knows.
+    """
+    is_old(trials)
     roles: dict[bytes, list[pa.Field]] = {b"param": [], b"metric": [], b"best": []}
     for field in trials:
         roles.get((field.metadata or {}).get(_ROLE, b""), []).append(field)
@@ -121,9 +131,25 @@ def stored_layout(trials: pa.Schema) -> Layout:
     )
 
 
+def is_old(schema: pa.Schema) -> bool:
+    """Tell whether a file is of format 1.
+
+    Raises:
+        StoreError: it is of a newer format than this release knows.
+    """
+    number = int((schema.metadata or {}).get(_FORMAT, b"1"))
+    if number > FORMAT:
+        raise StoreError(
+            f"the store has format {number}, written by a newer release of orch; this release "
+            f"reads formats up to {FORMAT}: install the newer one"
+        )
+    return number < FORMAT
+
+
 def same_columns(one: pa.Schema, other: pa.Schema) -> bool:
-    """Tell whether two schemas have the same columns, whatever else their metadata holds."""
-    return [*map(_identity, one)] == [*map(_identity, other)]
+    """Tell whether two schemas have the same columns and format, whatever else is in them."""
+    columns = [*map(_identity, one)] == [*map(_identity, other)]
+    return columns and is_old(one) == is_old(other)
 
 
 def _identity(field: pa.Field) -> tuple[Any, ...]:
@@ -168,7 +194,7 @@ def encode(value: Value, kind: pa.DataType) -> Any:
     if value is None:
         return None
     if kind == JSON:
-        return canonical(value)
+        return by_value(value)
     return float(value) if kind == pa.float64() else value
 
 

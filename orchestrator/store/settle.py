@@ -14,7 +14,7 @@ from orchestrator.spec.model import Sweep
 from orchestrator.store.index import Index, Part, from_schema
 from orchestrator.store.intact import IntactFiles
 from orchestrator.store.merge import copy_rows
-from orchestrator.store.names import checkpoint_file, log_file
+from orchestrator.store.names import checkpoint_file, log_file, rows_file
 from orchestrator.store.schema import SCHEMA_FILE, Layout, same_columns, to_parquet
 from orchestrator.store.store import Store
 
@@ -71,7 +71,8 @@ def _settle(store: Store, sweep: Sweep, drop: frozenset[str], *, damaged: bool) 
     """Settle once.
 
     The schema files are written first, since rows with older columns can be converted to
-    newer ones at any time, but not the reverse.
+    newer ones at any time, but not the reverse. Only where files of format 1 are rewritten do
+    they come last: until then they say that such files may be there.
 
     Raises:
         CorruptFileError: a file cannot be read; move it aside and settle again.
@@ -84,7 +85,8 @@ def _settle(store: Store, sweep: Sweep, drop: frozenset[str], *, damaged: bool) 
         layout = replace(layout, metrics=())
     for trial_id in finished.intersection(store.checkpoint_ids()):
         store.files.delete(checkpoint_file(trial_id))  # its worker was killed after the commit
-    write_schema(store, layout)
+    if not index.is_old:
+        write_schema(store, layout)
     intact = IntactFiles(store.files)
     current = _merge_all(store, index, finished, layout, intact)
     _convert(store, index, failed, layout)
@@ -93,7 +95,11 @@ def _settle(store: Store, sweep: Sweep, drop: frozenset[str], *, damaged: bool) 
             part
             for part in index.parts[table]
             if part.name != current[table]
-            and (part.merged or (_is_complete(store, index, part) and not part.trial_ids & failed))
+            and (
+                part.merged
+                or _has_old_name(table, part)
+                or (_is_complete(store, index, part) and not part.trial_ids & failed)
+            )
         ]
         incomplete = [  # a damaged file held the trials' rows of another table
             part
@@ -104,7 +110,13 @@ def _settle(store: Store, sweep: Sweep, drop: frozenset[str], *, damaged: bool) 
             _set_aside(store, part.name)
         store.files.delete_all([part.name for part in superseded if part not in incomplete])
     intact.record(name for name in current.values() if name)
+    write_schema(store, layout)
     return layout
+
+
+def _has_old_name(table: str, single: Part) -> bool:
+    """Tell whether a file is named by an id of format 1; its rows are in another one now."""
+    return all(single.name != rows_file(table, trial_id) for trial_id in single.trial_ids)
 
 
 def _is_complete(store: Store, index: Index, single: Part) -> bool:
@@ -159,7 +171,8 @@ def _convert(store: Store, index: Index, failed: Collection[str], layout: Layout
         for part, trial_ids in index.assigned(table, failed):
             if not _has_columns(store, part.name, schema):
                 rows = [schema.empty_table(), *index.pieces(part, trial_ids, schema)]
-                store.files.write(part.name, to_parquet(pa.concat_tables(rows)))
+                (trial_id,) = trial_ids
+                store.files.write(rows_file(table, trial_id), to_parquet(pa.concat_tables(rows)))
 
 
 def _has_columns(store: Store, name: str, schema: pa.Schema) -> bool:

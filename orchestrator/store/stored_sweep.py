@@ -22,7 +22,8 @@ def stored_sweep(store: Store) -> Sweep:
     if text is None:
         raise StoreError(_not_a_store(store))
     try:
-        return load_text(text.decode(), store.files.shown("sweep.yaml"))
+        name = store.files.shown("sweep.yaml")
+        return load_text(text.decode(), name, mode_required=False)
     except (SpecError, UnicodeDecodeError) as error:
         raise StoreError(f"the store's copy of its sweep file is damaged: {error}") from None
 

@@ -17,7 +17,7 @@ from orchestrator.results.tables._listing import INCOMPLETE, NOTHING, Labels, Li
 from orchestrator.results.tables._notes import listings, notes
 from orchestrator.results.tables._text import as_text, print_text
 from orchestrator.spec.model import Sweep, Table
-from orchestrator.spec.values import Value, canonical
+from orchestrator.spec.values import Value, by_value
 
 if TYPE_CHECKING:
     from orchestrator.results.results import Results
@@ -154,7 +154,7 @@ class _Layout:
     def __init__(self, sweep: Sweep, table: Table, selections: Sequence[CellSelection]) -> None:
         self.axes = sweep.factors
         self.positions = {
-            name: {canonical(value): index for index, value in enumerate(values)}
+            name: {by_value(value): index for index, value in enumerate(values)}
             for name, values in self.axes.items()
         }
         unnamed = [name for name in self.axes if name not in table.rows + table.columns]
@@ -167,7 +167,7 @@ class _Layout:
 
     def _place(self, selection: CellSelection, factors: Iterable[str]) -> Place:
         values = selection.cell.factors
-        return tuple(self.positions[name][canonical(values[name])] for name in factors)
+        return tuple(self.positions[name][by_value(values[name])] for name in factors)
 
     def labels(self, place: Place, factors: Iterable[str]) -> Labels:
         pairs = zip(factors, place, strict=True)

@@ -12,7 +12,7 @@ from orchestrator.results.selection import CellSelection
 from orchestrator.results.statistics import statistics
 from orchestrator.results.tables._listing import NOTHING, Labels, Listing
 from orchestrator.spec.model import Published, Table
-from orchestrator.spec.values import Value, canonical
+from orchestrator.spec.values import Value, by_value
 
 if TYPE_CHECKING:
     from orchestrator.results.results import Results
@@ -60,7 +60,7 @@ def _mean(measured: Mapping[str, float], selection: CellSelection) -> float:
 
 
 def _agree(cell: Mapping[str, Value], row: Mapping[str, Value]) -> bool:
-    return all(canonical(row[name]) == canonical(cell[name]) for name in cell.keys() & row.keys())
+    return all(by_value(row[name]) == by_value(cell[name]) for name in cell.keys() & row.keys())
 
 
 def _compared(unit: Unit, ours: float, published: float) -> Labels:
