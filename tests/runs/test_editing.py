@@ -125,7 +125,7 @@ def assert_each_once(bench: Bench, name: str = "toy") -> None:
         ({"seeds": [5]}, 4, 4),
         ({"factors": {"x": [3, 2, 1]}}, 12, 4),
         ({"search": {"lr": [0.5, 0.25]}}, 8, 4),
-        ({"factors": {"x": [1.0, 2]}, "search": {"lr": [1, 0.5]}}, 8, 0),
+        ({"factors": {"x": [1.0, 2]}, "search": {"lr": [1, 0.5]}}, 8, 6),
         ({"variants": [{"when": {"x": 1}, "seeds": [0, 1, 2]}]}, 10, 2),
         ({"variants": [{"when": {"x": 2}, "search": {"lr": [0.25]}}]}, 6, 2),
         ({"variants": [{"when": {"x": 2}, "fixed": {"epochs": 2}}]}, 8, 4),
@@ -229,7 +229,7 @@ def an_unfinished_trial(bench: Bench) -> bytes:
     "sections",
     [
         {},
-        {"factors": {"lr": [0.5, 1], "x": [2, 1]}, "search": {}},
+        {"factors": {"lr": [0.5, 1.0], "x": [2, 1]}, "search": {}},
         {"factors": {"lr": [0.5, 1.0]}, "search": {"x": [1, 2]}},
         {"search": {}, "fixed": {**FIXED, "lr": 0.5}},
         {"factors": {"x": [1, 2, "auto"]}, "exclude": [{"x": "auto"}]},
@@ -401,7 +401,7 @@ def test_an_edit_of_what_identifies_a_sweep_is_refused_saying_what_differs(
 
 def test_a_selection_metric_that_no_trial_has_is_refused(bench: Bench) -> None:
     before = bench.contents()
-    done = bench.sweep(bench.write(select={"metric": "scroe"}), code=2)
+    done = bench.sweep(bench.write(select={"metric": "scroe", "mode": "max"}), code=2)
     assert "did you mean `score`?" in done.stderr
     assert bench.contents() == before
 

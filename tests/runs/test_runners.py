@@ -102,7 +102,7 @@ def test_a_diverging_trial_ends_there_and_is_done(cluster_folder: Folder) -> Non
 def test_a_metric_that_is_never_yielded_is_told_after_the_first_epoch(
     cluster_folder: Folder, runner: str
 ) -> None:
-    sweep = cluster_folder.write(select={"metric": "scroe"})
+    sweep = cluster_folder.write(select={"metric": "scroe", "mode": "max"})
     done = cluster_folder.orch("sweep", sweep, "--runner", runner, code=2)
     assert f"{sweep}: line 7: `select.metric`: unknown metric `scroe`" in done.stderr
     assert "did you mean `score`?" in done.stderr
