@@ -16,6 +16,7 @@ from orchestrator.errors import MetricsChangedError, TrialError
 from orchestrator.running.job import Job, Task
 from orchestrator.running.live_trial import Report, Start
 from orchestrator.running.rows import device_of, ended_row, metrics_of
+from orchestrator.running.trial_code import TrialCode
 from orchestrator.store import Writer
 from orchestrator.store.checkpoint import Checkpoint
 from orchestrator.store.schema import PROBE_SCHEMA
@@ -39,9 +40,12 @@ Launch = Callable[[Start, bytes | None], Generator[Report, None, None]]
 class Execution:
     """Runs one trial, an epoch at a time, starting from its last checkpoint."""
 
-    def __init__(self, job: Job, task: Task, writer: Writer, launch: Launch, attempt: int) -> None:
+    def __init__(
+        self, job: Job, task: Task, writer: Writer, launch: Launch, attempt: int, code: TrialCode
+    ) -> None:
         self._clock = time.perf_counter()
         self._job, self._task, self._writer, self._attempt = job, task, writer, attempt
+        self._code = code
         self._expected_metrics = job.layout.metrics
         self._epochs: list[dict[str, Any]] = []
         self._probes: list[pa.Table] = [_NO_PROBES]
@@ -62,12 +66,25 @@ class Execution:
             checkpoint_every=job.checkpoint_every,
             attempt=attempt,
         )
-        self._reports = launch(start, checkpoint.state if checkpoint else None)
+        self._reports = self._run(launch, start, checkpoint.state if checkpoint else None)
+
+    def _run(
+        self, launch: Launch, start: Start, state: bytes | None
+    ) -> Generator[Report, None, None]:
+        self._code.run.require_inputs_unedited()
+        yield from launch(start, state)
 
     def _resume(self) -> Checkpoint | None:
         """Load the checkpoint of an earlier attempt, unless other code wrote it."""
         checkpoint = self._writer.store.checkpoint(self._task.trial_id)
-        if checkpoint is None or checkpoint.code_digest != self._job.code_digest:
+        if checkpoint is None:
+            return None
+        if stale := self._code.run.why_stale(checkpoint.code_digest):
+            self._writer.log(
+                self._task.trial_id,
+                "the checkpoint of an earlier attempt is dropped, since "
+                f"{stale}; the trial begins anew",
+            )
             return None
         self._epochs = checkpoint.epochs.to_pylist()
         self._probes.append(checkpoint.probes)
@@ -79,6 +96,7 @@ class Execution:
 
         Raises:
             GpuMemoryError: the trial runs out of GPU memory.
+            EditedError: a file that the trial needs was edited while the sweep ran.
             MetricsChangedError: the trial's metrics differ from those of earlier epochs or trials.
             TrialError: the trainable breaks the contract of `orchestrator.trial`.
             Exception: whatever the trainable raises.
@@ -140,7 +158,7 @@ class Execution:
     def _save(self, state: bytes) -> None:
         checkpoint = Checkpoint(
             row=dict(self._task.row),
-            code_digest=self._job.code_digest,
+            code_digest=self._code.digest(),
             state=state,
             epochs=pa.Table.from_pylist(self._epochs),
             probes=self._all_probes(),
@@ -161,7 +179,8 @@ class Execution:
         if not self._epochs:
             raise TrialError("the trainable ended without yielding metrics")
         task, job = self._task, self._job
-        if not self._writer.is_finished(task.trial_id, job.code_digest):
+        self._code.run.require_inputs_unedited()
+        if not self._writer.is_finished(task.trial_id, self._code.run.is_current):
             layout = job.layout.with_metrics(self._expected_metrics)
             row = ended_row(
                 job,
@@ -175,7 +194,7 @@ class Execution:
                 facts=self._facts,
             )
             epochs = pa.Table.from_pylist(self._epochs)
-            self._writer.commit(row, epochs, self._all_probes(), layout)
+            self._writer.commit({**row, **self._code.columns()}, epochs, self._all_probes(), layout)
         self._writer.drop_checkpoint(task.trial_id)
         self._writer.flush_log()
 

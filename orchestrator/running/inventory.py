@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from orchestrator.code import Currency
 from orchestrator.columns import FINISHED
 from orchestrator.running.durations import Durations, longest_first
 from orchestrator.spec import PlannedTrial
@@ -52,7 +53,7 @@ def take_inventory(
     trials: Sequence[PlannedTrial],
     store: Store,
     siblings: Sequence[Store],
-    digest: str,
+    currency: Currency,
     *,
     rerun_stale: bool = False,
 ) -> Inventory:
@@ -62,7 +63,7 @@ def take_inventory(
         trials: every trial of the sweep.
         store: the sweep's store.
         siblings: other stores under the same root.
-        digest: digest of the trainable's current code.
+        currency: tells which code is current.
         rerun_stale: count trials that ran with other code as missing.
     """
     outcomes = store.outcomes()
@@ -70,17 +71,18 @@ def take_inventory(
     stale = frozenset(
         trial.trial_id
         for trial in trials
-        if trial.trial_id in finished and finished[trial.trial_id].code_digest != digest
+        if trial.trial_id in finished
+        and not currency.is_current(finished[trial.trial_id].code_digest, store.archives.read)
     )
     done = finished.keys() - (stale if rerun_stale else frozenset())
     absent = {trial.trial_id for trial in trials} - done
-    elsewhere = dict(_finished_elsewhere(absent, siblings, digest))
+    elsewhere = dict(_finished_elsewhere(absent, siblings, currency))
     missing = [trial for trial in trials if trial.trial_id in absent - elsewhere.keys()]
     return Inventory(trials, outcomes, elsewhere, stale - absent, missing)
 
 
 def _finished_elsewhere(
-    absent: set[str], siblings: Sequence[Store], digest: str
+    absent: set[str], siblings: Sequence[Store], currency: Currency
 ) -> Iterator[tuple[str, Store]]:
     for sibling in siblings:
         if not absent:
@@ -88,6 +90,6 @@ def _finished_elsewhere(
         for trial_id, outcome in sibling.outcomes().items():
             if trial_id not in absent or outcome.status not in FINISHED:
                 continue
-            if outcome.code_digest == digest:
+            if currency.is_current(outcome.code_digest, sibling.archives.read):
                 absent = absent - {trial_id}
                 yield trial_id, sibling

@@ -46,6 +46,9 @@ class Watcher(Protocol):
         If not, the trial has failed for good after that many attempts.
         """
 
+    def edited(self, trial_id: str, text: str) -> None:
+        """A trial is not run, or not committed, since a file that it needs was edited."""
+
 
 class Runner(Protocol):
     """Runs trials until each is committed or has failed for good."""
