@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orchestrator.errors import GpuMemoryError, MetricsChangedError, TrialFailedError
+from orchestrator.errors import GpuMemoryError, MetricError, TrialFailedError
 from orchestrator.running.gpus import larger_fraction
 
 _ALLOCATION_FAILED = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
@@ -13,8 +13,8 @@ class Retries:
     """Decides which trials are retried after a failed attempt.
 
     A trial that runs out of GPU memory is retried once, since it may have shared the GPU with
-    unusually large trials; it would hardly fit the third time. A trial whose metrics changed is
-    not retried: they would change again.
+    unusually large trials; it would hardly fit the third time. A trial that lacks the selection
+    metric is not retried: it would lack it again.
 
     Args:
         limit: how many retries a trial may have.
@@ -32,7 +32,7 @@ class Retries:
             attempts: how many attempts have failed, this one included.
             error: what this one raised, if it is known.
         """
-        if isinstance(error, MetricsChangedError):
+        if isinstance(error, MetricError):
             return False
         if isinstance(error, GpuMemoryError):
             if trial_id in self._out_of_gpu_memory:
@@ -76,7 +76,7 @@ def reason(error: BaseException, last_words: str = "") -> str:
         last_words: the last line that it wrote to standard error.
     """
     match error:
-        case GpuMemoryError() | TrialFailedError():
+        case GpuMemoryError() | MetricError() | TrialFailedError():
             return str(error)
         case SystemExit():
             said = f" ({last_words})" if last_words else ""

@@ -63,7 +63,7 @@ def _x(plot: Plot, panel: Panel) -> Spec:
         "type": "quantitative",
         "scale": {"zero": False},
         "title": panel.x_label,
-        "axis": {"tickMinStep": 1} if plot.kind == "curves" else {},
+        "axis": {"tickMinStep": 1} if panel.x_label == "epoch" else {},
     }
 
 

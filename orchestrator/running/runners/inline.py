@@ -58,7 +58,7 @@ class InlineRunner:
                         watcher.epoch(trial_id, epoch)
                 except _TrialFailedError as error:
                     reason = _report(writer, trial_id, error.cause, last_words.line)
-                    watcher.failed(trial_id, reason, 1, again=False)
+                    watcher.failed(trial_id, reason, 1, again=False, error=error.cause)
                 else:
                     watcher.finished(trial_id, time.perf_counter() - started)
 
