@@ -39,9 +39,7 @@ def measure(results: Results, name: str) -> Mapping[str, float]:
     column = selection_column(sweep.select) if name == sweep.select.metric else name
     if column not in columns:
         raise ShowError(f"the store has no metric `{column}`; it has {quoted(columns)}")
-    present = trials[
-        trials[column].notna()
-    ]  # pandas reads null, of a metric that is not there, as NaN
+    present = trials[trials[column].notna()]  # pandas reads null as NaN, too
     return dict(zip(present["trial_id"], present[column].astype(float), strict=True))
 
 

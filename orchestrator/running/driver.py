@@ -112,10 +112,8 @@ class Driver:
         if layout is None or inventory.done == len(inventory.elsewhere):
             return
         if metric not in layout.metrics:
-            error = MetricError(
-                f"{unknown('metric', metric, layout.metrics)}; these are in the store"
-            )
-            raise placed(error, self.sweep.source, "select", "metric")
+            text = f"{unknown('metric', metric, layout.metrics)}; these are in the store"
+            raise placed(MetricError(text), self.sweep.source, "select", "metric")
 
     def _check(self, missing: Sequence[PlannedTrial]) -> None:
         """Have the trainable check the configs while Ray starts, before anything is written."""

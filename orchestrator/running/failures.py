@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import traceback
+
 from orchestrator.errors import GpuMemoryError, MetricError, TrialFailedError
 from orchestrator.running.gpus import larger_fraction
 
@@ -66,6 +68,13 @@ def of_gpu_memory(error: Exception, gpus: float) -> GpuMemoryError | None:
     return GpuMemoryError(
         f"out of GPU memory at `resources.gpu: {gpus:g}`; {remedy} ({first_line})"
     )
+
+
+def for_log(error: BaseException) -> str:
+    """Write an error for the log; one whose message says all is shown without its traceback."""
+    if isinstance(error, MetricError):
+        return f"{error}\n"
+    return "".join(traceback.format_exception(error))
 
 
 def reason(error: BaseException, last_words: str = "") -> str:

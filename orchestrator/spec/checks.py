@@ -49,6 +49,7 @@ def _names(sweep: Sweep) -> Iterator[Problem]:
         yield from _claim(sweep, claim, ("claims", index))
     for index, figure in enumerate(sweep.figures):
         yield from _figure(sweep, figure, ("figures", index))
+        yield from _figure_metrics(sweep, figure, ("figures", index))
 
 
 def _sections(sweep: Sweep) -> Iterator[Problem]:
@@ -145,7 +146,10 @@ def _free(sweep: Sweep, metric: str, key: Key) -> Iterator[Problem]:
     if metric == STEP:
         yield Problem(key, "`step` is the trainable's own counter, and no metric")
     elif stored is not None:
-        text = f"`{metric}` is a param or a column of the store; its metric is `{stored}`"
+        text = (
+            f"`{metric}` is a param or a column of the store, and no metric; a metric of that name "
+            f"is stored as `{stored}`"
+        )
         yield Problem(key, text)
 
 
@@ -206,10 +210,6 @@ def _figure(sweep: Sweep, figure: Figure, key: Key) -> Iterator[Problem]:
     probes = [value.startswith(PROBE) for value in figure.values]
     if figure.kind in {"layers", "histogram"} and not all(probes):
         yield Problem((*key, "values"), f"`kind: {figure.kind}` shows probes: `probe:NAME`")
-    for index, value in enumerate(figure.values):
-        yield from _free(sweep, value, (*key, "values", index))
-    if figure.x is not None and figure.x not in sweep.factors:
-        yield from _free(sweep, figure.x, (*key, "x"))
     if figure.kind == "curves" and any(probes):
         yield Problem((*key, "values"), "`kind: curves` shows metrics")
     if (figure.kind in {"relation", "bars"}) != (figure.x is not None):
@@ -228,6 +228,13 @@ def _figure(sweep: Sweep, figure: Figure, key: Key) -> Iterator[Problem]:
         if name not in labelled:
             text = unknown("value, `x` or factor value", name, labelled)
             yield Problem((*key, "labels", name), text)
+
+
+def _figure_metrics(sweep: Sweep, figure: Figure, key: Key) -> Iterator[Problem]:
+    for index, value in enumerate(figure.values):
+        yield from _free(sweep, value, (*key, "values", index))
+    if figure.x is not None and figure.x not in sweep.factors:
+        yield from _free(sweep, figure.x, (*key, "x"))
 
 
 def _claim(sweep: Sweep, claim: Claim, key: Key) -> Iterator[Problem]:

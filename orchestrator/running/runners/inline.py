@@ -9,7 +9,6 @@ import signal
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable, Generator, Iterator, Sequence
 from types import FrameType
 
@@ -118,7 +117,7 @@ def _ctrl_c() -> Iterator[Callable[[], bool]]:
 
 
 def _report(writer: Writer, trial_id: str, error: BaseException, last_words: str) -> str:
-    text = "".join(traceback.format_exception(error))
+    text = failures.for_log(error)
     writer.log(trial_id, text)
     writer.flush_log()
     sys.stderr.write(text)
