@@ -5,6 +5,7 @@ the factor `case` to the list of what its trials yield, one entry an epoch.
 """
 
 import json
+import signal
 from pathlib import Path
 
 
@@ -14,10 +15,15 @@ def train(params, trial):
     for epoch, yielded in enumerate(epochs[state:], start=state + 1):
         if trial.checkpoint_due:
             trial.save(json.dumps(epoch).encode())
-        if yielded == "die once":
-            mark = Path(f"died-{params['case']}")
-            if not mark.exists():
-                mark.touch()
-                raise RuntimeError("once")
-            yielded = {}
-        yield yielded
+        yield misbehave(yielded) if isinstance(yielded, str) else yielded
+
+
+def misbehave(how):
+    """Die or be interrupted, the first time; yield nothing in particular the second time."""
+    mark = Path(how)
+    if not mark.exists():
+        mark.touch()
+        if how == "interrupt once":
+            signal.raise_signal(signal.SIGINT)
+        raise RuntimeError(how)
+    return {}
