@@ -88,7 +88,14 @@ class Driver:
         except KeyboardInterrupt:
             settle(self.store, self.sweep)
             raise
-        settle(self.store, self.sweep)
+        self._warn_of_unwatched(settle(self.store, self.sweep))
+
+    def _warn_of_unwatched(self, layout: Layout) -> None:
+        """Warn of names in ``diverged_on`` that no trial has, and so ended no trial."""
+        for name in self.sweep.diverged_on:
+            if layout.metrics and name not in layout.metrics:
+                text = unknown("metric", name, layout.metrics)
+                self.display.say(f"warning: {self.sweep.name}: `diverged_on`: {text}")
 
     def _code(self) -> Code:
         try:

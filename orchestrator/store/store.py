@@ -33,6 +33,10 @@ def warn_of_corrupt_file(error: CorruptFileError) -> None:
     warnings.warn(f"{error}; its trials count as missing", CorruptFileWarning, stacklevel=2)
 
 
+def _ignore(error: CorruptFileError) -> None:
+    """Report nothing."""
+
+
 @dataclass(frozen=True)
 class Outcome:
     """How one trial ended."""
@@ -110,6 +114,9 @@ class Store:
     ) -> dict[str, dict[str, float | None]]:
         """Read the last values of some metrics of trials that ended, by trial id and metric.
 
+        Files that cannot be read are left out in silence: `outcomes`, which found the trials,
+        reports them.
+
         Args:
             trial_ids: the trials.
             metrics: their metrics; one that the store lacks is None.
@@ -119,7 +126,8 @@ class Store:
             return {}
         named = [pa.field(name, pa.float64()) for name in sorted(metrics)]
         schema = pa.schema([layout.schema("trials").field("trial_id"), *named])
-        rows = self.indexed(lambda i: i.read("trials", i.committed & set(trial_ids), schema))
+        ids = frozenset(trial_ids)
+        rows = self.indexed(lambda i: i.read("trials", i.committed & ids, schema), _ignore)
         return {row.pop("trial_id"): row for row in rows.to_pylist()}
 
     def trials(self) -> pd.DataFrame:

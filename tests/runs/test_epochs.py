@@ -104,6 +104,13 @@ def test_a_nan_beside_the_selection_metric_is_a_value_like_others(
     }
 
 
+def test_a_watched_metric_that_no_trial_has_is_told_at_the_end_of_the_run(folder: Folder) -> None:
+    cases = {"a": [{"accuracy": 0.5, "train": {"loss": NAN}}]}
+    sweep = sweep_of(folder, cases, diverged_on=["train/los"])
+    said = folder.orch("sweep", sweep, "--runner", "inline").stderr
+    assert "`diverged_on`: unknown metric `train/los`; did you mean `train/loss`?" in said
+
+
 def test_a_trial_that_diverged_on_a_metric_no_longer_watched_runs_again(folder: Folder) -> None:
     cases = {"a": [{"loss": NAN, "accuracy": 0.1}, {"loss": 2.0, "accuracy": 0.2}]}
     sweep_of(folder, cases)
