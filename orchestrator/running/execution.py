@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -12,14 +11,17 @@ from typing import Any
 import pyarrow as pa
 
 from orchestrator.columns import Status
-from orchestrator.errors import MetricsChangedError, TrialError
+from orchestrator.errors import TrialError
 from orchestrator.running.job import Job, Task
 from orchestrator.running.live_trial import Report, Start
-from orchestrator.running.rows import device_of, ended_row, metrics_of
+from orchestrator.running.rows import device_of, ended_row
 from orchestrator.running.trial_code import TrialCode
+from orchestrator.running.watched import is_diverged, require_selected
+from orchestrator.running.yielded import Metrics
 from orchestrator.store import Writer
 from orchestrator.store.checkpoint import Checkpoint
-from orchestrator.store.schema import PROBE_SCHEMA
+from orchestrator.store.epochs import metric_names, metrics_of, table_of
+from orchestrator.store.schema import PROBE_SCHEMA, Layout
 
 _NO_PROBES = PROBE_SCHEMA.empty_table()
 
@@ -30,7 +32,7 @@ class Epoch:
 
     number: int
     """From 1."""
-    metrics: Mapping[str, float]
+    metrics: Metrics
 
 
 Launch = Callable[[Start, bytes | None], Generator[Report, None, None]]
@@ -46,7 +48,6 @@ class Execution:
         self._clock = time.perf_counter()
         self._job, self._task, self._writer, self._attempt = job, task, writer, attempt
         self._code = code
-        self._expected_metrics = job.layout.metrics
         self._epochs: list[dict[str, Any]] = []
         self._probes: list[pa.Table] = [_NO_PROBES]
         self._seconds = 0.0
@@ -95,16 +96,16 @@ class Execution:
         """Run one more epoch; None when the trial has ended and its rows are committed.
 
         Raises:
-            GpuMemoryError: the trial runs out of GPU memory.
             EditedError: a file that the trial needs was edited while the sweep ran.
-            MetricsChangedError: the trial's metrics differ from those of earlier epochs or trials.
+            GpuMemoryError: the trial runs out of GPU memory.
+            MetricError: the trial ends without one value of the selection metric.
             TrialError: the trainable breaks the contract of `orchestrator.trial`.
             Exception: whatever the trainable raises.
         """
         if self._resumed:
             self._resumed = False
+            # A checkpoint's rows have all metrics so far, null where an epoch lacks one.
             return Epoch(len(self._epochs), metrics_of(self._epochs[-1]))
-        self._require_store_metrics()
         if self._status is None:
             report = next(self._reports, None)
             if report is not None:
@@ -122,24 +123,11 @@ class Execution:
         """End the trial's process, or close its generator, which frees what it holds."""
         self._reports.close()
 
-    def _require_store_metrics(self) -> None:
-        """Compare with the store's metrics, which the driver wrote after the first epoch of all."""
-        if not self._epochs:
-            return
-        metrics = tuple(metrics_of(self._epochs[0]))
-        if not self._expected_metrics:
-            layout = self._writer.store.layout()
-            self._expected_metrics = (layout.metrics if layout else ()) or metrics
-        _require_same_metrics(metrics, self._expected_metrics, "other trials")
-
     def _end_epoch(self, report: Report) -> Epoch:
         metrics, number = dict(report.metrics), len(self._epochs) + 1
-        if self._epochs:
-            earlier = tuple(metrics_of(self._epochs[0]))
-            _require_same_metrics(tuple(metrics), earlier, "its earlier epochs")
         now = time.perf_counter()
         self._epochs.append(
-            {"epoch": number, "step": None, **metrics, "seconds": now - self._clock}
+            {"epoch": number, "step": report.step, **metrics, "seconds": now - self._clock}
         )
         self._seconds += now - self._clock
         self._clock = now
@@ -148,7 +136,7 @@ class Execution:
             columns = zip(*report.probes, strict=True)
             arrays = [pa.array(c, t) for c, t in zip(columns, PROBE_SCHEMA.types, strict=True)]
             self._probes.append(pa.table(arrays, schema=PROBE_SCHEMA))
-        if not all(map(math.isfinite, metrics.values())):
+        if is_diverged(metrics, self._job.watched):
             self._status = Status.DIVERGED
             self.close()
         elif report.state is not None:
@@ -160,7 +148,7 @@ class Execution:
             row=dict(self._task.row),
             code_digest=self._code.digest(),
             state=state,
-            epochs=pa.Table.from_pylist(self._epochs),
+            epochs=table_of(self._epochs),
             probes=self._all_probes(),
             seconds=self._seconds,
             attempts=self._attempt,
@@ -178,30 +166,30 @@ class Execution:
         """Write the trial's rows, unless a worker of another driver has already done so."""
         if not self._epochs:
             raise TrialError("the trainable ended without yielding metrics")
-        task, job = self._task, self._job
+        task, job, epochs = self._task, self._job, table_of(self._epochs)
+        if self._status is Status.COMPLETED:
+            require_selected(epochs, job.layout.select_metric, job.trainable)
         self._code.run.require_inputs_unedited()
         if not self._writer.is_finished(task.trial_id, self._code.run.is_current):
-            layout = job.layout.with_metrics(self._expected_metrics)
             row = ended_row(
                 job,
                 task,
-                self._epochs,
-                select_metric=layout.select_metric,
+                epochs,
                 status=self._status,
                 attempts=self._attempt,
                 seconds=self.seconds,
                 started_at=self._started_at,
                 facts=self._facts,
             )
-            epochs = pa.Table.from_pylist(self._epochs)
-            self._writer.commit({**row, **self._code.columns()}, epochs, self._all_probes(), layout)
+            row |= self._code.columns()
+            self._writer.commit(row, epochs, self._all_probes(), self._layout(epochs))
         self._writer.drop_checkpoint(task.trial_id)
         self._writer.flush_log()
 
-
-def _require_same_metrics(metrics: tuple[str, ...], expected: tuple[str, ...], whose: str) -> None:
-    if set(metrics) != set(expected):
-        raise MetricsChangedError(
-            f"the trial yields the metrics {', '.join(metrics)}, but {whose} "
-            f"have {', '.join(expected)}"
-        )
+    def _layout(self, epochs: pa.Table) -> Layout:
+        """Return the store's columns, to which the driver has added those of the last epoch."""
+        layout, names = self._job.layout, metric_names(epochs)
+        if not set(names) <= set(layout.metrics):
+            stored = self._writer.store.layout() or layout
+            layout = layout.with_metrics(dict.fromkeys([*stored.metrics, *names]))
+        return layout

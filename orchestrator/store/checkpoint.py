@@ -13,7 +13,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from orchestrator.columns import Status, columns_of
+from orchestrator.columns import Status
+from orchestrator.store.epochs import last_values, metric_names
 from orchestrator.store.schema import to_parquet, with_ids
 
 _DAMAGE_ERRORS = (
@@ -28,8 +29,6 @@ _DAMAGE_ERRORS = (
     ValueError,
 )
 """What reading a damaged checkpoint raises."""
-
-_COUNTERS = {column.name for column in columns_of("epochs")}
 
 
 class DamagedError(Exception):
@@ -58,7 +57,7 @@ class Checkpoint:
     @property
     def metrics(self) -> tuple[str, ...]:
         """Names of the metrics that the trial yields."""
-        return tuple(name for name in self.epochs.column_names if name not in _COUNTERS)
+        return metric_names(self.epochs)
 
     def to_bytes(self) -> bytes:
         """Write the checkpoint as a zip, whose checksums reveal damage."""
@@ -83,13 +82,12 @@ class Checkpoint:
         """Build the trial's rows so far like those of a finished trial, except for its status."""
         if table != "trials":
             return with_ids(self.row, getattr(self, table), schema)
-        last_epoch = self.epochs.slice(len(self.epochs) - 1).to_pylist()[0]
         names = ("attempts", "seconds", "started_at", "code_digest", "device")
         row = {
             **self.row,
-            **last_epoch,
+            **last_values(self.epochs),
             "status": Status.UNFINISHED,
-            "epochs_run": last_epoch["epoch"],
+            "epochs_run": len(self.epochs),
             **{name: getattr(self, name) for name in names},
         }
         return with_ids(row, None, schema)

@@ -83,10 +83,10 @@ def _report_all(
     trial = LiveTrial.of(start, state, functools.partial(print, flush=True))
     try:
         with contextlib.closing(reports(trainable, trial)) as epochs:
-            for metrics, probes, facts, saved in epochs:
+            for report in epochs:
                 recorder.require_unedited()
-                content = {"metrics": metrics, "probes": probes, "facts": facts}
-                send(connection, "report", {**content, **loading(recorder)}, saved)
+                content = {**report._asdict(), **loading(recorder)}
+                send(connection, "report", content, content.pop("state"))
                 if receive(connection).kind == "close":
                     return
         recorder.require_unedited()

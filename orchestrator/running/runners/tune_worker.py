@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import functools
-import traceback
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ray import tune
 
-from orchestrator.errors import EditedError, RunError, TrialFailedError
+from orchestrator.errors import RunError, TrialFailedError
+from orchestrator.running import failures
 from orchestrator.running.execution import Epoch, Execution
 from orchestrator.running.job import Job, Task
 from orchestrator.running.live_trial import Report, Start
@@ -84,8 +84,8 @@ class Worker(tune.Trainable):
         except Exception as error:
             if not isinstance(
                 error, TrialFailedError | EditedError
-            ):  # whose process has printed its traceback
-                self._log("".join(traceback.format_exception(error)))
+            ):  # what there is to say is said
+                self._log(failures.for_log(error))
             self._writer.flush_log()
             raise
         if epoch is None:
