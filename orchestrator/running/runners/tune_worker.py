@@ -82,9 +82,7 @@ class Worker(tune.Trainable):
         try:
             epoch = self._advance()
         except Exception as error:
-            if not isinstance(
-                error, TrialFailedError | EditedError
-            ):  # what there is to say is said
+            if not isinstance(error, TrialFailedError):  # whose process has printed its traceback
                 self._log(failures.for_log(error))
             self._writer.flush_log()
             raise
