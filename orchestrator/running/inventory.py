@@ -88,9 +88,16 @@ def take_inventory(
 
 
 def _finished(sweep: Sweep, store: Store, outcomes: Mapping[str, Outcome]) -> dict[str, Outcome]:
-    """Keep the trials that completed, or diverged on a metric that the sweep watches."""
+    """Keep the trials that completed, or diverged on a metric that the sweep watches.
+
+    In the first format, of which a trial that says nothing of resuming is, any metric could end it.
+    """
     finished = {i: outcome for i, outcome in outcomes.items() if outcome.status in FINISHED}
-    diverged = [i for i, outcome in finished.items() if outcome.status == Status.DIVERGED]
+    diverged = [
+        trial_id
+        for trial_id, outcome in finished.items()
+        if outcome.status == Status.DIVERGED and outcome.resumed_at is not None
+    ]
     for trial_id, values in store.last_values(diverged, sweep.watched).items():
         if not is_diverged(values, sweep.watched):
             del finished[trial_id]

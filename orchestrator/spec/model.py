@@ -37,7 +37,7 @@ class Select(_Part):
     """Whether the largest or the smallest mean is best; required unless the metric's name says it,
     as that of an accuracy, a score or a reward does."""
     at: Literal["last", "best"] = "last"
-    """Whether a trial's value is from its last epoch or from its best one."""
+    """Whether a trial's value is its last one that is not null, or its best finite one."""
 
 
 class Resources(_Part):

@@ -49,6 +49,8 @@ class Outcome:
     seconds: float
     error: str | None
     reused_from: str | None
+    resumed_at: str | None
+    """Epochs after which it went on, as a JSON list; None in trials of the first format."""
     epochs_run: int | None
 
 
