@@ -79,6 +79,9 @@ def test_an_edit_to_an_imported_module_makes_trials_stale_and_a_comment_does_not
     model.write_text("BASE = 0.9\n")
     assert counts(plain, file)["stale"] == 2
     inline(plain, file, "--seeds", "0,1")
+    shown = plain.orch("table", file, "--seeds", "0,1").stdout
+    assert "(2)§" in shown
+    assert "§ a 1; a 2: its trials ran different code (model.py)." in " ".join(shown.split())
     trials = plain.trials()
     by_seed = {seed: set(rows["code_digest"]) for seed, rows in trials.groupby("seed")}
     assert by_seed[0].isdisjoint(by_seed[1])
