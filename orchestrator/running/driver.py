@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from orchestrator.code import Code, code_of
 from orchestrator.errors import CorruptFileError, TrainableError
+from orchestrator.labels import counted
 from orchestrator.running import heartbeat, preflight, reuse, runners
 from orchestrator.running.display import Display
 from orchestrator.running.inventory import Inventory, take_inventory
@@ -19,6 +20,7 @@ from orchestrator.spec import PlannedTrial, Sweep, expand
 from orchestrator.spec.metrics import require_metrics
 from orchestrator.spec.problems import placed
 from orchestrator.store import Store, Stores, Writer
+from orchestrator.store.checkpoints import drop_first_format
 from orchestrator.store.schema import Layout
 from orchestrator.store.settle import clear, create, settle, write_schema
 from orchestrator.store.stored_sweep import require_same, stored_sweep
@@ -132,6 +134,9 @@ class Driver:
             settle(self.store, stored_sweep(self.store))  # by the file that tells its ids
         if self.sweep.source is not None:
             files.write("sweep.yaml", self.sweep.source.text.encode())
+        if dropped := drop_first_format(files):
+            trials = f"{counted(dropped, 'trial')} {'begins' if dropped == 1 else 'begin'} anew"
+            self.display.say(f"{trials}, since checkpoints of format 1 are no longer read")
         again = {trial.trial_id for trial in inventory.missing} | inventory.elsewhere.keys()
         layout = settle(self.store, self.sweep, again & inventory.outcomes.keys())
         archive = f"code/{code.digest}.zip"

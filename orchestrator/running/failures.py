@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from orchestrator.errors import GpuMemoryError, MetricsChangedError, TrialFailedError
+from orchestrator.errors import (
+    GpuMemoryError,
+    MetricsChangedError,
+    NotLoadedError,
+    TrialFailedError,
+)
 from orchestrator.running.gpus import larger_fraction
 
 _ALLOCATION_FAILED = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
@@ -14,7 +19,7 @@ class Retries:
 
     A trial that runs out of GPU memory is retried once, since it may have shared the GPU with
     unusually large trials; it would hardly fit the third time. A trial whose metrics changed is
-    not retried: they would change again.
+    not retried: they would change again. Nor is one that does not load its state.
 
     Args:
         limit: how many retries a trial may have.
@@ -32,7 +37,7 @@ class Retries:
             attempts: how many attempts have failed, this one included.
             error: what this one raised, if it is known.
         """
-        if isinstance(error, MetricsChangedError):
+        if isinstance(error, MetricsChangedError | NotLoadedError):
             return False
         if isinstance(error, GpuMemoryError):
             if trial_id in self._out_of_gpu_memory:

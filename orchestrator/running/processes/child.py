@@ -76,9 +76,9 @@ def _report_all(
     trial = LiveTrial.of(start, state, functools.partial(print, flush=True))
     try:
         with contextlib.closing(reports(trainable, trial)) as epochs:
-            for metrics, probes, facts, saved in epochs:
-                content = {"metrics": metrics, "probes": probes, "facts": facts}
-                send(connection, "report", content, saved)
+            for report in epochs:
+                content = report._asdict()
+                send(connection, "report", content, content.pop("state"))
                 if receive(connection).kind == "close":
                     return
         send(connection, "ended", {})
