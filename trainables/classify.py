@@ -58,6 +58,8 @@ def train(params: Mapping[str, Any], trial: Trial) -> Iterator[Mapping[str, floa
     if images.made_up:
         trial.log(f"the data set {settings.dataset} is missing: using made-up images")
         trial.record(made_up_data=settings.dataset)
+    if images.digest:
+        trial.record(data_digest=images.digest)
     with _seeded(settings.seed, 0, device):
         model = _build(settings, images.channels, images.size, images.classes)
     devices.place(model, device, settings.precision)

@@ -1,7 +1,7 @@
 """The images of one trial: which part of a data set it uses, and how they are loaded."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -70,6 +70,7 @@ class Data:
         size: Their side in pixels.
         classes: Number of classes.
         made_up: Whether the images are noise, because the data set of a smoke run is missing.
+        digest: SHA-256 of the data set's files; None where images are decoded on demand.
     """
 
     train: Part
@@ -79,6 +80,7 @@ class Data:
     size: int
     classes: int
     made_up: bool = False
+    digest: str | None = None
 
 
 def load(choice: Choice, device: torch.device, *, workers: int = 1, smoke: bool = False) -> Data:
@@ -102,7 +104,8 @@ def load(choice: Choice, device: torch.device, *, workers: int = 1, smoke: bool 
     train, test = (
         datasets.load(choice.dataset, name, choice.image_size) for name in ("train", "test")
     )
-    return _in_memory(choice, train, test, device, smoke, made_up=False)
+    loaded = _in_memory(choice, train, test, device, smoke, made_up=False)
+    return replace(loaded, digest=datasets.digest(choice.dataset))
 
 
 def _in_memory(

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from trainables import datasets
 from trainables.classify import train
 
 
@@ -20,7 +21,7 @@ def test_a_narrow_network_learns_digits(digits_params, make_trial):
     ] * 3
     assert epochs[-1]["test_accuracy"] > 0.7
     assert epochs[-1]["train_loss"] < epochs[0]["train_loss"]
-    assert trial.facts == {"device": "cpu"}
+    assert trial.facts == {"device": "cpu", "data_digest": datasets.digest("digits")}
     assert {row.probe for row in trial.rows} == {
         "saturation",
         "skewness",

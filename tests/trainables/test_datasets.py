@@ -1,6 +1,7 @@
 """Decoding, and the cache that processes share, with its lock."""
 
 import multiprocessing
+import os
 import signal
 from io import BytesIO
 
@@ -70,6 +71,21 @@ def test_other_contents_are_another_entry(folder, colours):
     datasets.load("parquet:six", "train", None)
     write_parquet(folder / "train.parquet", 255 - colours, [0] * 6)
     assert np.array_equal(datasets.load("parquet:six", "train", None)[0], 255 - colours)
+
+
+def test_contents_that_change_under_the_same_size_and_time_have_another_digest(folder):
+    file = folder / "train.parquet"
+    before, stat = datasets.digest("parquet:six"), file.stat()
+    file.write_bytes(file.read_bytes()[::-1])
+    os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert datasets.digest("parquet:six") != before
+
+
+@pytest.mark.usefixtures("folder")
+def test_what_did_not_change_is_read_once_by_all_processes(monkeypatch):
+    before = datasets.digest("parquet:six")
+    monkeypatch.setattr(cache, "_digest", None)  # reading again would fail
+    assert datasets.digest("parquet:six") == before
 
 
 @pytest.mark.usefixtures("folder")

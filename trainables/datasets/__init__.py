@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from trainables.datasets import cifar, digits, idx, imagenet, parquet, tiny_imagenet
+from trainables.datasets import cache, cifar, digits, idx, imagenet, parquet, tiny_imagenet
 from trainables.datasets.cache import Images, Labels, cached
 from trainables.datasets.source import MissingDataError, Source, data_dir
 from trainables.naming import unknown
 
-__all__ = ["DATASETS", "MissingDataError", "exists", "generated", "imagenet", "load"]
+__all__ = ["DATASETS", "MissingDataError", "digest", "exists", "generated", "imagenet", "load"]
 
 DATASETS: Mapping[str, Callable[[], Source]] = {
     "digits": digits.source,
@@ -62,6 +62,16 @@ def load(name: str, split: str, image_size: int | None) -> tuple[Images, Labels]
         return (images if image_size is None else _averaged(images, image_size)), labels
 
     return cached(source.files(), f"{split} {image_size}", decode)
+
+
+def digest(name: str) -> str:
+    """SHA-256 of the files of a data set that fits into memory.
+
+    Raises:
+        ValueError: If the name is unknown.
+        MissingDataError: If the files are missing.
+    """
+    return cache.digest(_source(name).files())
 
 
 def exists(name: str) -> bool:

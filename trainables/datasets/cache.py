@@ -3,9 +3,9 @@
 import os
 import shutil
 from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -71,17 +71,39 @@ def _write(entry: Path, images: Images, labels: Labels) -> None:
 
 
 def digest(files: Iterable[Path]) -> str:
-    """SHA-256 over the names and contents of files; a process reads unchanged files only once."""
-    stats = [(path, path.stat()) for path in files]
-    return _digest(tuple((path, stat.st_size, stat.st_mtime_ns) for path, stat in stats))
+    """SHA-256 over the names and contents of files, which are read again only after a change.
+
+    Every trial has a process of its own, so the cache folder remembers the digest, by the size and
+    times of each file.
+    """
+    states = tuple(_State.of(path) for path in files)
+    entry = folder() / f"{sha256(repr(states).encode()).hexdigest()[:32]}.digest"
+    if not entry.exists():
+        with locked(entry.stem):
+            unfinished = entry.with_suffix(".unfinished")
+            unfinished.write_text(_digest(states))
+            unfinished.rename(entry)
+    return entry.read_text()
 
 
-@lru_cache(maxsize=64)
-def _digest(states: tuple[tuple[Path, int, int], ...]) -> str:
+class _State(NamedTuple):
+    path: Path
+    size: int
+    modified: int
+    changed: int
+    """In ns; unlike the time of modification, no program can set it."""
+
+    @classmethod
+    def of(cls, path: Path) -> "_State":
+        stat = path.stat()
+        return cls(path.absolute(), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+
+
+def _digest(states: Iterable[_State]) -> str:
     checksum = sha256()
-    for path, size, _ in states:
-        checksum.update(f"{path.name} {size} ".encode())
-        with path.open("rb") as file:
+    for state in states:
+        checksum.update(f"{state.path.name} {state.size} ".encode())
+        with state.path.open("rb") as file:
             while block := file.read(1 << 20):
                 checksum.update(block)
     return checksum.hexdigest()

@@ -1,0 +1,50 @@
+"""Numbers reach a trainable as the sweep file has them, and are told apart by their type."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from support.folder import Folder
+
+TRAINABLE = """
+def train(params, trial):
+    part, x = params["part"], params["x"]
+    images = 1 if isinstance(part, int) else part * 1000
+    yield {"images": images, "integer": isinstance(x, int), "x_seen": x}
+"""
+KEYS: dict[str, Any] = {
+    "trainable": "types_fit:train",
+    "seeds": [0],
+    "search": None,
+    "factors": {"x": [1]},
+    "select": {"metric": "images", "mode": "max"},
+}
+
+
+@pytest.fixture
+def types(cluster_folder: Folder) -> Folder:
+    (cluster_folder.path / "types_fit.py").write_text(TRAINABLE)
+    return cluster_folder
+
+
+@pytest.mark.parametrize("runner", ["tune", "inline"])
+def test_one_and_its_float_are_two_trials_of_two_sweeps(types: Folder, runner: str) -> None:
+    for name, part, images in (("whole", 1, 1.0), ("fraction", 1.0, 1000.0)):
+        file = types.write(name, fixed={"part": part}, **KEYS)
+        assert json.loads(types.orch("plan", file, "--json").stdout)["missing"] == 1
+        types.orch("sweep", file, "--runner", runner)
+        assert list(types.trials(name)["images"]) == [images]
+
+
+def test_an_integer_stays_one_when_a_fraction_joins_it_on_its_axis(types: Folder) -> None:
+    types.orch("sweep", types.write("axis", fixed={"part": 1}, **KEYS), "--runner", "inline")
+    started = list(types.trials("axis")["started_at"])
+    wider = types.write("axis", fixed={"part": 1}, **{**KEYS, "factors": {"x": [1, 0.5]}})
+    assert json.loads(types.orch("plan", wider, "--json").stdout)["missing"] == 1
+    types.orch("sweep", wider, "--runner", "inline")
+    trials = types.trials("axis").set_index("x").sort_index()
+    assert trials.index.dtype == "float64"
+    assert trials["integer"].to_dict() == {0.5: 0.0, 1.0: 1.0}
+    assert trials.loc[1.0, "started_at"] == started[0]
