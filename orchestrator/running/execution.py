@@ -164,12 +164,13 @@ class Execution:
 
     def _end_epoch(self, report: Report) -> Epoch:
         metrics, number = dict(report.metrics), len(self._epochs) + 1
+        step = metrics.pop("step", None)
         if self._epochs:
             earlier = tuple(metrics_of(self._epochs[0]))
             _require_same_metrics(tuple(metrics), earlier, "its earlier epochs")
         now = time.perf_counter()
         self._epochs.append(
-            {"epoch": number, "step": None, **metrics, "seconds": now - self._clock}
+            {"epoch": number, "step": step, **metrics, "seconds": now - self._clock}
         )
         self._seconds += now - self._clock
         self._clock = now

@@ -226,7 +226,8 @@ class Files:
         """Delete a folder and all that is in it, if it exists."""
         try:
             with self._store_errors(name):
-                self.fs.delete_dir(self.path(name))
+                if self.fs.get_file_info(self.path(name)).type == fs.FileType.Directory:
+                    self.fs.delete_dir(self.path(name))
         except FileNotFoundError:
             return
 

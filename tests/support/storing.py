@@ -147,15 +147,13 @@ class Lab:
             own = epochs_of(trial.trial_id), probes_of(trial.trial_id)
             self.writer.commit(row, *own, layout)
 
-    def saving(self, trial: PlannedTrial, attempt: int = 1) -> Saving:
-        """Do what a worker does when it starts a trial."""
-        files = self.store.files
-        return Saving(files, trial.trial_id, attempt, TrialFolder(files, trial.trial_id))
-
     def save(self, sweep: Sweep, trial: PlannedTrial) -> None:
         """Save a trial after its second epoch."""
         rows = Part(epochs_of(trial.trial_id, 2), probes_of(trial.trial_id, 2))
-        self.saving(trial).save(rows, b"weights", about(trial, sweep))
+        files = self.store.files
+        with contextlib.closing(TrialFolder(files, trial.trial_id)) as folder:
+            saving = Saving(files, trial.trial_id, 1, folder)
+            saving.save(rows, b"weights", about(trial, sweep))
 
     def checkpoint_files(self, trial: PlannedTrial, kind: str = "") -> list[Path]:
         """List the files of a trial's checkpoints, or those of one kind."""

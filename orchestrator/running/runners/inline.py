@@ -54,8 +54,9 @@ class InlineRunner:
                 launch = functools.partial(_launch, trainable, seeding, writer, trial_id)
                 execution = Execution(job, job.tasks[trial_id], writer, launch, attempt=1)
                 try:
-                    for epoch in _epochs(execution, was_pressed):
-                        watcher.epoch(trial_id, epoch)
+                    with contextlib.closing(execution):
+                        for epoch in _epochs(execution, was_pressed):
+                            watcher.epoch(trial_id, epoch)
                 except _TrialFailedError as error:
                     reason = _report(writer, trial_id, error.cause, last_words.line)
                     watcher.failed(trial_id, reason, 1, again=False)
