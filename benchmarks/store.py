@@ -187,6 +187,7 @@ def _work(
     task = Task(row, trial.params, trial.config.fixed, cpu=1, gpu=0)
     job = Job(
         trainable="bench:train",
+        watched=frozenset({layout.select_metric}),
         store=writer.store.files.location,
         layout=layout,
         checkpoint_every=every or big.EPOCHS + 1,

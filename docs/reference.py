@@ -201,10 +201,10 @@ def _default(field: Any) -> str:
 
 METRICS = {
     "trials": [
-        ["`METRIC`", "double", "Each metric by its name, as yielded in the last epoch."],
+        ["`METRIC`", "double", "Each metric by its name: its last value that is not null."],
         ["`best_METRIC`", "double", "The selection metric's best epoch."],
     ],
-    "epochs": [["`METRIC`", "double", "Each metric by its name, as yielded."]],
+    "epochs": [["`METRIC`", "double", "Each metric by its name; null where an epoch lacks it."]],
     "probes": [],
 }
 ROWS = {

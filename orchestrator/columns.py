@@ -6,7 +6,7 @@ fixed param that a variant changes), and `trials` and `epochs` have one per metr
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
@@ -25,7 +25,7 @@ class Status(StrEnum):
 
     COMPLETED = "completed"
     DIVERGED = "diverged"
-    """A metric was not finite."""
+    """The selection metric, or one of `diverged_on`, was not finite."""
     FAILED = "failed"
     UNFINISHED = "unfinished"
     """It has only a checkpoint; readers show this status, and no file of `trials` holds it."""
@@ -155,9 +155,16 @@ COLUMNS = (
 )
 
 STORE_COLUMNS = frozenset(column.name for column in COLUMNS)
+STEP = "step"
+"""The trainable's own counter among what it yields; it is no metric."""
+LOGGED = "logged/"
+"""Prefix of the columns of metrics whose own name is taken."""
 BEST = "best_"
 """Prefix of the column of `trials` that holds the selection metric's best epoch."""
-TIDY_COLUMNS = ("metric", "mean", "std", "n", "ci_low", "ci_high", "complete", "selected_on")
+TIDY_COLUMNS = (
+    *("metric", "mean", "std", "n", "ci_low", "ci_high"),
+    *("complete", "status", "epochs_run", "selected_on"),
+)
 """Columns of the tidy tables, in addition to factors, search params and ``config_id``."""
 RESERVED = STORE_COLUMNS | frozenset(TIDY_COLUMNS)
 
@@ -165,6 +172,17 @@ RESERVED = STORE_COLUMNS | frozenset(TIDY_COLUMNS)
 def columns_of(table: str, role: Role | None = None) -> Iterator[Column]:
     """List the columns of one role that every such table has, or those of all roles."""
     return (c for c in COLUMNS if table in c.tables and role in {None, c.role})
+
+
+def logged_name(metric: str, params: Collection[str]) -> str | None:
+    """Return the column of a metric whose name is that of a param or of a store's own column.
+
+    Returns:
+        ``logged/NAME``; None if the name is free.
+    """
+    if metric in STORE_COLUMNS or metric in params or metric.startswith(BEST):
+        return f"{LOGGED}{metric}"
+    return None
 
 
 def is_reserved(name: str) -> bool:

@@ -9,8 +9,7 @@ a traceback and exits with the class's ``exit_code``::
     ├── TrainableError        the trainable cannot be imported, or refuses a config
     ├── ClusterError          the cluster file or a node is wrong, or the cluster unreachable
     ├── ResourceError         no node of the cluster can hold a trial
-    ├── MetricError           the trainable does not yield a metric of the sweep file
-    │   └── MetricsChangedError   a trial yields other metrics than the store has
+    ├── MetricError           the trainable does not yield the selection metric
     ├── ShowError             a table or figure needs what the store does not have
     ├── StoreError            the store cannot be read or written
     │   ├── StoreLockedError      another driver uses it
@@ -56,11 +55,7 @@ class ResourceError(OrchError):
 
 
 class MetricError(OrchError):
-    """The trainable does not yield a metric that the sweep file names."""
-
-
-class MetricsChangedError(MetricError):
-    """A trial yields other metrics than the trials before it."""
+    """The trainable does not yield the metric that the sweep file selects by."""
 
 
 class ShowError(OrchError):

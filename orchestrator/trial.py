@@ -2,8 +2,11 @@
 
 A trainable is a generator function::
 
-    def train(params: Mapping[str, Any], trial: Trial) -> Iterator[Mapping[str, float]]:
+    def train(params: Mapping[str, Any], trial: Trial) -> Iterator[Mapping[str, Any]]:
         '''Run one trial; yield one mapping of metrics per epoch.'''
+
+A metric is a number, a boolean or None, and a mapping inside becomes ``a/b``. An epoch may lack
+metrics and bring new ones; ``step`` is a counter of the trainable's own.
 
 ``params`` holds the factors, search params, fixed params and ``seed``. Within an epoch the
 order is: step, probe, save, yield. The function may have an attribute ``train.check``, a function

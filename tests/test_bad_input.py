@@ -258,30 +258,33 @@ def test_everything_else_may_change(old: str, new: str, orch: Orch, toy: Toy) ->
     assert orch("plan", toy.changed(old, new)).code == 0
 
 
-@pytest.mark.parametrize(
-    ("new", "place"),
-    [
-        ("select: {metric: acc}", "line 10: `select.metric`"),
-        (
-            "select: {metric: accuracy}\ntables: [{name: t, values: [acc]}]",
-            "line 11: `tables[0].values[0]`",
-        ),
-        (
-            "select: {metric: accuracy}\n"
-            "claims: [{name: c, compare: {depth: [1, 2]}, metric: acc, expect: less}]",
-            "line 11: `claims[0].metric`",
-        ),
-    ],
-)
-def test_a_metric_that_a_filled_store_lacks_is_told_before_anything_changes(
-    new: str, place: str, orch: Orch, toy: Toy, results: Path
+def test_a_selection_metric_that_a_filled_store_lacks_is_told_before_anything_changes(
+    orch: Orch, toy: Toy, results: Path
 ) -> None:
-    file = toy.changed("select: {metric: accuracy}", new)
+    file = toy.changed("select: {metric: accuracy}", "select: {metric: acc}")
     before = contents(results)
     ended = orch(*sweep_args(file))
     assert ended.code == 2
-    assert f"error: {file}: {place}: unknown metric `acc`" in ended.err
+    assert f"error: {file}: line 10: `select.metric`: unknown metric `acc`" in ended.err
     assert contents(results) == before
+
+
+@pytest.mark.parametrize(
+    ("command", "new"),
+    [
+        ("table", "tables: [{name: t, values: [acc]}]"),
+        ("claims", "claims: [{name: c, compare: {depth: [1, 2]}, metric: acc, expect: less}]"),
+        ("figure", "figures: [{name: f, kind: curves, values: [acc]}]"),
+    ],
+)
+def test_another_metric_that_no_trial_has_is_told_when_it_is_to_be_shown(
+    command: str, new: str, orch: Orch, toy: Toy, results: Path
+) -> None:
+    select = "select: {metric: accuracy}"
+    file = toy.changed(select, f"{select}\n{new}")
+    ended = orch(command, file)
+    assert ended.code == 2
+    assert "the store has no metric `acc`; it has `score`, `accuracy`, `loss`" in ended.err
 
 
 def test_a_damaged_copy_of_the_sweep_file_in_the_store_is_named(

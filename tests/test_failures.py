@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from orchestrator.errors import GpuMemoryError, MetricsChangedError
+from orchestrator.errors import GpuMemoryError, MetricError
 from orchestrator.running.failures import Retries, of_gpu_memory
 from orchestrator.running.gpus import fraction_for, larger_fraction
 
@@ -78,4 +78,4 @@ def test_no_retries_are_none_for_a_full_gpu_too() -> None:
 def test_other_failures_are_tried_as_often_as_the_sweep_says() -> None:
     allowed = [Retries(2).allow("one", attempts, RuntimeError()) for attempts in (1, 2, 3)]
     assert allowed == [True, True, False]
-    assert not Retries(2).allow("one", 1, MetricsChangedError())
+    assert not Retries(2).allow("one", 1, MetricError())

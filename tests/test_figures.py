@@ -33,7 +33,12 @@ def sweep_of(**figure: Any) -> Sweep:
 def epochs_of(sweep: Sweep) -> pd.DataFrame:
     """Two epochs a trial, one for the last seed: half the accuracy, then all of it."""
     rows = [
-        {"trial_id": trial.trial_id, "epoch": epoch, "test_accuracy": accuracy(trial) * epoch / 2}
+        {
+            "trial_id": trial.trial_id,
+            "epoch": epoch,
+            "step": None,
+            "test_accuracy": accuracy(trial) * epoch / 2,
+        }
         for trial in expand(sweep)
         for epoch in ((1,) if trial.seed == 2 else (2, 1))
     ]

@@ -421,13 +421,13 @@ def test_a_trainable_whose_import_starts_threads_runs_and_its_log_says_why(
         "import threading\n"
         "threading.Thread(target=threading.Event().wait, daemon=True, name='ticker').start()\n"
         "def train(params, trial):\n"
-        "    yield {'threads': threading.active_count()}\n"
+        "    yield {'active': threading.active_count()}\n"
     )
     worker = processes("threaded")
     lines: list[str] = []
     for _ in range(2):
         (report,) = worker.run(start(), None, lines.append)
-        assert report.metrics == {"threads": 2.0}
+        assert report.metrics == {"active": 2.0}
     said = "this trial starts a new Python, since its import starts threads (ticker)"
     assert lines.count(said) == 2
 

@@ -64,7 +64,7 @@ def test_tidy_has_one_exact_row_per_cell_and_value():
     frame = tidy_of(SWEEP, TRIALS)
     assert list(frame.columns) == [
         "dataset", "order", "metric", "mean", "std", "n", "ci_low", "ci_high",
-        "complete", "selected_on", "lr", "config_id",
+        "complete", "status", "epochs_run", "selected_on", "lr", "config_id",
     ]  # fmt: skip
     assert frame["dataset"].tolist() == ["digits", "digits", "letters", "letters"]
     assert frame["order"].tolist() == ["convention", "swap"] * 2

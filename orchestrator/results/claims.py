@@ -26,6 +26,7 @@ from orchestrator.results.contrasts import (
     slopes,
 )
 from orchestrator.results.findings import html_findings, show_findings
+from orchestrator.results.marks import summary
 from orchestrator.results.measures import measured_name, values_by_seed
 from orchestrator.results.selection import CellSelection
 from orchestrator.results.tables import as_text
@@ -108,7 +109,8 @@ def judge(results: Results, claims: Sequence[Claim]) -> Findings:
     tests = []
     for claim in claims:
         sides = _sides(claim, results.selections, results.measure(measured_name(claim)))
-        tests.append(_test(claim, sides, _sign(claim, results.sweep)))
+        test = _test(claim, sides, _sign(claim, results.sweep))
+        tests.append(replace(test, notes=(*test.notes, *summary(sides.cells, results.ends))))
     corrected = holm([test.p for test in tests])
     strictest = ALPHA / max(1, sum(test.p is not None for test in tests))
     return Findings(

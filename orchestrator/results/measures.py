@@ -39,7 +39,8 @@ def measure(results: Results, name: str) -> Mapping[str, float]:
     column = selection_column(sweep.select) if name == sweep.select.metric else name
     if column not in columns:
         raise ShowError(f"the store has no metric `{column}`; it has {quoted(columns)}")
-    return dict(zip(trials["trial_id"], trials[column].astype(float), strict=True))
+    present = trials[trials[column].notna()]  # pandas reads null as NaN, too
+    return dict(zip(present["trial_id"], present[column].astype(float), strict=True))
 
 
 def values_by_seed(measured: Mapping[str, float], selection: CellSelection) -> dict[int, float]:

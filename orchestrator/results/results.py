@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from orchestrator.columns import FINISHED, Status
 from orchestrator.errors import InputError, ShowError, unknown
 from orchestrator.labels import PROBE, counted, quoted
+from orchestrator.results.marks import Ends, Marks, cell_marks, ends_of
 from orchestrator.results.measures import measure
 from orchestrator.results.selection import CellSelection, select
 from orchestrator.spec import PlannedTrial, Sweep, expand, with_seeds
@@ -76,6 +77,15 @@ class Results:
             ShowError: the store lacks the selection metric.
         """
         return select(self.sweep, self.trials)
+
+    @cached_property
+    def ends(self) -> Ends:
+        """How the finished trials ended, by trial id."""
+        return ends_of(self.trials)
+
+    def marks(self, selection: CellSelection) -> Marks:
+        """Tell what marks the numbers of a cell: trials that diverged, or ran for other epochs."""
+        return cell_marks(selection, self.ends)
 
     @property
     def missing(self) -> list[PlannedTrial]:

@@ -141,8 +141,8 @@ def _running_table(metric: str, running: list[Running]) -> Table:
     table.add_column("epoch", justify="right", no_wrap=True)
     table.add_column(escape(metric), justify="right", no_wrap=True)
     for item in running:
-        value = item.metrics.get(metric)
-        table.add_row(escape(_config(item)), str(item.trial.seed), str(item.epoch), _number(value))
+        value = _number(item.selected)
+        table.add_row(escape(_config(item)), str(item.trial.seed), str(item.epoch), value)
     return table
 
 

@@ -8,21 +8,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from orchestrator.code import Code, code_of
-from orchestrator.errors import CorruptFileError, TrainableError
+from orchestrator.errors import CorruptFileError, MetricError, TrainableError, unknown
 from orchestrator.labels import counted
 from orchestrator.running import heartbeat, preflight, reuse, runners
 from orchestrator.running.display import Display
 from orchestrator.running.inventory import Inventory, take_inventory
 from orchestrator.running.job import Job, make_job
+from orchestrator.running.new_metrics import MetricColumns
 from orchestrator.running.progress import Progress
 from orchestrator.running.rows import failed_row
 from orchestrator.spec import PlannedTrial, Sweep, expand
-from orchestrator.spec.metrics import require_metrics
 from orchestrator.spec.problems import placed
 from orchestrator.store import Store, Stores, Writer
 from orchestrator.store.checkpoints import drop_first_format
 from orchestrator.store.schema import Layout
-from orchestrator.store.settle import clear, create, settle, write_schema
+from orchestrator.store.settle import clear, create, settle
 from orchestrator.store.stored_sweep import require_same, stored_sweep
 
 
@@ -59,7 +59,7 @@ class Driver:
                 self._require_same()
                 locked.enter_context(heartbeat.exclusively(self.store))
             inventory = self._inventory(code)
-            self._require_stored_metrics(inventory)
+            self._require_stored_metric(inventory)
             if inventory.missing:
                 self._check([] if self.sweep.smoke else inventory.missing)
             create(self.store)
@@ -90,7 +90,14 @@ class Driver:
         except KeyboardInterrupt:
             settle(self.store, self.sweep)
             raise
-        settle(self.store, self.sweep)
+        self._warn_of_unwatched(settle(self.store, self.sweep))
+
+    def _warn_of_unwatched(self, layout: Layout) -> None:
+        """Warn of names in ``diverged_on`` that no trial has, and so ended no trial."""
+        for name in self.sweep.diverged_on:
+            if layout.metrics and name not in layout.metrics:
+                text = unknown("metric", name, layout.metrics)
+                self.display.say(f"warning: {self.sweep.name}: `diverged_on`: {text}")
 
     def _code(self) -> Code:
         try:
@@ -100,6 +107,7 @@ class Driver:
 
     def _inventory(self, code: Code, *, siblings: bool = True) -> Inventory:
         return take_inventory(
+            self.sweep,
             self.trials,
             self.store,
             self.stores.siblings_of(self.sweep.name) if siblings else [],
@@ -107,11 +115,14 @@ class Driver:
             rerun_stale=self.options.rerun_stale,
         )
 
-    def _require_stored_metrics(self, inventory: Inventory) -> None:
-        """Refuse a metric that finished trials do not have, before anything changes."""
-        layout = self.store.layout()
-        if layout and layout.metrics and inventory.done > len(inventory.elsewhere):
-            require_metrics(self.sweep, layout.metrics)
+    def _require_stored_metric(self, inventory: Inventory) -> None:
+        """Refuse a selection metric that no finished trial has, before anything changes."""
+        layout, metric = self.store.layout(), self.sweep.select.metric
+        if layout is None or inventory.done == len(inventory.elsewhere):
+            return
+        if metric not in layout.metrics:
+            text = f"{unknown('metric', metric, layout.metrics)}; these are in the store"
+            raise placed(MetricError(text), self.sweep.source, "select", "metric")
 
     def _check(self, missing: Sequence[PlannedTrial]) -> None:
         """Have the trainable check the configs while Ray starts, before anything is written."""
@@ -145,32 +156,24 @@ class Driver:
         return self._copy(inventory, layout, code)
 
     def _copy(self, inventory: Inventory, layout: Layout, code: Code) -> Layout:
-        """Copy finished trials from the sibling stores that have the same metrics."""
+        """Copy finished trials from the sibling stores."""
+        columns = MetricColumns(self.store, layout)
         sources: dict[str, tuple[Store, list[PlannedTrial]]] = {}
         for trial in self.trials:
             if source := inventory.elsewhere.get(trial.trial_id):
                 sources.setdefault(source.files.location, (source, []))[1].append(trial)
         for source, trials in sources.values():
-            source_layout = source.layout()
-            if source_layout is None:
+            if (source_layout := source.layout()) is None:
                 continue
-            if not layout.metrics:
-                layout = self._learn(layout, source_layout.metrics)
-            if set(source_layout.metrics) == set(layout.metrics):
-                try:
-                    reuse.copy(self.store, source, self._job(trials, layout, code).tasks, layout)
-                except CorruptFileError as error:
-                    self.display.warn(error)
-                except FileNotFoundError:
-                    continue  # another driver has just merged the file; the trials run here
-        return layout
-
-    def _learn(self, layout: Layout, metrics: Sequence[str]) -> Layout:
-        """Add the metric columns to the tables, once the sweep's metrics are among them."""
-        require_metrics(self.sweep, metrics)
-        layout = layout.with_metrics(metrics)
-        write_schema(self.store, layout)
-        return layout
+            columns.add(source_layout.metrics)
+            tasks = self._job(trials, columns.layout, code).tasks
+            try:
+                reuse.copy(self.store, source, tasks, columns.layout)
+            except CorruptFileError as error:
+                self.display.warn(error)
+            except FileNotFoundError:
+                continue  # another driver has just merged the file; the trials run here
+        return columns.layout
 
     def _job(self, trials: Sequence[PlannedTrial], layout: Layout, code: Code) -> Job:
         location = self.store.files.location
@@ -182,9 +185,9 @@ class Driver:
         if not todo:
             return
         job = self._job(todo, layout, code)
-        learn = None if layout.metrics else lambda metrics: self._learn(layout, metrics)
         give_up = functools.partial(self._commit_failure, job)
-        progress = Progress(self.sweep, inventory, self.store, learn, give_up)
+        add_metrics = MetricColumns(self.store, layout).add
+        progress = Progress(self.sweep, inventory, self.store, add_metrics, give_up)
         order = [trial.trial_id for trial in todo]
         with (
             heartbeat.beating(self.store, progress.running_epochs, progress.seconds_left),

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -13,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from orchestrator.columns import Status
-from orchestrator.errors import MetricsChangedError, TrialError
+from orchestrator.errors import TrialError
 from orchestrator.running.job import Job, Task
 from orchestrator.running.live_trial import Report, Start
 from orchestrator.running.resuming import (
@@ -23,11 +22,14 @@ from orchestrator.running.resuming import (
     require_loaded,
     rows_before,
 )
-from orchestrator.running.rows import device_of, ended_row, metrics_of
+from orchestrator.running.rows import device_of, ended_row
+from orchestrator.running.watched import is_diverged, require_selected
+from orchestrator.running.yielded import Metrics
 from orchestrator.store import Writer
 from orchestrator.store.checkpoint import About, Checkpoint, Part
+from orchestrator.store.epochs import metric_names, metrics_of, table_of
 from orchestrator.store.saving import Saving
-from orchestrator.store.schema import PROBE_SCHEMA
+from orchestrator.store.schema import PROBE_SCHEMA, Layout
 from orchestrator.store.trial_folder import TrialFolder
 
 _NO_PROBES = PROBE_SCHEMA.empty_table()
@@ -39,7 +41,7 @@ class Epoch:
 
     number: int
     """From 1."""
-    metrics: Mapping[str, float]
+    metrics: Metrics
 
 
 Launch = Callable[[Start, bytes | None], Generator[Report, None, None]]
@@ -52,7 +54,6 @@ class Execution:
     def __init__(self, job: Job, task: Task, writer: Writer, launch: Launch, attempt: int) -> None:
         self._clock = time.perf_counter()
         self._job, self._task, self._writer, self._attempt = job, task, writer, attempt
-        self._expected_metrics = job.layout.metrics
         self._epochs: list[dict[str, Any]] = []
         self._probes: list[pa.Table] = [_NO_PROBES]
         """The probe rows since the last checkpoint."""
@@ -105,14 +106,14 @@ class Execution:
 
         Raises:
             GpuMemoryError: the trial runs out of GPU memory.
-            MetricsChangedError: the trial's metrics differ from those of earlier epochs or trials.
+            MetricError: the trial ends without one value of the selection metric.
             TrialError: the trainable breaks the contract of `orchestrator.trial`.
             Exception: whatever the trainable raises.
         """
         if self._resumed:
             self._resumed = False
+            # A checkpoint's rows have all metrics so far, null where an epoch lacks one.
             return Epoch(len(self._epochs), metrics_of(self._epochs[-1]))
-        self._require_store_metrics()
         if self._status is None:
             report = next(self._reports, None)
             if not self._placed:
@@ -141,7 +142,7 @@ class Execution:
             return
         if self._state is None:
             try:
-                count = rows_before(self._epochs, report and counters_of(report.metrics))
+                count = rows_before(self._epochs, report and counters_of(report))
             except GapError:
                 self._saving.begin_anew(self._about())
                 raise
@@ -152,25 +153,11 @@ class Execution:
         earlier = (epoch for epoch in self._resumed_at if epoch < count)
         self._resumed_at = (*earlier, count) if count else ()
 
-    def _require_store_metrics(self) -> None:
-        """Compare with the store's metrics, which the driver wrote after the first epoch of all."""
-        if not self._epochs:
-            return
-        metrics = tuple(metrics_of(self._epochs[0]))
-        if not self._expected_metrics:
-            layout = self._writer.store.layout()
-            self._expected_metrics = (layout.metrics if layout else ()) or metrics
-        _require_same_metrics(metrics, self._expected_metrics, "other trials")
-
     def _end_epoch(self, report: Report) -> Epoch:
         metrics, number = dict(report.metrics), len(self._epochs) + 1
-        step = metrics.pop("step", None)
-        if self._epochs:
-            earlier = tuple(metrics_of(self._epochs[0]))
-            _require_same_metrics(tuple(metrics), earlier, "its earlier epochs")
         now = time.perf_counter()
         self._epochs.append(
-            {"epoch": number, "step": step, **metrics, "seconds": now - self._clock}
+            {"epoch": number, "step": report.step, **metrics, "seconds": now - self._clock}
         )
         self._seconds += now - self._clock
         self._clock = now
@@ -180,7 +167,7 @@ class Execution:
             columns = zip(*rows, strict=True)
             arrays = [pa.array(c, t) for c, t in zip(columns, PROBE_SCHEMA.types, strict=True)]
             self._probes.append(pa.table(arrays, schema=PROBE_SCHEMA))
-        if not all(map(math.isfinite, metrics.values())):
+        if is_diverged(metrics, self._job.watched):
             self._status = Status.DIVERGED
             self.close()
         elif report.state is not None or self._is_kept_unsaved(number):
@@ -194,7 +181,7 @@ class Execution:
 
     def _save(self, state: bytes | None) -> None:
         new = self._epochs[self._saving.epochs :]
-        part = Part(pa.Table.from_pylist(new), pa.concat_tables(self._probes))
+        part = Part(table_of(new), pa.concat_tables(self._probes))
         self._saving.save(part, state, self._about())
         self._probes = [_NO_PROBES]
 
@@ -216,14 +203,14 @@ class Execution:
         """Write the trial's rows, unless a worker of another driver has already done so."""
         if not self._epochs:
             raise TrialError("the trainable ended without yielding metrics")
-        task, job = self._task, self._job
+        task, job, epochs = self._task, self._job, table_of(self._epochs)
+        if self._status is Status.COMPLETED:
+            require_selected(epochs, job.layout.select_metric, job.trainable)
         if not self._writer.is_finished(task.trial_id, job.code_digest):
-            layout = job.layout.with_metrics(self._expected_metrics)
             row = ended_row(
                 job,
                 task,
-                self._epochs,
-                select_metric=layout.select_metric,
+                epochs,
                 status=self._status,
                 attempts=self._attempt,
                 seconds=self.seconds,
@@ -231,16 +218,15 @@ class Execution:
                 resumed_at=self._resumed_at,
                 facts=self._facts,
             )
-            epochs = pa.Table.from_pylist(self._epochs)
-            self._writer.commit(row, epochs, self._all_probes(), layout)
+            self._writer.commit(row, epochs, self._all_probes(), self._layout(epochs))
         self._writer.drop_checkpoint(task.trial_id)
         self._folder.close()
         self._writer.flush_log()
 
-
-def _require_same_metrics(metrics: tuple[str, ...], expected: tuple[str, ...], whose: str) -> None:
-    if set(metrics) != set(expected):
-        raise MetricsChangedError(
-            f"the trial yields the metrics {', '.join(metrics)}, but {whose} "
-            f"have {', '.join(expected)}"
-        )
+    def _layout(self, epochs: pa.Table) -> Layout:
+        """Return the store's columns, to which the driver has added those of the last epoch."""
+        layout, names = self._job.layout, metric_names(epochs)
+        if not set(names) <= set(layout.metrics):
+            stored = self._writer.store.layout() or layout
+            layout = layout.with_metrics(dict.fromkeys([*stored.metrics, *names]))
+        return layout

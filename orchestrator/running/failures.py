@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from orchestrator.errors import (
-    GpuMemoryError,
-    MetricsChangedError,
-    NotLoadedError,
-    TrialFailedError,
-)
+import traceback
+
+from orchestrator.errors import GpuMemoryError, MetricError, NotLoadedError, TrialFailedError
 from orchestrator.running.gpus import larger_fraction
 
 _ALLOCATION_FAILED = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
@@ -18,8 +15,8 @@ class Retries:
     """Decides which trials are retried after a failed attempt.
 
     A trial that runs out of GPU memory is retried once, since it may have shared the GPU with
-    unusually large trials; it would hardly fit the third time. A trial whose metrics changed is
-    not retried: they would change again. Nor is one that does not load its state.
+    unusually large trials; it would hardly fit the third time. A trial that lacks the selection
+    metric is not retried: it would lack it again. Nor is one that does not load its state.
 
     Args:
         limit: how many retries a trial may have.
@@ -37,7 +34,7 @@ class Retries:
             attempts: how many attempts have failed, this one included.
             error: what this one raised, if it is known.
         """
-        if isinstance(error, MetricsChangedError | NotLoadedError):
+        if isinstance(error, MetricError | NotLoadedError):
             return False
         if isinstance(error, GpuMemoryError):
             if trial_id in self._out_of_gpu_memory:
@@ -73,6 +70,13 @@ def of_gpu_memory(error: Exception, gpus: float) -> GpuMemoryError | None:
     )
 
 
+def for_log(error: BaseException) -> str:
+    """Write an error for the log; one whose message says all is shown without its traceback."""
+    if isinstance(error, MetricError):
+        return f"{error}\n"
+    return "".join(traceback.format_exception(error))
+
+
 def reason(error: BaseException, last_words: str = "") -> str:
     """Say in one line why an attempt failed.
 
@@ -81,7 +85,7 @@ def reason(error: BaseException, last_words: str = "") -> str:
         last_words: the last line that it wrote to standard error.
     """
     match error:
-        case GpuMemoryError() | TrialFailedError():
+        case GpuMemoryError() | MetricError() | TrialFailedError():
             return str(error)
         case SystemExit():
             said = f" ({last_words})" if last_words else ""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from orchestrator.columns import FINISHED
+from orchestrator.columns import FINISHED, Status
 from orchestrator.running.durations import Durations, longest_first
-from orchestrator.spec import PlannedTrial
+from orchestrator.running.watched import is_diverged
+from orchestrator.spec import PlannedTrial, Sweep
 from orchestrator.store import Outcome, Store
 
 
@@ -49,6 +50,7 @@ class Inventory:
 
 
 def take_inventory(
+    sweep: Sweep,
     trials: Sequence[PlannedTrial],
     store: Store,
     siblings: Sequence[Store],
@@ -58,15 +60,19 @@ def take_inventory(
 ) -> Inventory:
     """Compare a sweep with its store and the sibling stores.
 
+    A trial that diverged on a metric which the sweep no longer watches is missing, since it
+    ended too early.
+
     Args:
-        trials: every trial of the sweep.
+        sweep: the sweep.
+        trials: every one of its trials.
         store: the sweep's store.
         siblings: other stores under the same root.
         digest: digest of the trainable's current code.
         rerun_stale: count trials that ran with other code as missing.
     """
     outcomes = store.outcomes()
-    finished = {i: outcome for i, outcome in outcomes.items() if outcome.status in FINISHED}
+    finished = _finished(sweep, store, outcomes)
     stale = frozenset(
         trial.trial_id
         for trial in trials
@@ -74,20 +80,42 @@ def take_inventory(
     )
     done = finished.keys() - (stale if rerun_stale else frozenset())
     absent = {trial.trial_id for trial in trials} - done
-    elsewhere = dict(_finished_elsewhere(absent, siblings, digest))
+    elsewhere = dict(_finished_elsewhere(sweep, absent, siblings, digest))
     missing = [trial for trial in trials if trial.trial_id in absent - elsewhere.keys()]
     return Inventory(trials, outcomes, elsewhere, stale - absent, missing)
 
 
+def _finished(sweep: Sweep, store: Store, outcomes: Mapping[str, Outcome]) -> dict[str, Outcome]:
+    """Keep the trials that completed, or diverged on a metric that the sweep watches.
+
+    In the first format, of which a trial that says nothing of resuming is, any metric could end it.
+    """
+    finished = {i: outcome for i, outcome in outcomes.items() if outcome.status in FINISHED}
+    diverged = [
+        trial_id
+        for trial_id, outcome in finished.items()
+        if outcome.status == Status.DIVERGED and outcome.resumed_at is not None
+    ]
+    for trial_id, values in store.last_values(diverged, sweep.watched).items():
+        if not is_diverged(values, sweep.watched):
+            del finished[trial_id]
+    return finished
+
+
 def _finished_elsewhere(
-    absent: set[str], siblings: Sequence[Store], digest: str
+    sweep: Sweep, absent: set[str], siblings: Sequence[Store], digest: str
 ) -> Iterator[tuple[str, Store]]:
     for sibling in siblings:
         if not absent:
             return
-        for trial_id, outcome in sibling.outcomes().items():
-            if trial_id not in absent or outcome.status not in FINISHED:
-                continue
-            if outcome.code_digest == digest:
+        current = {
+            trial_id: outcome
+            for trial_id, outcome in sibling.outcomes().items()
+            if trial_id in absent and outcome.code_digest == digest
+        }
+        finished = _finished(sweep, sibling, current)
+        selected = sibling.last_values(finished, {sweep.select.metric})
+        for trial_id, values in selected.items():
+            if values[sweep.select.metric] is not None:
                 absent = absent - {trial_id}
                 yield trial_id, sibling

@@ -28,6 +28,8 @@ class Job:
     layout: Layout
     checkpoint_every: int
     code_digest: str
+    watched: frozenset[str]
+    """Metrics that end a trial as diverged when they are not finite."""
     folder: str
     """The folder from which the trainable is imported."""
     data_dir: str | None
@@ -84,6 +86,7 @@ def make_job(
         layout=layout,
         checkpoint_every=sweep.checkpoint_every,
         code_digest=code.digest,
+        watched=sweep.watched,
         folder=str(Path.cwd()),
         data_dir=_data_dir(),
         smoke=sweep.smoke,

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from orchestrator.code import Trainable
 from orchestrator.errors import TrialError
 from orchestrator.running import failures
+from orchestrator.running.yielded import Metrics, YieldedReader
 
 
 @dataclass(frozen=True)
@@ -38,14 +39,16 @@ class Report(NamedTuple):
     """What a trainable hands over at the end of an epoch.
 
     Attributes:
-        metrics: by name.
+        metrics: by the names of their columns.
+        step: the trainable's own counter; None if it has none.
         probes: rows with the columns of `schema.PROBE_SCHEMA`.
         facts: all that were recorded so far.
         state: what was saved in this epoch; None if nothing was.
         loaded: whether the trainable has asked for the state of its checkpoint.
     """
 
-    metrics: Mapping[str, float]
+    metrics: Metrics
+    step: float | None
     probes: list[tuple[Any, ...]]
     facts: dict[str, str]
     state: bytes | None
@@ -141,9 +144,9 @@ class LiveTrial:
         """Write a line, with the time, to the trial's log."""
         self.write(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} {text}")
 
-    def end_epoch(self, metrics: Mapping[str, float]) -> Report:
+    def end_epoch(self, metrics: Metrics, step: float | None) -> Report:
         """Hand over the epoch under way, and begin the next one."""
-        report = Report(metrics, self.probes, dict(self.facts), self.saved, self.loaded)
+        report = Report(metrics, step, self.probes, dict(self.facts), self.saved, self.loaded)
         self.probes, self.saved = [], None
         self.epoch += 1
         return report
@@ -163,10 +166,11 @@ def reports(trainable: Trainable, trial: LiveTrial) -> Generator[Report, None, N
         origin = f"after epoch {start.epoch - 1}, if its own counter says so"
     process = f"process {os.getpid()} on {socket.gethostname()}"
     trial.log(f"attempt {start.attempt}, {process}, {origin}")
+    reader = YieldedReader(start.params, trial.log)
     generator = trainable(copy.deepcopy(dict(start.params)), trial)
     try:
         for yielded in generator:
-            yield trial.end_epoch(_checked(yielded))
+            yield trial.end_epoch(*reader.read(yielded))
     except Exception as error:
         if gpu_error := failures.of_gpu_memory(error, trial.gpus):
             raise gpu_error from error
@@ -175,14 +179,3 @@ def reports(trainable: Trainable, trial: LiveTrial) -> Generator[Report, None, N
         close = getattr(generator, "close", None)
         if close is not None:
             close()
-
-
-def _checked(yielded: object) -> dict[str, float]:
-    if not isinstance(yielded, Mapping) or not yielded:
-        raise TrialError(f"the trainable yielded {yielded!r}, not a mapping of metrics")
-    try:
-        return {str(name): float(value) for name, value in yielded.items()}
-    except (TypeError, ValueError):
-        raise TrialError(
-            f"the trainable yielded {yielded!r}; each metric must be a number"
-        ) from None

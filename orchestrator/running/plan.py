@@ -55,7 +55,8 @@ def plan(sweep: Sweep, stores: Stores) -> Plan:
     if store.exists:
         require_same(sweep, store)
     digest = code_of(sweep.module).digest
-    inventory = take_inventory(expand(sweep), store, stores.siblings_of(sweep.name), digest)
+    siblings = stores.siblings_of(sweep.name)
+    inventory = take_inventory(sweep, expand(sweep), store, siblings, digest)
     all_cells = cells(sweep)
     return Plan(sweep, inventory, len(all_cells), sum(len(cell.configs) for cell in all_cells))
 

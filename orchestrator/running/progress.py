@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from orchestrator.errors import MetricError
 from orchestrator.running.execution import Epoch
 from orchestrator.running.inventory import Inventory
 from orchestrator.spec.grid import PlannedTrial
 from orchestrator.spec.model import Sweep
+from orchestrator.spec.problems import placed
 from orchestrator.store import Store
 
 
@@ -21,7 +23,8 @@ class Running:
     trial: PlannedTrial
     started: float = field(default_factory=time.monotonic)
     epoch: int = 0
-    metrics: Mapping[str, float] = field(default_factory=dict)
+    selected: float | None = None
+    """The last value of the selection metric."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class Progress:
         sweep: Sweep,
         inventory: Inventory,
         store: Store,
-        learn: Callable[[Sequence[str]], object] | None,
+        add_metrics: Callable[[Iterable[str]], object],
         give_up: Callable[[str, str, int], object],
     ) -> None:
         self.sweep = sweep
@@ -58,9 +61,11 @@ class Progress:
         self.failures: list[FailedTrial] = []
         self.given_up = 0
         self.has_started = False
+        self.has_finished = False
+        """Whether a trial of this run is committed."""
         self.lock = threading.RLock()
         self._store = store
-        self._learn = learn
+        self._add_metrics = add_metrics
         self._give_up = give_up
         self._waiting = {trial.trial_id: trial for trial in inventory.missing}
         self._trials = dict(self._waiting)
@@ -76,13 +81,13 @@ class Progress:
             self._slots = max(self._slots, len(self.running))
 
     def epoch(self, trial_id: str, epoch: Epoch) -> None:
-        """As `runners.Watcher`; the sweep's first epoch sets the store's metrics."""
-        if self._learn is not None:
-            self._learn(tuple(epoch.metrics))
-            self._learn = None
+        """As `runners.Watcher`; the store gets the metrics that it lacks."""
+        self._add_metrics(epoch.metrics)
         with self.lock:
             running = self.running[trial_id]
-            running.epoch, running.metrics = epoch.number, epoch.metrics
+            running.epoch = epoch.number
+            value = epoch.metrics.get(self.sweep.select.metric)
+            running.selected = running.selected if value is None else value
 
     def finished(self, trial_id: str, seconds: float) -> None:
         """As `runners.Watcher`."""
@@ -90,9 +95,24 @@ class Progress:
             running = self.running.pop(trial_id)
             self._durations.add(running.trial, seconds)
             self.done += 1
+            self.has_finished = True
 
-    def failed(self, trial_id: str, text: str, attempts: int, *, again: bool) -> None:
-        """As `runners.Watcher`; a trial without another attempt is committed as failed."""
+    def failed(
+        self,
+        trial_id: str,
+        text: str,
+        attempts: int,
+        *,
+        again: bool,
+        error: BaseException | None = None,
+    ) -> None:
+        """As `runners.Watcher`; a trial without another attempt is committed as failed.
+
+        Raises:
+            MetricError: the run's first trial lacks the selection metric, as all others would.
+        """
+        if isinstance(error, MetricError) and not self.has_finished:
+            raise placed(error, self.sweep.source, "select", "metric")
         if not again:
             self._give_up(trial_id, text, attempts)
         with self.lock:

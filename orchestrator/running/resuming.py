@@ -31,9 +31,9 @@ def counter_of(epochs: Rows) -> str | None:
     return None
 
 
-def counters_of(metrics: Mapping[str, float]) -> dict[str, float]:
+def counters_of(report: Report) -> dict[str, float | None]:
     """Return the counters that an epoch yields, by the names of their columns."""
-    return {name: metrics[name] for name in COUNTERS if name in metrics}
+    return {"step": report.step, "logged/epoch": report.metrics.get("logged/epoch")}
 
 
 def can_go_on(checkpoint: Checkpoint, code_digest: str) -> bool:

@@ -1,10 +1,9 @@
-"""A trial's row in the table ``trials``, and the metrics in its epochs."""
+"""A trial's row in the table ``trials``."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import json
-import math
 import platform
 import socket
 from collections.abc import Mapping, Sequence
@@ -12,19 +11,18 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
-from orchestrator.columns import BEST, Status, columns_of
-from orchestrator.running.job import Job, Task
+import pyarrow as pa
 
-_COUNTERS = {column.name for column in columns_of("epochs") if column.role != "id"}
-"""The columns of an epoch that are no metrics."""
+from orchestrator.columns import BEST, Status
+from orchestrator.running.job import Job, Task
+from orchestrator.store.epochs import best_value, last_values
 
 
 def ended_row(
     job: Job,
     task: Task,
-    epochs: Sequence[Mapping[str, float]],
+    epochs: pa.Table,
     *,
-    select_metric: str,
     status: Status | None,
     attempts: int,
     seconds: float,
@@ -38,7 +36,6 @@ def ended_row(
         job: the trial's job.
         task: the trial's task.
         epochs: the trial's rows of the table ``epochs``.
-        select_metric: the metric that the sweep selects by.
         status: how the trial ended.
         attempts: number of the attempt that ended the trial.
         seconds: time spent on the trial in all attempts.
@@ -46,14 +43,12 @@ def ended_row(
         resumed_at: the epochs after which later attempts went on.
         facts: what the trainable recorded.
     """
-    values = [epoch[select_metric] for epoch in epochs]
-    finite = [value for value in values if math.isfinite(value)]
-    best = max if job.layout.mode == "max" else min
+    metric, mode = job.layout.select_metric, job.layout.mode
     other_facts = {n: fact for n, fact in facts.items() if n not in {"device", "data_digest"}}
     return {
         **task.row,
-        **metrics_of(epochs[-1]),
-        f"{BEST}{select_metric}": best(finite, default=None),
+        **last_values(epochs),
+        f"{BEST}{metric}": best_value(epochs, metric, mode),
         "status": status,
         "error": None,
         "attempts": attempts,
@@ -102,11 +97,6 @@ def failed_row(job: Job, task: Task, error: str, attempts: int) -> dict[str, Any
         "params": None,
         "reused_from": None,
     }
-
-
-def metrics_of(epoch: Mapping[str, float]) -> dict[str, float]:
-    """Return the metrics in a row of the table ``epochs``."""
-    return {name: value for name, value in epoch.items() if name not in _COUNTERS}
 
 
 def device_of(task: Task, facts: Mapping[str, str]) -> str:

@@ -9,7 +9,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from orchestrator.columns import FINISHED, Status
-from orchestrator.labels import duration, label
+from orchestrator.labels import assignments, duration, label
+from orchestrator.results.marks import End, marks_of
 from orchestrator.running import heartbeat
 from orchestrator.spec import Cell, Sweep, cells
 from orchestrator.spec.grid import varied
@@ -42,6 +43,7 @@ def print_status(sweep: Sweep, store: Store, console: Console) -> None:
         log = escape(store.log_name(trial_id))
         console.print(f"running {trial_id}, epoch {epoch} done, log {log}", soft_wrap=True)
     _print_failures(failed, outcomes, store, console)
+    _print_marked(all_cells, {i: outcomes[i] for i in done}, store, console)
 
 
 def _print_failures(
@@ -51,6 +53,22 @@ def _print_failures(
         error = (outcomes[trial_id].error or "no message").splitlines()[0]
         log = escape(store.log_name(trial_id))
         console.print(f"failed {trial_id}: {escape(error)}; see {log}", soft_wrap=True)
+
+
+def _print_marked(
+    all_cells: list[Cell], done: Mapping[str, Outcome], store: Store, console: Console
+) -> None:
+    """Name the configs whose numbers carry a mark, with the logs of trials that diverged."""
+    ends = {i: End(outcome.status, outcome.epochs_run or 0) for i, outcome in done.items()}
+    for cell in all_cells:
+        for config in cell.configs:
+            ids = [config.trial_id(seed) for seed in cell.seeds]
+            remarks = [text for _, text in marks_of(ids, ends).remarks()]
+            if remarks:
+                diverged = (i for i in ids if i in done and done[i].status == Status.DIVERGED)
+                logs = [f"log {store.log_name(trial_id)}" for trial_id in diverged]
+                line = f"{assignments(config.selectors)}: {'; '.join([*remarks, *logs])}"
+                console.print(escape(line), soft_wrap=True)
 
 
 def _ids(cell: Cell) -> dict[int, list[str]]:

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
+from orchestrator.columns import STEP, logged_name
 from orchestrator.errors import unknown
 from orchestrator.labels import PROBE, label
 from orchestrator.spec.grid import MAX_TRIALS, count_trials, is_empty
@@ -36,6 +37,9 @@ def _names(sweep: Sweep) -> Iterator[Problem]:
     yield from _resources(sweep)
     if sweep.name.endswith(SMOKE_SUFFIX):
         yield Problem(("name",), f"names that end in `{SMOKE_SUFFIX}` are reserved for smoke runs")
+    yield from _free(sweep, sweep.select.metric, ("select", "metric"))
+    for index, name in enumerate(sweep.diverged_on):
+        yield from _free(sweep, name, ("diverged_on", index))
     yield from _distinct("tables", sweep.tables)
     yield from _distinct("claims", sweep.claims)
     yield from _distinct("figures", sweep.figures)
@@ -45,6 +49,7 @@ def _names(sweep: Sweep) -> Iterator[Problem]:
         yield from _claim(sweep, claim, ("claims", index))
     for index, figure in enumerate(sweep.figures):
         yield from _figure(sweep, figure, ("figures", index))
+        yield from _figure_metrics(sweep, figure, ("figures", index))
 
 
 def _sections(sweep: Sweep) -> Iterator[Problem]:
@@ -135,6 +140,19 @@ def _is_gain(metric: str) -> bool:
     return any(map(_GAINS.fullmatch, names)) and not any(map(_COSTS.fullmatch, names))
 
 
+def _free(sweep: Sweep, metric: str, key: Key) -> Iterator[Problem]:
+    """Refuse the name of a param or of a store's own column, which a metric cannot have."""
+    stored = logged_name(metric, {*sweep.factors, *sweep.search, *sweep.fixed})
+    if metric == STEP:
+        yield Problem(key, "`step` is the trainable's own counter, and no metric")
+    elif stored is not None:
+        text = (
+            f"`{metric}` is a param or a column of the store, and no metric; a metric of that name "
+            f"is stored as `{stored}`"
+        )
+        yield Problem(key, text)
+
+
 def _resources(sweep: Sweep) -> Iterator[Problem]:
     changes: dict[Key, ResourceChange] = {(): ResourceChange()}
     changes |= {("variants", i): variant.resources for i, variant in enumerate(sweep.variants)}
@@ -163,8 +181,9 @@ def _table(sweep: Sweep, table: Table, key: Key) -> Iterator[Problem]:
                 yield Problem((*key, side, index), f"the factor `{name}` is repeated")
             seen.add(name)
     for index, value in enumerate(table.values):
-        if value.removeprefix(PROBE) in {"", *sweep.axes, *sweep.fixed}:
+        if value in {"", PROBE}:
             yield Problem((*key, "values", index), "expected a metric or `probe:NAME`")
+        yield from _free(sweep, value, (*key, "values", index))
     if table.published:
         yield from _published(sweep, table, table.published, (*key, "published"))
 
@@ -211,6 +230,13 @@ def _figure(sweep: Sweep, figure: Figure, key: Key) -> Iterator[Problem]:
             yield Problem((*key, "labels", name), text)
 
 
+def _figure_metrics(sweep: Sweep, figure: Figure, key: Key) -> Iterator[Problem]:
+    for index, value in enumerate(figure.values):
+        yield from _free(sweep, value, (*key, "values", index))
+    if figure.x is not None and figure.x not in sweep.factors:
+        yield from _free(sweep, figure.x, (*key, "x"))
+
+
 def _claim(sweep: Sweep, claim: Claim, key: Key) -> Iterator[Problem]:
     (factor, values), *_ = claim.compare.items()
     if factor not in sweep.factors:
@@ -232,6 +258,8 @@ def _claim(sweep: Sweep, claim: Claim, key: Key) -> Iterator[Problem]:
     yield from _matcher(where, others, "factor", (*key, "where"))
     if (claim.metric is None) == (claim.probe is None):
         yield Problem(key, "expected one of `metric` and `probe`")
+    if claim.metric is not None:
+        yield from _free(sweep, claim.metric, (*key, "metric"))
     if (claim.expect == "close") != (claim.margin is not None):
         yield Problem(key, "`margin` is required for `expect: close`, and only allowed there")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import math
@@ -28,6 +29,7 @@ class Config:
     fixed: Mapping[str, Value]
     resources: Resources
     smoke: bool = False
+    diverged_on: tuple[str, ...] = ()
 
     @property
     def params(self) -> dict[str, Any]:
@@ -45,7 +47,8 @@ class Config:
 
     def trial_id(self, seed: int) -> str:
         """Compute the id of the config with one seed."""
-        return identity(self.trainable, {**self._values, "seed": seed}, smoke=self.smoke)
+        params = {**self._values, "seed": seed}
+        return identity(self.trainable, params, smoke=self.smoke, diverged_on=self.diverged_on)
 
 
 @dataclass(frozen=True)
@@ -184,10 +187,11 @@ def _cell(sweep: Sweep, factors: Mapping[str, Value]) -> Cell:
     """Expand one cell; a smoke run keeps its first config and seed, on one CPU."""
     grid = _grid(sweep, factors)
     fixed, smoke = grid.fixed, sweep.smoke
-    cell_id = identity(sweep.trainable, {**factors, **fixed}, smoke=smoke)
+    id_of = functools.partial(identity, sweep.trainable, smoke=smoke, diverged_on=sweep.diverged_on)
+    cell_id = id_of({**factors, **fixed})
     configs = tuple(
         Config(
-            config_id=identity(sweep.trainable, {**factors, **search, **fixed}, smoke=smoke),
+            config_id=id_of({**factors, **search, **fixed}),
             cell_id=cell_id,
             trainable=sweep.trainable,
             factors=factors,
@@ -195,6 +199,7 @@ def _cell(sweep: Sweep, factors: Mapping[str, Value]) -> Cell:
             fixed=fixed,
             resources=Resources() if smoke else grid.resources,
             smoke=smoke,
+            diverged_on=sweep.diverged_on,
         )
         for search in itertools.islice(_searched(sweep, grid, factors), 1 if smoke else None)
     )

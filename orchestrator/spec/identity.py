@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from orchestrator.spec.values import Value, canonical
 
@@ -13,6 +13,7 @@ def identity(
     params: Mapping[str, Value],
     *,
     smoke: bool = False,
+    diverged_on: Collection[str] = (),
     text: Callable[[Value], str] = canonical,
 ) -> str:
     """Hash the params that define a cell, config or trial to 16 hexadecimal digits.
@@ -21,7 +22,10 @@ def identity(
         trainable: as ``module:generator``.
         params: those of the cell or config; the trial's have its ``seed``.
         smoke: whether it is a smoke run's.
+        diverged_on: metrics, besides the selection's, that end a trial when not finite.
         text: writes what is hashed; another one gives the ids of an earlier format.
     """
     content = [trainable, dict(params), *(["smoke"] if smoke else [])]
+    if diverged_on:
+        content.append({"diverged_on": sorted(set(diverged_on))})
     return hashlib.sha256(text(content).encode()).hexdigest()[:16]

@@ -177,6 +177,9 @@ class Sweep(_Part):
     """Combinations to leave out: factors and search params, each with one value or a list."""
     select: Select
     """How the best config of a cell is chosen."""
+    diverged_on: tuple[str, ...] = ()
+    """Metrics that end a trial as ``diverged`` when they are not finite, as the selection metric
+    does."""
     resources: Resources = Resources()
     """What one trial occupies."""
     retries: Annotated[int, Field(ge=0)] = 2
@@ -199,6 +202,11 @@ class Sweep(_Part):
                 on_axis = {by_value(value) for value in axes[name]}
                 axes[name] += tuple(value for value in values if by_value(value) not in on_axis)
         return axes
+
+    @property
+    def watched(self) -> frozenset[str]:
+        """The metrics that end a trial as diverged when they are not finite."""
+        return frozenset({self.select.metric, *self.diverged_on})
 
     def values_of(self, table: Table) -> tuple[str, ...]:
         """List what a table shows: its values, or else the selection metric."""

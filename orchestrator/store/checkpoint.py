@@ -14,10 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import TypeAdapter
 
-from orchestrator.columns import Status, columns_of
+from orchestrator.columns import Status
+from orchestrator.store.epochs import last_values, metric_names
 from orchestrator.store.schema import PROBE_SCHEMA, with_ids
-
-_COUNTERS = {column.name for column in columns_of("epochs")}
 
 
 class DamagedError(Exception):
@@ -175,7 +174,7 @@ class Checkpoint:
     @property
     def metrics(self) -> tuple[str, ...]:
         """Names of the metrics that the trial yields."""
-        return tuple(name for name in self.rows.epochs.column_names if name not in _COUNTERS)
+        return metric_names(self.rows.epochs)
 
     def table(self, table: str, schema: pa.Schema) -> pa.Table:
         """Build the trial's rows so far like those of a finished trial, except for its status."""
@@ -184,7 +183,7 @@ class Checkpoint:
             return with_ids(about.row, getattr(self.rows, table), schema)
         row: Mapping[str, Any] = {
             **about.row,
-            **self.rows.epochs.slice(self.head.epochs - 1).to_pylist()[0],
+            **last_values(self.rows.epochs),
             "status": Status.UNFINISHED,
             "epochs_run": self.head.epochs,
             "attempts": self.head.attempt,

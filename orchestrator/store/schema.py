@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from orchestrator.columns import BEST, Role, columns_of
+from orchestrator.columns import BEST, Column, Role, columns_of
 from orchestrator.errors import StoreError
 from orchestrator.labels import quoted
 from orchestrator.spec.grid import carried
@@ -94,7 +94,12 @@ class Layout:
 
 
 def _fields(table: str, role: Role) -> list[pa.Field]:
-    return [pa.field(c.name, _TYPES[c.type]) for c in columns_of(table, role)]
+    return [pa.field(c.name, arrow_type(c)) for c in columns_of(table, role)]
+
+
+def arrow_type(column: Column) -> pa.DataType:
+    """Return the type of a column that every store has."""
+    return _TYPES[column.type]
 
 
 PROBE_SCHEMA = pa.schema(_fields("probes", "result"))

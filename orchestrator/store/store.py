@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -35,6 +35,10 @@ def warn_of_corrupt_file(error: CorruptFileError) -> None:
     warnings.warn(f"{error}; its trials count as missing", CorruptFileWarning, stacklevel=2)
 
 
+def _ignore(error: CorruptFileError) -> None:
+    """Report nothing."""
+
+
 @dataclass(frozen=True)
 class Outcome:
     """How one trial ended."""
@@ -45,6 +49,9 @@ class Outcome:
     seconds: float
     error: str | None
     reused_from: str | None
+    resumed_at: str | None
+    """Epochs after which it went on, as a JSON list; None in trials of the first format."""
+    epochs_run: int | None
 
 
 class Store:
@@ -106,6 +113,27 @@ class Store:
         rows = self.indexed(lambda i: i.read("trials", i.committed, schema), on_corrupt)
         return {row.pop("trial_id"): Outcome(**row) for row in rows.to_pylist()}
 
+    def last_values(
+        self, trial_ids: Collection[str], metrics: Collection[str]
+    ) -> dict[str, dict[str, float | None]]:
+        """Read the last values of some metrics of trials that ended, by trial id and metric.
+
+        Files that cannot be read are left out in silence: `outcomes`, which found the trials,
+        reports them.
+
+        Args:
+            trial_ids: the trials.
+            metrics: their metrics; one that the store lacks is None.
+        """
+        layout = self.layout()
+        if layout is None or not trial_ids:
+            return {}
+        named = [pa.field(name, pa.float64()) for name in sorted(metrics)]
+        schema = pa.schema([layout.schema("trials").field("trial_id"), *named])
+        ids = frozenset(trial_ids)
+        rows = self.indexed(lambda i: i.read("trials", i.committed & ids, schema), _ignore)
+        return {row.pop("trial_id"): row for row in rows.to_pylist()}
+
     def trials(self) -> pd.DataFrame:
         """One row per trial that ended, and per trial that has a checkpoint."""
         return self._frame("trials")
@@ -141,8 +169,8 @@ class Store:
             raise StoreError(f"{self.files} holds no results yet; run `orch sweep` first")
         # Checkpoints first: a trial that commits meanwhile is then read from the tables.
         saved = self._unfinished()
-        if saved and not layout.metrics:  # no trial has finished yet
-            layout = layout.with_metrics(next(iter(saved.values())).metrics)
+        unfinished_metrics = (name for saved_one in saved.values() for name in saved_one.metrics)
+        layout = layout.with_metrics(dict.fromkeys([*layout.metrics, *unfinished_metrics]))
         schema = layout.schema(table)
         if columns is not None:
             schema = pa.schema([schema.field(name) for name in columns])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from orchestrator.errors import SpecError, StoreError, SweepChangedError
-from orchestrator.labels import quoted
+from orchestrator.labels import label, quoted
 from orchestrator.spec import Sweep, load_text
 from orchestrator.spec.values import canonical
 from orchestrator.store.store import Store
@@ -63,6 +63,9 @@ def require_same(sweep: Sweep, store: Store) -> Sweep:
 def _differences(new: Sweep, old: Sweep) -> Iterator[str]:
     if new.trainable != old.trainable:
         yield f"`trainable` was {old.trainable}, is {new.trainable}"
+    if set(new.diverged_on) != set(old.diverged_on):
+        before, now = label(sorted(old.diverged_on)), label(sorted(new.diverged_on))
+        yield f"`diverged_on` was {before}, is {now}"
     for section in ("factors", "search", "fixed"):
         before, now = getattr(old, section), getattr(new, section)
         for name in [*before, *(name for name in now if name not in before)]:

@@ -380,10 +380,11 @@ def test_only_stale_trials_run_again(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("edit", "words"),
     [
-        ({"trainable": "toy:other_metrics"}, "`trainable` was toy:train, is toy:other_metrics"),
+        ({"trainable": "toy:other"}, "`trainable` was toy:train, is toy:other"),
         ({"fixed": {"epochs": 4}}, "`fixed.epochs` was 3, is 4"),
         ({"fixed": {**FIXED, "width": 1}}, "`fixed.width` is new"),
         ({"fixed": {}}, "`fixed.epochs` is gone"),
+        ({"diverged_on": ["loss"]}, "`diverged_on` was [], is [loss]"),
         ({"factors": {"x": [1, 2], "y": [1]}}, "`factors.y` is new"),
         ({"factors": {"x": [1, 2], "lr": [1.0]}, "search": {}}, "`search.lr` is gone"),
     ],

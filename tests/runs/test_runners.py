@@ -87,7 +87,9 @@ def test_a_retried_trial_goes_on_from_its_checkpoint_with_the_same_numbers(
 
 
 def test_a_diverging_trial_ends_there_and_is_done(cluster_folder: Folder) -> None:
-    sweep = cluster_folder.write(factors={"x": [1], "fault": ["diverge", None]}, search={})
+    sweep = cluster_folder.write(
+        factors={"x": [1], "fault": ["diverge", None]}, search={}, diverged_on=["loss"]
+    )
     cluster_folder.orch("sweep", sweep)
     trials = cluster_folder.trials()
     diverged = trials[trials["status"] == "diverged"]
@@ -99,7 +101,7 @@ def test_a_diverging_trial_ends_there_and_is_done(cluster_folder: Folder) -> Non
 
 
 @pytest.mark.parametrize("runner", ["tune", "inline"])
-def test_a_metric_that_is_never_yielded_is_told_after_the_first_epoch(
+def test_a_metric_that_is_never_yielded_is_told_when_the_first_trial_ends(
     cluster_folder: Folder, runner: str
 ) -> None:
     sweep = cluster_folder.write(select={"metric": "scroe", "mode": "max"})
@@ -107,32 +109,6 @@ def test_a_metric_that_is_never_yielded_is_told_after_the_first_epoch(
     assert f"{sweep}: line 7: `select.metric`: unknown metric `scroe`" in done.stderr
     assert "did you mean `score`?" in done.stderr
     assert "Traceback" not in done.stderr
-
-
-@pytest.mark.parametrize("runner", ["tune", "inline"])
-def test_a_trial_with_other_metrics_fails_naming_both_sets(
-    cluster_folder: Folder, runner: str
-) -> None:
-    sweep = cluster_folder.write(trainable="toy:other_metrics", search={}, seeds=[0])
-    cluster_folder.orch("sweep", sweep, "--runner", runner, code=1)
-    trials = cluster_folder.trials()
-    (error,) = trials["error"].dropna()
-    assert "score, extra" in error
-    assert "have score" in error
-
-
-def test_other_metrics_are_found_in_a_later_run_too(folder: Folder) -> None:
-    first = folder.write(
-        trainable="toy:other_metrics", factors={"x": [1]}, search={}, select={"metric": "score"}
-    )
-    folder.orch("sweep", first, "--runner", "inline")
-    more = folder.write(
-        trainable="toy:other_metrics", factors={"x": [1, 2]}, search={}, select={"metric": "score"}
-    )
-    folder.orch("sweep", more, "--runner", "inline", code=1)
-    trials = folder.trials()
-    assert (trials["status"] == "completed").sum() == 2
-    assert trials["error"].dropna().str.contains("score, extra").all()
 
 
 def test_a_failure_is_told_by_status_while_other_trials_still_run(cluster_folder: Folder) -> None:

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 from orchestrator.errors import ShowError
 from orchestrator.labels import PROBE, counted, label, named_label, unit
 from orchestrator.results.figures._series import SeriesByTrial, X, by_bin, by_epoch, by_layer
+from orchestrator.results.marks import summary
 from orchestrator.results.selection import CellSelection
 from orchestrator.results.statistics import statistics
 from orchestrator.spec.grid import matches, varied
-from orchestrator.spec.model import Figure, Sweep
+from orchestrator.spec.model import Figure
 
 if TYPE_CHECKING:
     from orchestrator.results.results import Results
@@ -149,17 +150,18 @@ def plot(results: Results, figure: Figure) -> Plot:
         for row in rows
     )
     title = figure.title or f"{sweep.name}: {figure.name}"
-    return Plot(figure.name, figure.kind, title, panels, tuple(_notes(sweep, figure, cells)))
+    return Plot(figure.name, figure.kind, title, panels, tuple(_notes(results, figure, cells)))
 
 
-def _notes(sweep: Sweep, figure: Figure, cells: Sequence[CellSelection]) -> Iterator[str]:
-    if figure.x is None or figure.x in sweep.factors:
+def _notes(results: Results, figure: Figure, cells: Sequence[CellSelection]) -> Iterator[str]:
+    if figure.x is None or figure.x in results.sweep.factors:
         yield "Means over seeds; bands and bars are ± one sample standard deviation."
     else:
         yield "One point per seed."
     incomplete = sum(not cell.complete for cell in cells)
     if incomplete:
         yield f"{incomplete} of {len(cells)} cells incomplete."
+    yield from (f"{text}." for text in summary(cells, results.ends))
 
 
 def _columns(figure: Figure, cells: Sequence[CellSelection]) -> dict[str, list[CellSelection]]:
@@ -201,8 +203,8 @@ def _rows(results: Results, figure: Figure, cells: Sequence[CellSelection]) -> I
         y_label, probe = _heading(figure, name), name.removeprefix(PROBE)
         match figure.kind:
             case "curves":
-                curves = by_epoch(results, name, trials)
-                yield _Row("", "epoch", y_label, factor, curves)
+                counter, curves = by_epoch(results, name, trials)
+                yield _Row("", counter, y_label, factor, curves)
             case "layers":
                 layers = by_layer(results, probe, trials)
                 yield _Row("", "layer", y_label, factor, layers)

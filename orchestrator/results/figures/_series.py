@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from orchestrator.columns import STEP
 from orchestrator.errors import ShowError
 from orchestrator.labels import quoted
 from orchestrator.results.measures import last_rows, layer_means
@@ -22,8 +23,11 @@ SeriesByTrial = Mapping[str, Mapping[X, float]]
 """Values by trial id and x, in the order of x."""
 
 
-def by_epoch(results: Results, metric: str, trials: Collection[str]) -> SeriesByTrial:
-    """Read a metric's learning curves.
+def by_epoch(results: Results, metric: str, trials: Collection[str]) -> tuple[str, SeriesByTrial]:
+    """Read a metric's learning curves, at the epochs that have a value.
+
+    Returns:
+        What x counts, and the curves: ``step`` where all these epochs have one, else ``epoch``.
 
     Raises:
         ShowError: the epochs lack the metric.
@@ -32,8 +36,9 @@ def by_epoch(results: Results, metric: str, trials: Collection[str]) -> SeriesBy
     metrics = metric_columns(results.sweep, epochs)
     if metric not in metrics:
         raise ShowError(f"the store has no metric `{metric}`; it has {quoted(metrics)}")
-    rows = epochs[epochs["trial_id"].isin(trials)].sort_values("epoch")
-    return _grouped(rows, "epoch", metric)
+    rows = epochs[epochs["trial_id"].isin(trials) & epochs[metric].notna()].sort_values("epoch")
+    counter = STEP if len(rows) and rows[STEP].notna().all() else "epoch"
+    return counter, _grouped(rows, counter, metric)
 
 
 def by_layer(results: Results, probe: str, trials: Collection[str]) -> SeriesByTrial:

@@ -34,7 +34,7 @@ def chart(plot: Plot, panel: Panel) -> Spec | None:
         "data": {"values": rows},
         "params": [{"name": "shown", "value": labels}],
         "transform": [{"filter": "indexof(shown, datum.series) >= 0"}],
-        "encoding": {"x": _x(plot, panel), "color": _by_series(labels), "tooltip": tooltip},
+        "encoding": {"x": _x(panel), "color": _by_series(labels), "tooltip": tooltip},
         "layer": _bars(panel, labels) if plot.kind == "bars" else _lines(plot, panel, labels),
     }
 
@@ -47,7 +47,7 @@ def _row(label: str, point: Point) -> Spec:
     return row | {"std": point.std, "low": y - point.std, "high": y + point.std}
 
 
-def _x(plot: Plot, panel: Panel) -> Spec:
+def _x(panel: Panel) -> Spec:
     names = list(positions(panel))
     if names:
         angle = -30 if sum(map(len, names)) > 40 else 0
@@ -63,7 +63,7 @@ def _x(plot: Plot, panel: Panel) -> Spec:
         "type": "quantitative",
         "scale": {"zero": False},
         "title": panel.x_label,
-        "axis": {"tickMinStep": 1} if plot.kind == "curves" else {},
+        "axis": {"tickMinStep": 1} if panel.x_label == "epoch" else {},
     }
 
 

@@ -10,6 +10,7 @@ from orchestrator.results.tables._pivot import Entry, Pivot
 SPECIAL = str.maketrans(
     {char: rf"\{char}" for char in "&%$#_{}"}
     | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    | {"†": r"\dag{}", "‡": r"\ddag{}"}
     | {"±": r"$\pm$", "—": "---", "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}"}
 )
 
@@ -88,7 +89,7 @@ def _entry(entry: Entry | None) -> str:
     mean = _escape(entry.mean)
     mean = rf"\textbf{{{mean}}}" if entry.bold else mean
     deviation = rf" $\pm$ {entry.std}" if entry.std else ""
-    return mean + deviation + entry.tail
+    return mean + deviation + _escape(entry.tail)
 
 
 def _escape(text: str) -> str:

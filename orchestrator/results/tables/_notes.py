@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from orchestrator.labels import PROBE, Unit, counted, label, unit
+from orchestrator.labels import PROBE, Unit, counted, label, named_label, unit
 from orchestrator.results.measures import selected_values
 from orchestrator.results.selection import CellSelection, lead, optimism
 from orchestrator.results.tables._listing import INCOMPLETE, NOTHING, Labels, Listing
@@ -17,11 +17,21 @@ if TYPE_CHECKING:
     from orchestrator.results.results import Results
 
 
-def notes(results: Results, table: Table) -> Labels:
-    """Explain how a table's numbers are obtained, and which are missing."""
+def notes(results: Results, table: Table, factors: Labels) -> Labels:
+    """Explain how a table's numbers are obtained, which are missing, and what the signs mean.
+
+    Args:
+        results: the results of a sweep.
+        table: one of its tables.
+        factors: the factors that identify a cell.
+    """
     sweep, selections = results.sweep, results.selections
-    measured = [results.measure(name) for name in sweep.values_of(table)]
-    return (*_protocol(sweep, table, selections), *_gaps(selections, measured))
+    measured = {name: results.measure(name) for name in sweep.values_of(table)}
+    return (
+        *_protocol(sweep, table, selections),
+        *_gaps(selections, measured),
+        *_marked(results, factors),
+    )
 
 
 def _protocol(sweep: Sweep, table: Table, selections: Sequence[CellSelection]) -> Iterator[str]:
@@ -41,7 +51,7 @@ def _protocol(sweep: Sweep, table: Table, selections: Sequence[CellSelection]) -
 
 
 def _gaps(
-    selections: Sequence[CellSelection], measured: Sequence[Mapping[str, float]]
+    selections: Sequence[CellSelection], measured: Mapping[str, Mapping[str, float]]
 ) -> Iterator[str]:
     unfinished = [selection for selection in selections if not selection.complete]
     if unfinished:
@@ -54,12 +64,25 @@ def _gaps(
     diverged = sum(selection.complete and selection.best is None for selection in selections)
     if diverged:
         yield f"{NOTHING} in {diverged} of {len(selections)} cells, where every config diverged."
-    if any(
-        selection.best and not selected_values(values, selection)
+    absent = {
+        "did not take the probe" if name.startswith(PROBE) else "has no value of the metric"
+        for name, values in measured.items()
         for selection in selections
-        for values in measured
-    ):
-        yield f"{NOTHING} where the selected config did not take the probe."
+        if selection.best and not selected_values(values, selection)
+    }
+    yield from (f"{NOTHING} where the selected config {text}." for text in sorted(absent))
+
+
+def _marked(results: Results, factors: Labels) -> Iterator[str]:
+    """Name the cells whose trials diverged, or ran for other numbers of epochs."""
+    marked: dict[tuple[str, str], list[str]] = {}
+    for selection in results.selections:
+        cell = ", ".join(named_label(name, selection.cell.factors[name]) for name in factors)
+        for remark in results.marks(selection).remarks():
+            marked.setdefault(remark, []).append(cell)
+    for (sign, text), cells in sorted(marked.items()):
+        named = "; ".join(filter(None, cells))
+        yield f"{sign} {named}: {text}." if named else f"{sign} {text}."
 
 
 def _selection_unit(sweep: Sweep, table: Table) -> Unit:

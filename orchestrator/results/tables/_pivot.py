@@ -32,6 +32,7 @@ class Entry:
         std: as printed; empty if there is none.
         seeds: the value of each seed, as printed.
         complete: whether every trial of the cell has a result.
+        marks: signs of trials that diverged, or ran for other numbers of epochs.
         bold: whether the mean is the best of its row, or of its column if the table has no
             factor in the columns.
         value: the mean as stored; NaN if there is none.
@@ -41,14 +42,15 @@ class Entry:
     std: str
     seeds: Labels
     complete: bool
+    marks: str
     bold: bool
     value: float
 
     @property
     def tail(self) -> str:
-        """The number of seeds and the mark of an incomplete cell."""
+        """The number of seeds, the mark of an incomplete cell, and those of its trials."""
         count = f" ({len(self.seeds)})" if self.seeds else ""
-        return count + ("" if self.complete else INCOMPLETE)
+        return count + ("" if self.complete else INCOMPLETE) + self.marks
 
     def __str__(self) -> str:
         return self.mean + (f" ± {self.std}" if self.std else "") + self.tail
@@ -122,6 +124,7 @@ def pivot(results: Results, table: Table) -> Pivot:
         layout.key(name, selection): (
             selected_values(results.measure(name), selection),
             selection.complete,
+            results.marks(selection).signs,
         )
         for selection in selections
         for name in names
@@ -143,7 +146,7 @@ def pivot(results: Results, table: Table) -> Pivot:
             for name, place in columns
         ),
         entries=tuple(tuple(entries.get((row, *column)) for column in columns) for row in rows),
-        notes=(*layout.notes(), *notes(results, table)),
+        notes=(*layout.notes(), *notes(results, table, layout.rows + layout.columns)),
         listings=listings(results, table, layout.rows + layout.columns),
     )
 
@@ -189,19 +192,20 @@ class _Layout:
         return (f"All cells: {', '.join(fixed)}.",) if fixed else ()
 
 
-def _entry(unit: Unit, values: Sequence[float], complete: bool, *, bold: bool) -> Entry:
+def _entry(unit: Unit, values: Sequence[float], complete: bool, marks: str, *, bold: bool) -> Entry:
     over_seeds = statistics(values)
     mean = unit.text(over_seeds.mean) if values else NOTHING
     std = "" if math.isnan(over_seeds.std) else unit.text(over_seeds.std)
-    return Entry(mean, std, tuple(map(unit.text, values)), complete, bold, over_seeds.mean)
+    seeds = tuple(map(unit.text, values))
+    return Entry(mean, std, seeds, complete, marks if values else "", bold, over_seeds.mean)
 
 
-def _best(table: Table, cells: Mapping[Key, tuple[Sequence[float], bool]]) -> set[Key]:
+def _best(table: Table, cells: Mapping[Key, tuple[Sequence[float], bool, str]]) -> set[Key]:
     """Find the best mean of each row, or of each column if no factor is in the columns."""
     if table.best is None:
         return set()
     groups: dict[tuple[Value, ...], dict[Key, float]] = {}
-    for key, (values, _) in cells.items():
+    for key, (values, *_) in cells.items():
         mean = statistics(values).mean
         if not math.isnan(mean):
             row, name, _ = key

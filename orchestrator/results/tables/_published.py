@@ -42,7 +42,9 @@ def published(
         lines = tuple(
             (
                 *cell_labels(selection, factors),
-                *_compared(value_unit, _mean(measured, selection), value),
+                *_compared(
+                    value_unit, _mean(measured, selection), value, results.marks(selection).signs
+                ),
             )
             for selection, value in pairs
         )
@@ -63,9 +65,16 @@ def _agree(cell: Mapping[str, Value], row: Mapping[str, Value]) -> bool:
     return all(by_value(row[name]) == by_value(cell[name]) for name in cell.keys() & row.keys())
 
 
-def _compared(unit: Unit, ours: float, published: float) -> Labels:
-    """Write our value, the published one, which is in the printed unit, and the difference."""
+def _compared(unit: Unit, ours: float, published: float, marks: str) -> Labels:
+    """Write our value, the published one, which is in the printed unit, and the difference.
+
+    Args:
+        unit: of our value.
+        ours: our mean; NaN if there is none.
+        published: the published value.
+        marks: signs of the trials behind our value.
+    """
     if math.isnan(ours):
         return NOTHING, label(published), NOTHING
     difference = ours - published / unit.factor
-    return unit.text(ours), label(published), unit.signed(difference)
+    return unit.text(ours) + marks, label(published), unit.signed(difference)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from orchestrator.results.marks import Marks
 from orchestrator.results.measures import selected_values
 from orchestrator.results.selection import CellSelection
 from orchestrator.results.statistics import statistics
@@ -31,10 +32,13 @@ def tidy(results: Results, tables: Sequence[Table]) -> pd.DataFrame:
 
     Returns:
         Columns: the factors, ``metric``, ``mean``, ``std``, ``n``, ``ci_low``,
-        ``ci_high``, ``complete``, ``selected_on``, the search params, ``config_id``;
+        ``ci_high``, ``complete``, ``status``, ``epochs_run``, ``selected_on``, the search
+        params, ``config_id``;
         the numbers as in `Statistics`, in the unit that the trainable yields. ``n`` is 0
-        if nothing was measured; in an empty cell, the search params and ``config_id``
-        are None as well. A param whose value is a list is written as JSON text.
+        if nothing was measured; in an empty cell, ``status``, ``epochs_run``, the search
+        params and ``config_id`` are None as well. ``status`` is ``diverged`` if a trial of
+        the selected config diverged, else ``completed``; ``epochs_run`` lists the epochs of
+        its trials in seed order. Lists are written as JSON text.
 
     Raises:
         ShowError: the store has no such metric or probe.
@@ -51,13 +55,15 @@ def _tidy(results: Results, names: Sequence[str]) -> pd.DataFrame:
             "metric": name,
             **asdict(statistics(selected_values(results.measure(name), selection))),
             "complete": selection.complete,
+            **_marks(results.marks(selection)),
             "selected_on": sweep.select.metric,
             **_config(selection),
         }
         for selection in results.selections
         for name in names
     ]
-    columns = [*sweep.factors, "metric", *NUMBERS, "complete", "selected_on", *sweep.search]
+    facts = ["complete", "status", "epochs_run", "selected_on"]
+    columns = [*sweep.factors, "metric", *NUMBERS, *facts, *sweep.search]
     # Columns of objects, because pandas turns integers beside a null into floats.
     frame = pd.DataFrame(rows, columns=[*columns, "config_id"], dtype=object)
     return frame.where(frame.notna(), None).astype({**NUMBERS, "complete": bool})
@@ -73,6 +79,13 @@ def to_json(frame: pd.DataFrame) -> str:
     rows = frame.to_dict("records")
     plain = [{str(name): _plain(value) for name, value in row.items()} for row in rows]
     return "[\n" + ",\n".join(json.dumps(row, allow_nan=False) for row in plain) + "\n]\n"
+
+
+def _marks(marks: Marks) -> dict[str, Value]:
+    return {
+        "status": marks.status,
+        "epochs_run": json.dumps(marks.epochs) if marks.epochs else None,
+    }
 
 
 def _config(selection: CellSelection) -> dict[str, Value]:

@@ -31,19 +31,27 @@ class Watcher(Protocol):
         """A trial starts, or is retried."""
 
     def epoch(self, trial_id: str, epoch: Epoch) -> None:
-        """A trial finishes an epoch; the first one comes before any trial is committed.
-
-        Raises:
-            MetricError: the epoch lacks a metric that the sweep names; the run ends.
-        """
+        """A trial finishes an epoch; this comes before the trial goes on, or is committed."""
 
     def finished(self, trial_id: str, seconds: float) -> None:
         """A trial is committed after a number of seconds, without the imports of its process."""
 
-    def failed(self, trial_id: str, text: str, attempts: int, *, again: bool) -> None:
+    def failed(
+        self,
+        trial_id: str,
+        text: str,
+        attempts: int,
+        *,
+        again: bool,
+        error: BaseException | None = None,
+    ) -> None:
         """An attempt at a trial fails; ``again`` says whether the trial is retried.
 
-        If not, the trial has failed for good after that many attempts.
+        If not, the trial has failed for good after that many attempts. ``error`` is what ended
+        it, if it is known.
+
+        Raises:
+            OrchError: the run ends.
         """
 
 

@@ -9,7 +9,6 @@ import signal
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable, Generator, Iterator, Sequence
 from types import FrameType
 
@@ -59,7 +58,7 @@ class InlineRunner:
                             watcher.epoch(trial_id, epoch)
                 except _TrialFailedError as error:
                     reason = _report(writer, trial_id, error.cause, last_words.line)
-                    watcher.failed(trial_id, reason, 1, again=False)
+                    watcher.failed(trial_id, reason, 1, again=False, error=error.cause)
                 else:
                     watcher.finished(trial_id, time.perf_counter() - started)
 
@@ -119,7 +118,7 @@ def _ctrl_c() -> Iterator[Callable[[], bool]]:
 
 
 def _report(writer: Writer, trial_id: str, error: BaseException, last_words: str) -> str:
-    text = "".join(traceback.format_exception(error))
+    text = failures.for_log(error)
     writer.log(trial_id, text)
     writer.flush_log()
     sys.stderr.write(text)

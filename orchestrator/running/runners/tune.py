@@ -196,9 +196,10 @@ class _Observer(tune.Callback):
         if again:
             self.following.append(Attempt(attempt.trial_id, attempt.number + 1))
         try:
-            self._watcher.failed(attempt.trial_id, reason_for(error), attempt.number, again=again)
-        except OrchError as store_error:  # for example a full disk; Tune would print a traceback
-            self.fatal = store_error
+            reason = reason_for(error)
+            self._watcher.failed(attempt.trial_id, reason, attempt.number, again=again, error=error)
+        except OrchError as fatal:  # for example a full disk; Tune would print a traceback
+            self.fatal = fatal
 
 
 class _Stopper(tune.Stopper):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from ray import tune
 
 from orchestrator.errors import RunError, TrialFailedError
+from orchestrator.running import failures
 from orchestrator.running.execution import Epoch, Execution
 from orchestrator.running.job import Job, Task
 from orchestrator.running.live_trial import Report, Start
@@ -78,7 +78,7 @@ class Worker(tune.Trainable):
             epoch = self._advance()
         except Exception as error:
             if not isinstance(error, TrialFailedError):  # whose process has printed its traceback
-                self._log("".join(traceback.format_exception(error)))
+                self._log(failures.for_log(error))
             self._writer.flush_log()
             raise
         if epoch is None:
