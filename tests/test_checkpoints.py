@@ -420,10 +420,11 @@ def test_a_yielded_epoch_is_the_counter_where_there_is_no_step(tmp_path: Path) -
 
     attempts = Attempts(str(tmp_path / "toy"), counting)
     run(attempts.start(1), 3)
-    attempts.finish(2)
-    epochs = attempts.store.epochs()
-    assert list(epochs["logged/epoch"]) == [0, 1, 2, 3]
-    assert list(epochs["loss"]) == [1, 1, 2, 2]
+    run(attempts.start(2), 2)
+    kept = attempts.store.checkpoint(attempts.trial.trial_id)
+    assert kept
+    assert kept.rows.epochs["logged/epoch"].to_pylist() == [0, 1, 2, 3]
+    assert kept.rows.epochs["loss"].to_pylist() == [1, 1, 2, 2]
 
 
 def test_rows_from_the_first_step_on_are_replaced_and_those_before_stay(tmp_path: Path) -> None:
