@@ -36,6 +36,7 @@ from orchestrator.results.tables import show
 from orchestrator.running.execution import Execution, Launch
 from orchestrator.running.job import Job, Task
 from orchestrator.running.live_trial import LiveTrial, Report, Start, reports
+from orchestrator.running.trial_code import RunCode, TrialCode
 from orchestrator.spec.grid import PlannedTrial, expand
 from orchestrator.spec.loading import load
 from orchestrator.spec.model import Sweep
@@ -188,7 +189,9 @@ def _execution(root: Path, every: int, epochs: int) -> Execution:
     settle.create(store)
     layout = Layout.of(sweep).with_metrics(big.METRICS)
     settle.write_schema(store, layout)
-    return Execution(*_work(trial, Writer(store), layout, every, epochs), attempt=1)
+    job, task, writer, launch = _work(trial, Writer(store), layout, every, epochs)
+    code = TrialCode(RunCode(job, store))
+    return Execution(job, task, writer, launch, attempt=1, code=code)
 
 
 def early_and_late(path: Path) -> tuple[float, float]:
@@ -223,6 +226,7 @@ def _work(
         checkpoint_every=every or epochs + 1,
         code_digest="",
         folder="",
+        excluded=(),
         data_dir=None,
         smoke=False,
         tasks={task.trial_id: task},

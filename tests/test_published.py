@@ -55,6 +55,7 @@ def test_every_trial_that_was_asked_for_is_there_once(name: str) -> None:
     epochs = pd.read_parquet(RESULTS / name / "epochs")
     asked = json.loads(orch("plan", name, "--json"))
     assert asked["missing"] == 0
+    assert asked["stale"] == asked["done"], "no trial of the first format has a manifest"
     assert trials["trial_id"].is_unique
     assert not epochs.duplicated(["trial_id", "epoch"]).any()
     ends = epochs.groupby("trial_id", observed=True)["epoch"].max()

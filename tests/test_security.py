@@ -21,7 +21,7 @@ import torch
 from support.toys import SWEEP, Toy
 
 from orchestrator import open_store
-from orchestrator.code import digests
+from orchestrator.code import Scope, code_of
 from orchestrator.spec.grid import expand
 from orchestrator.spec.loading import load
 from orchestrator.store import Store
@@ -150,22 +150,25 @@ def test_a_checkpoint_that_would_run_code_is_refused_in_words(tmp_path: Path, ma
     (trial,) = expand(load(tmp_path / "digits.yaml"))
     state = io.BytesIO()
     torch.save({"epoch": 1, "model": Bomb(mark), "optimizer": {}}, state)
+    code = code_of("trainables.classify", Scope(str(ROOT)))
     rows = Part(
         pa.table({"epoch": [1], "test_accuracy": [0.5], "seconds": [1.0]}),
         PROBE_SCHEMA.empty_table(),
     )
     about = About(
         row={"trial_id": trial.trial_id},
-        code_digest=digests(ROOT)["trainables"],
+        code_digest=code.digest,
         seconds=1.0,
         started_at=datetime.now(UTC),
         resumed_at=(),
         device="cpu",
         facts={},
     )
-    files = Store(str(tmp_path / "results/digits")).files
-    own = TrialFolder(files, trial.trial_id)
-    Saving(files, trial.trial_id, 1, own).save(rows, state.getvalue(), about)
+    store = Store(str(tmp_path / "results/digits"))
+    (tmp_path / "results/digits/code").mkdir(parents=True)
+    store.archives.write(code)
+    own = TrialFolder(store.files, trial.trial_id)
+    Saving(store.files, trial.trial_id, 1, own).save(rows, state.getvalue(), about)
     done = orch(tmp_path, "sweep", "digits.yaml", "--runner", "inline")
     assert done.returncode == 1
     assert "the checkpoint contains objects other than tensors and plain values" in done.stderr

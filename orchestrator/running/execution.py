@@ -23,6 +23,7 @@ from orchestrator.running.resuming import (
     rows_before,
 )
 from orchestrator.running.rows import device_of, ended_row
+from orchestrator.running.trial_code import TrialCode
 from orchestrator.running.watched import is_diverged, require_selected
 from orchestrator.running.yielded import Metrics
 from orchestrator.store import Writer
@@ -51,9 +52,12 @@ Launch = Callable[[Start, bytes | None], Generator[Report, None, None]]
 class Execution:
     """Runs one trial, an epoch at a time, starting from its last checkpoint."""
 
-    def __init__(self, job: Job, task: Task, writer: Writer, launch: Launch, attempt: int) -> None:
+    def __init__(
+        self, job: Job, task: Task, writer: Writer, launch: Launch, attempt: int, code: TrialCode
+    ) -> None:
         self._clock = time.perf_counter()
         self._job, self._task, self._writer, self._attempt = job, task, writer, attempt
+        self._code = code
         self._epochs: list[dict[str, Any]] = []
         self._probes: list[pa.Table] = [_NO_PROBES]
         """The probe rows since the last checkpoint."""
@@ -84,11 +88,17 @@ class Execution:
             attempt=self._attempt,
             folder=str(self._folder.path),
         )
-        self._reports = launch(start, self._state)
+        self._reports = self._run(launch, start, self._state)
+
+    def _run(
+        self, launch: Launch, start: Start, state: bytes | None
+    ) -> Generator[Report, None, None]:
+        self._code.run.require_inputs_unedited()
+        yield from launch(start, state)
 
     def _resume(self, checkpoint: Checkpoint | None) -> bytes | None:
         """Take over what an earlier attempt has left, and return its state."""
-        if checkpoint is None or not can_go_on(checkpoint, self._job.code_digest):
+        if checkpoint is None or self._is_stale(checkpoint) or not can_go_on(checkpoint):
             if checkpoint is not None and checkpoint.head.epochs:
                 self._saving.begin_anew(self._about())
             self._folder.empty()
@@ -101,10 +111,22 @@ class Execution:
         self._resumed_at, self._facts = about.resumed_at, dict(about.facts)
         return checkpoint.state
 
+    def _is_stale(self, checkpoint: Checkpoint) -> bool:
+        """Tell whether other code has written a checkpoint, and say so in the log."""
+        stale = self._code.run.why_stale(checkpoint.head.about.code_digest)
+        if stale and checkpoint.head.epochs:
+            self._writer.log(
+                self._task.trial_id,
+                f"the checkpoint of an earlier attempt is dropped, since {stale}; "
+                "the trial begins anew",
+            )
+        return bool(stale)
+
     def advance(self) -> Epoch | None:
         """Run one more epoch; None when the trial has ended and its rows are committed.
 
         Raises:
+            EditedError: a file that the trial needs was edited while the sweep ran.
             GpuMemoryError: the trial runs out of GPU memory.
             MetricError: the trial ends without one value of the selection metric.
             TrialError: the trainable breaks the contract of `orchestrator.trial`.
@@ -188,7 +210,7 @@ class Execution:
     def _about(self) -> About:
         return About(
             row=dict(self._task.row),
-            code_digest=self._job.code_digest,
+            code_digest=self._code.digest(),
             seconds=self._seconds,
             started_at=self._started_at,
             resumed_at=self._resumed_at,
@@ -206,7 +228,8 @@ class Execution:
         task, job, epochs = self._task, self._job, table_of(self._epochs)
         if self._status is Status.COMPLETED:
             require_selected(epochs, job.layout.select_metric, job.trainable)
-        if not self._writer.is_finished(task.trial_id, job.code_digest):
+        self._code.run.require_inputs_unedited()
+        if not self._writer.is_finished(task.trial_id, self._code.run.is_current):
             row = ended_row(
                 job,
                 task,
@@ -218,6 +241,7 @@ class Execution:
                 resumed_at=self._resumed_at,
                 facts=self._facts,
             )
+            row |= self._code.columns()
             self._writer.commit(row, epochs, self._all_probes(), self._layout(epochs))
         self._writer.drop_checkpoint(task.trial_id)
         self._folder.close()

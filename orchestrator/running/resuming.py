@@ -36,9 +36,9 @@ def counters_of(report: Report) -> dict[str, float | None]:
     return {"step": report.step, "logged/epoch": report.metrics.get("logged/epoch")}
 
 
-def can_go_on(checkpoint: Checkpoint, code_digest: str) -> bool:
+def can_go_on(checkpoint: Checkpoint) -> bool:
     """Tell whether an attempt may go on from a checkpoint, rather than begin anew."""
-    if checkpoint.head.about.code_digest != code_digest or not checkpoint.head.epochs:
+    if not checkpoint.head.epochs:
         return False
     has_state = checkpoint.state is not None
     return has_state or counter_of(checkpoint.rows.epochs.to_pylist()) is not None

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from orchestrator.errors import CorruptFileError, StoreError
+from orchestrator.store.archives import Archives
 from orchestrator.store.checkpoint import Checkpoint
 from orchestrator.store.checkpoints import checkpoint_ids, read_checkpoint
 from orchestrator.store.files import Files
@@ -45,6 +46,7 @@ class Outcome:
 
     status: str
     code_digest: str
+    environment_digest: str | None
     config_id: str
     seconds: float
     error: str | None
@@ -64,6 +66,11 @@ class Store:
     def __init__(self, location: str, on_corrupt: OnCorrupt = warn_of_corrupt_file) -> None:
         self.files = Files(location)
         self.on_corrupt = on_corrupt
+
+    @property
+    def archives(self) -> Archives:
+        """The code that its trials ran."""
+        return Archives(self.files)
 
     @property
     def exists(self) -> bool:

@@ -19,9 +19,11 @@ from typing import Any
 
 import pytest
 
+from orchestrator.code import Scope
 from orchestrator.running.execution import Execution
 from orchestrator.running.job import make_job
 from orchestrator.running.live_trial import LiveTrial, Report, Start, reports
+from orchestrator.running.trial_code import RunCode, TrialCode
 from orchestrator.spec.grid import expand
 from orchestrator.store import Store, Writer
 from orchestrator.store.files import Files
@@ -83,9 +85,12 @@ class Attempts:
 
         layout = self.lab.prepare(self.sweep) if number == 1 else self.store.layout()
         code: Any = SimpleNamespace(digest="digest")
-        job = make_job(self.sweep, [self.trial], self.lab.location, layout, code)
+        job = make_job(
+            self.sweep, [self.trial], self.lab.location, layout, code, Scope(str(Path.cwd()))
+        )
         task = job.tasks[self.trial.trial_id]
-        return Execution(job, task, Writer(self.store), launch, number)
+        own = TrialCode(RunCode(job, self.store))
+        return Execution(job, task, Writer(self.store), launch, number, own)
 
     def finish(self, number: int, train: Trainable | None = None) -> None:
         """Run an attempt to its end."""
