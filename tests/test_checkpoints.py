@@ -413,6 +413,20 @@ def stepping(*attempts: list[float]) -> Any:
     return train
 
 
+def test_a_yielded_epoch_is_the_counter_where_there_is_no_step(tmp_path: Path) -> None:
+    def counting(_params: Mapping[str, Any], trial: Any) -> Iterator[Mapping[str, float]]:
+        for epoch in ([0, 1, 2], [2, 3])[trial.attempt - 1]:
+            yield {"epoch": epoch, "score": 1.0, "loss": float(trial.attempt)}
+
+    attempts = Attempts(str(tmp_path / "toy"), counting)
+    run(attempts.start(1), 3)
+    run(attempts.start(2), 2)
+    kept = attempts.store.checkpoint(attempts.trial.trial_id)
+    assert kept
+    assert kept.rows.epochs["logged/epoch"].to_pylist() == [0, 1, 2, 3]
+    assert kept.rows.epochs["loss"].to_pylist() == [1, 1, 2, 2]
+
+
 def test_rows_from_the_first_step_on_are_replaced_and_those_before_stay(tmp_path: Path) -> None:
     attempts = Attempts(str(tmp_path / "toy"), stepping([10, 20, 30, 40], [25, 35, 45]))
     run(attempts.start(1), 4)

@@ -88,15 +88,17 @@ class Execution:
             attempt=self._attempt,
             folder=str(self._folder.path),
         )
-        self._reports = self._run(launch, start)
+        self._reports = self._run(launch, start, self._state)
 
-    def _run(self, launch: Launch, start: Start) -> Generator[Report, None, None]:
+    def _run(
+        self, launch: Launch, start: Start, state: bytes | None
+    ) -> Generator[Report, None, None]:
         self._code.run.require_inputs_unedited()
-        yield from launch(start, self._state)
+        yield from launch(start, state)
 
     def _resume(self, checkpoint: Checkpoint | None) -> bytes | None:
         """Take over what an earlier attempt has left, and return its state."""
-        if checkpoint is None or not self._may_go_on(checkpoint):
+        if checkpoint is None or self._is_stale(checkpoint) or not can_go_on(checkpoint):
             if checkpoint is not None and checkpoint.head.epochs:
                 self._saving.begin_anew(self._about())
             self._folder.empty()
@@ -110,16 +112,16 @@ class Execution:
         self._code.inherit(about.code_digest)
         return checkpoint.state
 
-    def _may_go_on(self, checkpoint: Checkpoint) -> bool:
-        """Tell whether a checkpoint is of current code, and says where the trial goes on."""
-        if stale := self._code.run.why_stale(checkpoint.head.about.code_digest):
+    def _is_stale(self, checkpoint: Checkpoint) -> bool:
+        """Tell whether other code has written a checkpoint, and say so in the log."""
+        stale = self._code.run.why_stale(checkpoint.head.about.code_digest)
+        if stale and checkpoint.head.epochs:
             self._writer.log(
                 self._task.trial_id,
-                f"the checkpoint of an earlier attempt is dropped, since {stale}; the trial "
-                "begins anew",
+                f"the checkpoint of an earlier attempt is dropped, since {stale}; "
+                "the trial begins anew",
             )
-            return False
-        return can_go_on(checkpoint)
+        return bool(stale)
 
     def advance(self) -> Epoch | None:
         """Run one more epoch; None when the trial has ended and its rows are committed.

@@ -212,6 +212,17 @@ def test_pruning_moves_checkpoints_of_trials_that_are_not_asked_for(bench: Bench
     assert sorted(path.name for path in retired.iterdir()) == files
 
 
+def test_checkpoints_of_format_1_are_dropped_in_words(bench: Bench) -> None:
+    bench.sweep(bench.write(seeds=[0]))
+    sweep = bench.write()
+    old = bench.path / "results/toy/checkpoints" / next(iter(ids_of(sweep)))
+    old.write_bytes(b"PK state and rows")
+    assert "1 interrupted" not in bench.run("status", sweep).stdout
+    assert "1 trial begins anew, since checkpoints of format 1" in bench.sweep(sweep).output
+    assert not old.exists()
+    assert bench.plan(sweep)["missing"] == 0
+
+
 def an_unfinished_trial(bench: Bench, target: Path) -> list[str]:
     """Make a checkpoint in another store, move it to a place, and list its files."""
     sweep = bench.write("other", trainable="early:stop", factors={"x": [1]}, search={}, seeds=[0])
