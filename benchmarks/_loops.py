@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -31,6 +32,7 @@ class Trial:
     """Implements `trainables.contract.Trial`, but keeps only the rows of probes."""
 
     threads, gpus, smoke, checkpoint_due = 1, 0.0, False, False
+    attempt, folder = 1, Path()
 
     def __init__(self) -> None:
         self.rows: list[tuple[str, str, float]] = []

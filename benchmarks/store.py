@@ -20,7 +20,16 @@ import pandas as pd
 from rich.console import Console
 
 from benchmarks import _big_store as big
-from benchmarks._measure import Record, absolute, at_least, at_most, interleaved, main, ratio
+from benchmarks._measure import (
+    REPEATS,
+    Record,
+    absolute,
+    at_least,
+    at_most,
+    interleaved,
+    main,
+    ratio,
+)
 from benchmarks._sweeps import Folder, folder
 from orchestrator.results import Results
 from orchestrator.results.tables import show
@@ -37,6 +46,7 @@ from orchestrator.trial import Trial
 
 TUNE_TRIALS = 20
 """A few are enough: the speed of reading Tune's files does not depend on their number."""
+SOME, MANY = 100, 2_000
 STATE = os.urandom(1_000_000)
 LINE = """
 import sys
@@ -156,29 +166,49 @@ def writing() -> Iterator[Record]:
     yield absolute("keep an epoch", figures["without"], "ms", at_most(5), note=note)
     claim = "keep an epoch with a checkpoint of 1 MB"
     yield absolute(claim, figures["with"], "ms", at_most(15), note=note)
+    early, late = zip(*(early_and_late(Path(path)) for _ in range(REPEATS)), strict=True)
+    claim = f"the last {SOME} of {MANY:,} saves as fast as the first"
+    yield ratio(claim, late, early, "ms", at_most(1.3), note="a state of 1 MB in each")
 
 
 def milliseconds_per_epoch(path: Path, every: int) -> float:
     """Time a trial that only takes probes, saves checkpoints and yields."""
     with tempfile.TemporaryDirectory(dir=path) as root:
-        here = Folder(Path(root))
-        (here.path / "bench.py").write_text("")
-        sweep = load(here.write("one", **{**big.KEYS, "seeds": [0]}))
-        trial, store = expand(sweep)[0], Store(f"{root}/results/one")
-        settle.create(store)
-        layout = Layout.of(sweep).with_metrics(big.METRICS)
-        settle.write_schema(store, layout)
-        job, task, writer, launch = _work(trial, Writer(store), layout, every)
-        code = TrialCode(RunCode(job, store))
-        execution = Execution(job, task, writer, launch, attempt=1, code=code)
+        execution = _execution(Path(root), every, big.EPOCHS)
         started = perf_counter()
         while execution.advance():
             pass
         return 1e3 * (perf_counter() - started) / big.EPOCHS
 
 
+def _execution(root: Path, every: int, epochs: int) -> Execution:
+    here = Folder(root)
+    (here.path / "bench.py").write_text("")
+    sweep = load(here.write("one", **{**big.KEYS, "seeds": [0]}))
+    trial, store = expand(sweep)[0], Store(f"{root}/results/one")
+    settle.create(store)
+    layout = Layout.of(sweep).with_metrics(big.METRICS)
+    settle.write_schema(store, layout)
+    job, task, writer, launch = _work(trial, Writer(store), layout, every, epochs)
+    code = TrialCode(RunCode(job, store))
+    return Execution(job, task, writer, launch, attempt=1, code=code)
+
+
+def early_and_late(path: Path) -> tuple[float, float]:
+    """Time an epoch with a checkpoint among the first epochs and among the last, in ms."""
+    with tempfile.TemporaryDirectory(dir=path) as root:
+        execution = _execution(Path(root), every=1, epochs=MANY)
+        instants = [perf_counter()]
+        while execution.advance():
+            instants.append(perf_counter())
+        return (
+            1e3 * (instants[SOME] - instants[0]) / SOME,
+            1e3 * (instants[MANY] - instants[MANY - SOME]) / SOME,
+        )
+
+
 def _work(
-    trial: PlannedTrial, writer: Writer, layout: Layout, every: int
+    trial: PlannedTrial, writer: Writer, layout: Layout, every: int, epochs: int
 ) -> tuple[Job, Task, Writer, Launch]:
     row = {
         "trial_id": trial.trial_id,
@@ -193,7 +223,7 @@ def _work(
         watched=frozenset({layout.select_metric}),
         store=writer.store.files.location,
         layout=layout,
-        checkpoint_every=every or big.EPOCHS + 1,
+        checkpoint_every=every or epochs + 1,
         code_digest="",
         folder="",
         excluded=(),
@@ -203,7 +233,7 @@ def _work(
     )
 
     def train(_params: Mapping[str, Any], live: Trial) -> Iterator[Mapping[str, float]]:
-        for _ in range(big.EPOCHS):
+        for _ in range(epochs):
             for probe in big.PROBES:
                 for layer in range(big.LAYERS):
                     live.probe(probe, f"block{layer}", 0.5, index=layer)

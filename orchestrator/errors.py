@@ -19,6 +19,7 @@ a traceback and exits with the class's ``exit_code``::
         ├── EditedError           a file that a trial needs was edited while the sweep ran
         ├── GpuMemoryError        a trial needs more of a GPU's memory than it has
         ├── TrialError            a trial broke the contract of `orchestrator.trial`
+        │   └── NotLoadedError        it resumes, but has not taken its state
         └── TrialFailedError      a trial's process failed; its log says where
 """
 
@@ -110,6 +111,10 @@ class GpuMemoryError(RunError):
 
 class TrialError(RunError):
     """A trial broke the contract between a trainable and its runner."""
+
+
+class NotLoadedError(TrialError):
+    """A trial resumes, but its trainable has not taken the state with which it does."""
 
 
 class TrialFailedError(RunError):

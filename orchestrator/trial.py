@@ -16,11 +16,23 @@ here: the protocol only describes its argument.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Protocol
 
 
 class Trial(Protocol):
     """The second argument of a trainable, beside its params."""
+
+    @property
+    def attempt(self) -> int:
+        """The number of this attempt at the trial, from 1."""
+
+    @property
+    def folder(self) -> Path:
+        """A folder of the trial's own, which a retry finds again, also on another host.
+
+        It is deleted when the trial is finished.
+        """
 
     @property
     def checkpoint_due(self) -> bool:
@@ -60,7 +72,10 @@ class Trial(Protocol):
         """
 
     def load(self) -> bytes | None:
-        """Return the last saved state, or None if the trial starts from the beginning."""
+        """Return the last saved state, or None if the trial starts from the beginning.
+
+        A trial that resumes must call it before its first epoch.
+        """
 
     def save(self, state: bytes) -> None:
         """Save the state; it becomes durable together with the yield that follows."""

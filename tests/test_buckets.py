@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from pyarrow import fs
 from support.buckets import ACCESS, SECRET, Bucket, ask, s3_bucket
-from support.storing import Lab, assert_shows, assert_tidy, make_checkpoint, make_sweep, score
+from support.storing import Lab, assert_shows, assert_tidy, make_sweep, score
 from support.unreliable import FAULTS, Flaky, flaky
 from support.waiting import HANG_SECONDS, until
 
@@ -84,7 +84,7 @@ def test_a_store_in_a_bucket_is_written_settled_damaged_and_retired(any_bucket: 
     first, second, third, begun = expand(sweep)
     lab.prepare(sweep)
     lab.commit(sweep, first, second)
-    lab.writer.save_checkpoint(begun.trial_id, make_checkpoint(begun, sweep))
+    lab.save(sweep, begun)
     assert set(lab.store.trials()["trial_id"]) == {t.trial_id for t in (first, second, begun)}
     settle.settle(lab.store, sweep)
     lab.commit(sweep, third)
@@ -448,7 +448,7 @@ def _before_gets(
 # Requests
 
 
-def test_a_trial_lists_no_folder(s3: Bucket, proxy: Flaky) -> None:
+def test_a_trial_lists_no_folder_but_its_own(s3: Bucket, proxy: Flaky) -> None:
     """A folder may hold ten thousand files; a listing of at most one is a look for one."""
     lab, sweep = Lab(f"{s3.address}/runs/toy"), make_sweep()
     lab.prepare(sweep)
@@ -457,14 +457,15 @@ def test_a_trial_lists_no_folder(s3: Bucket, proxy: Flaky) -> None:
     proxy.requests.clear()
     assert store.checkpoint(trial.trial_id) is None
     writer.log(trial.trial_id, "begun")
-    writer.save_checkpoint(trial.trial_id, make_checkpoint(trial, sweep))
+    lab.save(sweep, trial)
     assert store.layout()
     assert not writer.is_finished(trial.trial_id, lambda _: True)
     lab.commit(sweep, trial)
     writer.drop_checkpoint(trial.trial_id)
     writer.flush_log()
     listings = [path for _, path in proxy.requests if "list-type" in path]
-    assert all("max-keys=1&" in path for path in listings)
+    own = f"checkpoints%2F{trial.trial_id}"
+    assert all("max-keys=1&" in path or own in path for path in listings), listings
     assert len(proxy.requests) < 30
     assert writer.is_finished(trial.trial_id, lambda digest: digest == "digest")
     assert score(trial.trial_id, 1) in set(store.epochs()["score"])

@@ -247,6 +247,7 @@ def start(gpus: float = 0, epoch: int = 1, **params: Any) -> Start:
     return Start(
         params={"seed": 3, **params},
         epoch=epoch,
+        folder=str(Path.cwd()),
         facts={},
         threads=1,
         gpus=gpus,

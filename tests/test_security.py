@@ -24,9 +24,11 @@ from orchestrator import open_store
 from orchestrator.code import Scope, code_of
 from orchestrator.spec.grid import expand
 from orchestrator.spec.loading import load
-from orchestrator.store import Store, Writer
-from orchestrator.store.checkpoint import Checkpoint
+from orchestrator.store import Store
+from orchestrator.store.checkpoint import About, Part
+from orchestrator.store.saving import Saving
 from orchestrator.store.schema import PROBE_SCHEMA
+from orchestrator.store.trial_folder import TrialFolder
 
 ROOT = Path(__file__).parent.parent
 
@@ -104,7 +106,8 @@ def test_pickles_in_place_of_a_stores_files_are_told_and_not_loaded(toy: Toy, ma
     assert orch(toy.folder, *RUN).returncode == 0
     store = toy.folder / "results/toy"
     trial_id = expand(load(toy.file))[0].trial_id
-    (store / "checkpoints" / trial_id).touch()
+    (store / "checkpoints" / trial_id).mkdir()
+    (store / "checkpoints" / trial_id / "head-1-0123").touch()
     for path in [p for p in store.rglob("*") if p.is_file() and p.name != "sweep.yaml"]:
         path.write_bytes(pickle.dumps(Bomb(mark)))
     for command in (("plan",), ("status",), ("table",), ("report",), RUN[:1]):
@@ -148,23 +151,24 @@ def test_a_checkpoint_that_would_run_code_is_refused_in_words(tmp_path: Path, ma
     state = io.BytesIO()
     torch.save({"epoch": 1, "model": Bomb(mark), "optimizer": {}}, state)
     code = code_of("trainables.classify", Scope(str(ROOT)))
-    planted = Checkpoint(
+    rows = Part(
+        pa.table({"epoch": [1], "test_accuracy": [0.5], "seconds": [1.0]}),
+        PROBE_SCHEMA.empty_table(),
+    )
+    about = About(
         row={"trial_id": trial.trial_id},
         code_digest=code.digest,
-        state=state.getvalue(),
-        epochs=pa.table({"epoch": [1], "test_accuracy": [0.5], "seconds": [1.0]}),
-        probes=PROBE_SCHEMA.empty_table(),
         seconds=1.0,
-        attempts=1,
         started_at=datetime.now(UTC),
+        resumed_at=(),
         device="cpu",
         facts={},
     )
-    for name in ("checkpoints", "code"):
-        (tmp_path / "results/digits" / name).mkdir(parents=True)
     store = Store(str(tmp_path / "results/digits"))
+    store.files.make_folder("code")
     store.archives.write(code)
-    Writer(store).save_checkpoint(trial.trial_id, planted)
+    own = TrialFolder(store.files, trial.trial_id)
+    Saving(store.files, trial.trial_id, 1, own).save(rows, state.getvalue(), about)
     done = orch(tmp_path, "sweep", "digits.yaml", "--runner", "inline")
     assert done.returncode == 1
     assert "the checkpoint contains objects other than tensors and plain values" in done.stderr

@@ -20,7 +20,6 @@ from support.storing import (
     assert_tidy,
     contents,
     crash_at,
-    make_checkpoint,
     make_sweep,
     score,
 )
@@ -237,7 +236,7 @@ def test_retiring_moves_rows_logs_and_checkpoints_and_leaves_the_others_alone(la
     lab.prepare(sweep)
     lab.commit(sweep, *done)
     for trial in begun:
-        lab.writer.save_checkpoint(trial.trial_id, make_checkpoint(trial, sweep))
+        lab.save(sweep, trial)
     for trial in trials:
         lab.writer.log(trial.trial_id, f"log of {trial.trial_id}")
     before = {table: lab.plain(table) for table in TABLES}

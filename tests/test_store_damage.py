@@ -16,14 +16,13 @@ from support.storing import (
     assert_shows,
     assert_tidy,
     contents,
-    make_checkpoint,
     make_sweep,
 )
 
 from orchestrator.columns import TABLES
 from orchestrator.spec.grid import expand
 from orchestrator.store import settle
-from orchestrator.store.checkpoint import Checkpoint, DamagedError
+from orchestrator.store.checkpoint import DamagedError, Head
 from orchestrator.store.intact import FILE
 from orchestrator.store.store import CorruptFileWarning
 
@@ -186,23 +185,25 @@ def test_a_damaged_schema_file_is_made_anew(
 
 
 @ANY_DAMAGE
+@pytest.mark.parametrize("kind", ["head", "epochs", "probes"])
 def test_a_damaged_checkpoint_is_kept_aside_and_its_trial_starts_anew(
-    lab: Lab, damage: Callable[[bytes], bytes]
+    lab: Lab, damage: Callable[[bytes], bytes], kind: str
 ) -> None:
     sweep = make_sweep()
     done, begun, hit = expand(sweep)[:3]
     lab.prepare(sweep)
     lab.commit(sweep, done)
     for trial in (begun, hit):
-        lab.writer.save_checkpoint(trial.trial_id, make_checkpoint(trial, sweep))
-    damaged = harm(lab.folder / "checkpoints" / hit.trial_id, damage)
+        lab.save(sweep, trial)
+    (path,) = lab.checkpoint_files(hit, kind)
+    damaged = harm(path, damage)
     frame, told = quietly(lab.store.trials)
     assert set(frame["trial_id"]) == {done.trial_id, begun.trial_id}
     assert len(told) == 1
-    assert f"checkpoints/{hit.trial_id}" in told[0]
+    assert f"checkpoints/{hit.trial_id}/{path.name}" in told[0]
     quietly(lambda: settle.settle(lab.store, sweep))
     assert lab.store.checkpoint_ids() == [begun.trial_id]
-    assert (lab.folder / "corrupt/checkpoints" / hit.trial_id).read_bytes() == damaged
+    assert (lab.folder / "corrupt" / path.relative_to(lab.folder)).read_bytes() == damaged
 
 
 def test_several_damaged_files_at_once_are_all_kept(lab: Lab) -> None:
@@ -234,19 +235,17 @@ def test_a_file_that_breaks_twice_is_kept_twice(lab: Lab) -> None:
     assert len(contents(lab.folder / "corrupt/trials")) == 2
 
 
-def test_damage_anywhere_in_a_checkpoint_is_noticed() -> None:
+def test_damage_anywhere_in_a_head_is_noticed(lab: Lab) -> None:
     sweep = make_sweep(factors={"x": (1,)})
-    whole = make_checkpoint(expand(sweep)[0], sweep)
-    data = whole.to_bytes()
-    noticed = 0
-    for place in range(0, len(data), 3):
+    (trial,) = expand(sweep)
+    lab.prepare(sweep)
+    lab.save(sweep, trial)
+    data = lab.checkpoint_files(trial, "head")[0].read_bytes()
+    for place in range(len(data)):
         damaged = bytearray(data)
         damaged[place] ^= 1 << place % 8
-        try:
-            assert Checkpoint.from_bytes(bytes(damaged)) == whole, f"byte {place}"
-        except DamagedError:
-            noticed += 1
-    assert noticed > len(data) / 4
+        with pytest.raises(DamagedError):
+            Head.from_bytes(bytes(damaged))
 
 
 @pytest.mark.parametrize("name", ["schema", "single", "merged"])

@@ -10,7 +10,6 @@ from support.storing import (
     UNKNOWN,
     Lab,
     assert_shows,
-    make_checkpoint,
     make_sweep,
     probes_of,
     row_of,
@@ -185,7 +184,7 @@ def test_unfinished_trials_show_with_their_epochs_so_far(lab: Lab) -> None:
     lab.prepare(sweep)
     lab.commit(sweep, done, committed_just_now)
     for trial in (begun, committed_just_now):
-        lab.writer.save_checkpoint(trial.trial_id, make_checkpoint(trial, sweep))
+        lab.save(sweep, trial)
     trials = lab.store.trials().set_index("trial_id")
     assert trials["status"].to_dict() == {
         done.trial_id: "completed",

@@ -17,9 +17,11 @@ from support.storing import Lab, assert_shows, make_sweep
 
 from orchestrator.columns import TABLES
 from orchestrator.spec.grid import expand
-from orchestrator.store import settle
-from orchestrator.store.checkpoint import Checkpoint
+from orchestrator.store import Store, settle
+from orchestrator.store.checkpoint import About, Part
+from orchestrator.store.saving import Saving
 from orchestrator.store.schema import PROBE_SCHEMA
+from orchestrator.store.trial_folder import TrialFolder
 
 TEXTS_ANY = st.text(max_size=8)
 # Larger integers have no double of their own to be widened to.
@@ -110,20 +112,15 @@ def test_a_checkpoint_comes_back_as_it_was_saved(
         {"epoch": 1, "probe": probe, "layer": probe, "layer_index": 0, "unit": unit, "value": value}
         for probe, unit, value in probes
     ]
-    saved = Checkpoint(
-        row=row,
-        code_digest="digest",
-        state=state,
-        epochs=pa.Table.from_pylist([{"epoch": e, "m": m} for e, m in enumerate(metrics, 1)]),
-        probes=pa.Table.from_pylist(rows, schema=PROBE_SCHEMA),
-        seconds=1.5,
-        attempts=2,
-        started_at=started,
-        device=device,
-        facts=facts,
-    )
-    found = Checkpoint.from_bytes(saved.to_bytes())
-    for name in ("row", "state", "seconds", "attempts", "started_at", "device", "facts"):
-        assert getattr(found, name) == getattr(saved, name)
-    assert found.epochs.equals(saved.epochs)
-    assert repr(found.probes.to_pylist()) == repr(saved.probes.to_pylist())
+    epochs = pa.Table.from_pylist([{"epoch": e, "m": m} for e, m in enumerate(metrics, 1)])
+    part = Part(epochs, pa.Table.from_pylist(rows, schema=PROBE_SCHEMA))
+    about = About(row, "digest", 1.5, started, (1, 3), device, facts)
+    with tempfile.TemporaryDirectory() as location:
+        store = Store(location)
+        Saving(store.files, "0123", 2, TrialFolder(store.files, "0123")).save(part, state, about)
+        found = store.checkpoint("0123", with_state=True)
+    assert found
+    assert found.head.about == about
+    assert (found.state, found.head.attempt, found.head.epochs) == (state, 2, len(metrics))
+    assert found.rows.epochs.equals(epochs)
+    assert repr(found.rows.probes.to_pylist()) == repr(part.probes.to_pylist())

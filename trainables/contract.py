@@ -1,6 +1,7 @@
 """The interface of a trial that a trainable may use."""
 
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, Protocol, cast
 
 
@@ -10,6 +11,14 @@ class Trial(Protocol):
     Within an epoch a trainable calls `probe` any number of times, then `save` if
     `checkpoint_due`, and then yields its metrics, which makes all three durable as one unit.
     """
+
+    @property
+    def attempt(self) -> int:
+        """Number of this attempt at the trial, from 1."""
+
+    @property
+    def folder(self) -> Path:
+        """A folder that a retry of the trial finds again."""
 
     @property
     def threads(self) -> int:

@@ -8,9 +8,11 @@ import io
 import resource
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import TrialError
@@ -56,10 +58,12 @@ def profile_trial(job: Job, trial_id: str) -> TrialProfile:
     life, and a timer signal interrupts the trial.
     """
     memory_before = _peak_memory()
-    trial = _ProfiledTrial(job.tasks[trial_id], job.checkpoint_every)
+    folder = tempfile.TemporaryDirectory(prefix="orch-folder-")
+    trial = _ProfiledTrial(job.tasks[trial_id], job.checkpoint_every, Path(folder.name))
     error = None
+    silence = io.StringIO()
     try:
-        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        with folder, contextlib.redirect_stdout(silence), contextlib.redirect_stderr(silence):
             trial.run(job)
     except Exception as raised:  # noqa: BLE001  (a trainable may raise anything)
         error = failures.reason(failures.of_gpu_memory(raised, trial.gpus) or raised)
@@ -86,6 +90,8 @@ class _ProfiledTrial:
 
     task: Task
     checkpoint_every: int
+    folder: Path
+    attempt: int = 1
     epochs: list[float] = field(default_factory=list)
     ended: bool = False
     steps: int = 0

@@ -15,6 +15,7 @@ from orchestrator.errors import (
     TrainableError,
     unknown,
 )
+from orchestrator.labels import counted
 from orchestrator.running import heartbeat, preflight, reuse, runners
 from orchestrator.running.display import Display
 from orchestrator.running.inventory import Inventory, take_inventory
@@ -27,6 +28,7 @@ from orchestrator.running.watch import Watch
 from orchestrator.spec import PlannedTrial, Sweep, expand
 from orchestrator.spec.problems import placed
 from orchestrator.store import Store, Stores, Writer
+from orchestrator.store.checkpoints import drop_first_format
 from orchestrator.store.schema import Layout
 from orchestrator.store.settle import clear, create, settle
 from orchestrator.store.stored_sweep import require_same, stored_sweep
@@ -148,6 +150,9 @@ class Driver:
             settle(self.store, stored_sweep(self.store))  # by the file that tells its ids
         if self.sweep.source is not None:
             files.write("sweep.yaml", self.sweep.source.text.encode())
+        if dropped := drop_first_format(files):
+            trials = f"{counted(dropped, 'trial')} {'begins' if dropped == 1 else 'begin'} anew"
+            self.display.say(f"{trials}, since checkpoints of format 1 are no longer read")
         again = {trial.trial_id for trial in inventory.missing} | inventory.elsewhere.keys()
         layout = settle(self.store, self.sweep, again & inventory.outcomes.keys())
         self.store.archives.write(code)

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import traceback
 
-from orchestrator.errors import EditedError, GpuMemoryError, MetricError, TrialFailedError
+from orchestrator.errors import (
+    EditedError,
+    GpuMemoryError,
+    MetricError,
+    NotLoadedError,
+    TrialFailedError,
+)
 from orchestrator.running.gpus import larger_fraction
 
 _ALLOCATION_FAILED = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
@@ -16,7 +22,8 @@ class Retries:
 
     A trial that runs out of GPU memory is retried once, since it may have shared the GPU with
     unusually large trials; it would hardly fit the third time. A trial that lacks the selection
-    metric is not retried: it would lack it again. Neither is one whose files were edited.
+    metric is not retried: it would lack it again. Nor is one that does not load its state, or
+    whose files were edited.
 
     Args:
         limit: how many retries a trial may have.
@@ -34,7 +41,7 @@ class Retries:
             attempts: how many attempts have failed, this one included.
             error: what this one raised, if it is known.
         """
-        if isinstance(error, MetricError | EditedError):
+        if isinstance(error, EditedError | MetricError | NotLoadedError):
             return False
         if isinstance(error, GpuMemoryError):
             if trial_id in self._out_of_gpu_memory:

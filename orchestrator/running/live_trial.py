@@ -8,6 +8,7 @@ import socket
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from orchestrator.code import Trainable
@@ -30,6 +31,8 @@ class Start:
     smoke: bool
     checkpoint_every: int
     attempt: int
+    folder: str
+    """The trial's own folder."""
 
 
 class Report(NamedTuple):
@@ -41,6 +44,7 @@ class Report(NamedTuple):
         probes: rows with the columns of `schema.PROBE_SCHEMA`.
         facts: all that were recorded so far.
         state: what was saved in this epoch; None if nothing was.
+        loaded: whether the trainable has asked for the state of its checkpoint.
     """
 
     metrics: Metrics
@@ -48,6 +52,7 @@ class Report(NamedTuple):
     probes: list[tuple[Any, ...]]
     facts: dict[str, str]
     state: bytes | None
+    loaded: bool
 
 
 @dataclass
@@ -61,6 +66,8 @@ class LiveTrial:
     epoch: int
     """The current epoch, from 1."""
     facts: dict[str, str]
+    loaded: bool = False
+    """Whether the trainable has asked for the state."""
     saved: bytes | None = None
     """The state saved in the current epoch."""
     probes: list[tuple[Any, ...]] = field(default_factory=list)
@@ -70,6 +77,16 @@ class LiveTrial:
     def of(cls, start: Start, state: bytes | None, write: Callable[[str], None]) -> LiveTrial:
         """Make the trial that a trainable is given."""
         return cls(start, state, write, start.epoch, dict(start.facts))
+
+    @property
+    def attempt(self) -> int:
+        """The number of this attempt, from 1."""
+        return self.start.attempt
+
+    @property
+    def folder(self) -> Path:
+        """The trial's own folder."""
+        return Path(self.start.folder)
 
     @property
     def smoke(self) -> bool:
@@ -107,6 +124,7 @@ class LiveTrial:
 
     def load(self) -> bytes | None:
         """Return the state of the checkpoint that the trial resumes from."""
+        self.loaded = True
         return self.state
 
     def save(self, state: bytes) -> None:
@@ -128,7 +146,7 @@ class LiveTrial:
 
     def end_epoch(self, metrics: Metrics, step: float | None) -> Report:
         """Hand over the epoch under way, and begin the next one."""
-        report = Report(metrics, step, self.probes, dict(self.facts), self.saved)
+        report = Report(metrics, step, self.probes, dict(self.facts), self.saved, self.loaded)
         self.probes, self.saved = [], None
         self.epoch += 1
         return report
@@ -143,7 +161,9 @@ def reports(trainable: Trainable, trial: LiveTrial) -> Generator[Report, None, N
         Exception: whatever the trainable raises.
     """
     start = trial.start
-    origin = "from the start" if trial.state is None else f"from epoch {start.epoch}"
+    origin = "from the start" if start.epoch == 1 else f"from epoch {start.epoch}"
+    if start.epoch > 1 and trial.state is None:
+        origin = f"after epoch {start.epoch - 1}, if its own counter says so"
     process = f"process {os.getpid()} on {socket.gethostname()}"
     trial.log(f"attempt {start.attempt}, {process}, {origin}")
     reader = YieldedReader(start.params, trial.log)

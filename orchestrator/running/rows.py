@@ -6,7 +6,7 @@ import importlib.metadata
 import json
 import platform
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -27,6 +27,7 @@ def ended_row(
     attempts: int,
     seconds: float,
     started_at: datetime,
+    resumed_at: Sequence[int],
     facts: Mapping[str, str],
 ) -> dict[str, Any]:
     """Make the row of a trial that completed or diverged.
@@ -39,6 +40,7 @@ def ended_row(
         attempts: number of the attempt that ended the trial.
         seconds: time spent on the trial in all attempts.
         started_at: start of the first attempt.
+        resumed_at: the epochs after which later attempts went on.
         facts: what the trainable recorded.
     """
     metric, mode = job.layout.select_metric, job.layout.mode
@@ -63,7 +65,7 @@ def ended_row(
         "metrics_digest": None,
         "processor": None,
         "gpus": task.gpu,
-        "resumed_at": json.dumps([]),
+        "resumed_at": json.dumps(list(resumed_at)),
         "facts": json.dumps({**_versions(), **other_facts}),
         "params": json.dumps(task.fixed),
         "reused_from": None,

@@ -91,6 +91,18 @@ class TrialCode:
         self._files |= files
         self._modules |= set(modules)
 
+    def inherit(self, digest: str) -> None:
+        """Take over what an earlier attempt had loaded beyond the run's code.
+
+        Args:
+            digest: of that attempt's code.
+        """
+        archive = None if digest == self.run.digest else self.run.store.archives.read(digest)
+        if archive is not None and self.run.archive is not None:
+            beyond = archive.manifest.files.keys() - self.run.archive.manifest.files.keys()
+            contents = {name: archive.content(name) for name in beyond}
+            self._files |= {name: data for name, data in contents.items() if data is not None}
+
     def digest(self) -> str:
         """Keep the trial's code in the store, and return its digest."""
         archive = self.run.archive

@@ -7,6 +7,7 @@ import os
 import secrets
 import shutil
 import tempfile
+import time
 from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -88,6 +89,21 @@ class Files:
             raise StoreError(f"{self.location} is a file; expected a folder of stores") from None
         return sorted(info.base_name for info in entries if info.type == fs.FileType.Directory)
 
+    def tree(self, folder: str) -> list[str]:
+        """List the paths of the files below a folder, sorted, without those that are partial.
+
+        A bucket may have no folders, so the names of files alone tell which there are.
+        """
+        if self.local is None:
+            top = self.path(folder)
+            infos = self._list(top, recursive=True)
+            found = [info.path for info in infos if info.type == fs.FileType.File]
+        else:
+            top = str(self.local / folder)  # others may delete what is listed meanwhile
+            found = [f"{path}/{name}" for path, _, names in os.walk(top) for name in names]
+        paths = (path.removeprefix(f"{top}/") for path in found)
+        return sorted(path for path in paths if not path.rpartition("/")[2].startswith("."))
+
     def clean(self, folder: str) -> None:
         """Delete the partial files of writers that were killed."""
         for name in self._all_names(folder):
@@ -98,8 +114,8 @@ class Files:
         entries = self._list(self.path(folder))
         return sorted(info.base_name for info in entries if info.type == fs.FileType.File)
 
-    def _list(self, path: str) -> list[fs.FileInfo]:
-        selector = fs.FileSelector(path, allow_not_found=True)
+    def _list(self, path: str, *, recursive: bool = False) -> list[fs.FileInfo]:
+        selector = fs.FileSelector(path, allow_not_found=True, recursive=recursive)
         with self._store_errors("", "read", (NotADirectoryError,)):
             for _ in range(TRIES - 1):
                 with suppress(FileNotFoundError):  # a listed file was just deleted
@@ -206,11 +222,28 @@ class Files:
         with ThreadPoolExecutor(self.threads) as pool:
             list(pool.map(self.delete, names))
 
+    def delete_folder(self, name: str) -> None:
+        """Delete a folder and all that is in it, if it exists."""
+        try:
+            with self._store_errors(name):
+                if self.fs.get_file_info(self.path(name)).type == fs.FileType.Directory:
+                    self.fs.delete_dir(self.path(name))
+        except FileNotFoundError:
+            return
+
     def move(self, name: str, target: str) -> None:
         """Move a file, replacing an existing one, and make the target's folder."""
         self.make_folder(target.rpartition("/")[0])
         with self._store_errors(name):
             self.fs.move(self.path(name), self.path(target))
+
+    def set_aside(self, name: str) -> None:
+        """Move an unreadable file to ``corrupt/``, without replacing one of its name."""
+        target = f"corrupt/{name}"
+        if self.exists(target):
+            target += f".{time.time_ns()}"
+        if self.exists(name):
+            self.move(name, target)
 
     @contextmanager
     def _store_errors(

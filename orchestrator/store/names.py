@@ -6,9 +6,14 @@ def rows_file(table: str, trial_id: str) -> str:
     return f"{table}/{trial_id}.parquet"
 
 
-def checkpoint_file(trial_id: str) -> str:
-    """Name a trial's checkpoint."""
+def checkpoint_folder(trial_id: str) -> str:
+    """Name the folder of a trial's heads and of the files that they list."""
     return f"checkpoints/{trial_id}"
+
+
+def trial_folder(trial_id: str) -> str:
+    """Name the folder that a trial writes to itself, on a local store."""
+    return f"folders/{trial_id}"
 
 
 def log_file(trial_id: str) -> str:

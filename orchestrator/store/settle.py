@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection
 from dataclasses import replace
 
@@ -11,14 +10,15 @@ import pyarrow as pa
 from orchestrator.columns import FINISHED, TABLES
 from orchestrator.errors import CorruptFileError
 from orchestrator.spec.model import Sweep
+from orchestrator.store.checkpoints import drop_checkpoint, retire_checkpoint, tidy
 from orchestrator.store.index import Index, Part, from_schema
 from orchestrator.store.intact import IntactFiles
 from orchestrator.store.merge import copy_rows
-from orchestrator.store.names import checkpoint_file, log_file, rows_file
+from orchestrator.store.names import log_file, rows_file
 from orchestrator.store.schema import SCHEMA_FILE, Layout, same_columns, to_parquet
 from orchestrator.store.store import Store
 
-FOLDERS = (*TABLES, "checkpoints", "logs", "code")
+FOLDERS = (*TABLES, "checkpoints", "folders", "logs", "code")
 
 
 def create(store: Store) -> None:
@@ -30,7 +30,7 @@ def create(store: Store) -> None:
 def clear(store: Store) -> None:
     """Delete everything that a smoke run left, since each one starts anew."""
     for folder in FOLDERS:
-        store.files.delete_all([f"{folder}/{name}" for name in store.files.names(folder)])
+        store.files.delete_all([f"{folder}/{name}" for name in store.files.tree(folder)])
 
 
 def settle(store: Store, sweep: Sweep, drop: Collection[str] = ()) -> Layout:
@@ -49,15 +49,14 @@ def settle(store: Store, sweep: Sweep, drop: Collection[str] = ()) -> Layout:
     """
     for table in TABLES:
         store.files.clean(table)
-    store.files.clean("checkpoints")
-    _set_aside_checkpoints(store)
+    tidy(store.files, store.on_corrupt)
     damaged = False
     while True:
         try:
             return _settle(store, sweep, frozenset(drop), damaged=damaged)
         except CorruptFileError as error:
             store.on_corrupt(error)
-            _set_aside(store, error.name)
+            store.files.set_aside(error.name)
             damaged = True
         except FileNotFoundError:
             continue  # a bucket is not locked: another driver has just merged the file
@@ -84,7 +83,7 @@ def _settle(store: Store, sweep: Sweep, drop: frozenset[str], *, damaged: bool) 
     if not finished:
         layout = replace(layout, metrics=())
     for trial_id in finished.intersection(store.checkpoint_ids()):
-        store.files.delete(checkpoint_file(trial_id))  # its worker was killed after the commit
+        drop_checkpoint(store.files, trial_id)  # its worker was killed after the commit
     if not index.is_old:
         write_schema(store, layout)
     intact = IntactFiles(store.files)
@@ -107,7 +106,7 @@ def _settle(store: Store, sweep: Sweep, drop: frozenset[str], *, damaged: bool) 
             if damaged and part.merged and not part.trial_ids <= index.committed
         ]
         for part in incomplete:
-            _set_aside(store, part.name)
+            store.files.set_aside(part.name)
         store.files.delete_all([part.name for part in superseded if part not in incomplete])
     intact.record(name for name in current.values() if name)
     write_schema(store, layout)
@@ -180,22 +179,6 @@ def _has_columns(store: Store, name: str, schema: pa.Schema) -> bool:
     return bool(from_schema(store.files, name, lambda stored: same_columns(stored, schema)))
 
 
-def _set_aside_checkpoints(store: Store) -> None:
-    for trial_id in store.checkpoint_ids():
-        name = checkpoint_file(trial_id)
-        if store.checkpoint(trial_id) is None and store.files.exists(name):
-            _set_aside(store, name)
-
-
-def _set_aside(store: Store, name: str) -> None:
-    """Move an unreadable file to ``corrupt/``, without replacing one of its name."""
-    target = f"corrupt/{name}"
-    if store.files.exists(target):
-        target += f".{time.time_ns()}"
-    if store.files.exists(name):
-        store.files.move(name, target)
-
-
 def write_schema(store: Store, layout: Layout) -> None:
     """Write the empty files from which pandas reads the columns, where they differ.
 
@@ -229,7 +212,7 @@ def retire(store: Store, sweep: Sweep, kept: Collection[str]) -> list[str]:
             copy_rows(store, index, table, layout, sources, folder="retired/")
         settle(store, sweep, drop=committed)
     for trial_id in committed | unfinished:
-        for name in (log_file(trial_id), checkpoint_file(trial_id)):
-            if store.files.exists(name):
-                store.files.move(name, f"retired/{name}")
+        if store.files.exists(name := log_file(trial_id)):
+            store.files.move(name, f"retired/{name}")
+        retire_checkpoint(store.files, trial_id)
     return sorted(committed | unfinished)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import pandas as pd
@@ -12,10 +13,11 @@ import pyarrow.compute as pc
 
 from orchestrator.errors import CorruptFileError, StoreError
 from orchestrator.store.archives import Archives
-from orchestrator.store.checkpoint import Checkpoint, DamagedError
+from orchestrator.store.checkpoint import Checkpoint
+from orchestrator.store.checkpoints import checkpoint_ids, read_checkpoint
 from orchestrator.store.files import Files
-from orchestrator.store.index import Index, Result, corrupt_file, from_schema, row_files
-from orchestrator.store.names import checkpoint_file, log_file
+from orchestrator.store.index import Index, Result, from_schema, row_files
+from orchestrator.store.names import log_file
 from orchestrator.store.schema import SCHEMA_FILE, Layout, stored_layout
 
 _ATTEMPTS = 10
@@ -173,7 +175,7 @@ class Store:
         if layout is None:
             raise StoreError(f"{self.files} holds no results yet; run `orch sweep` first")
         # Checkpoints first: a trial that commits meanwhile is then read from the tables.
-        saved = {i: checkpoint for i in self.checkpoint_ids() if (checkpoint := self.checkpoint(i))}
+        saved = self._unfinished()
         unfinished_metrics = (name for saved_one in saved.values() for name in saved_one.metrics)
         layout = layout.with_metrics(dict.fromkeys([*layout.metrics, *unfinished_metrics]))
         schema = layout.schema(table)
@@ -184,7 +186,7 @@ class Store:
             return index.committed, index.read(table, index.committed, schema, probe)
 
         committed, rows = self.indexed(read)
-        unfinished = [saved[i].rows(table, schema) for i in saved if i not in committed]
+        unfinished = [saved[i].table(table, schema) for i in saved if i not in committed]
         if probe is not None:
             unfinished = [part.filter(pc.field("probe") == probe) for part in unfinished]
         rows = pa.concat_tables([rows, *unfinished]).unify_dictionaries()
@@ -192,21 +194,27 @@ class Store:
         frame: pd.DataFrame = rows.to_pandas(split_blocks=True, self_destruct=True)
         return frame
 
+    def _unfinished(self) -> dict[str, Checkpoint]:
+        """Read the checkpoints that have rows, by trial id."""
+        ids = self.checkpoint_ids()
+        with ThreadPoolExecutor(self.files.threads) as pool:
+            found = dict(zip(ids, pool.map(self.checkpoint, ids), strict=True))
+        return {i: saved for i, saved in found.items() if saved and saved.head.epochs}
+
     def checkpoint_ids(self) -> list[str]:
         """List the trials that have a checkpoint."""
-        return self.files.names("checkpoints")
+        return checkpoint_ids(self.files)
 
-    def checkpoint(self, trial_id: str) -> Checkpoint | None:
-        """Read a trial's checkpoint; None if it has no readable one."""
-        name = checkpoint_file(trial_id)
-        data = self.files.read(name)
-        if data is None:
-            return None
-        try:
-            return Checkpoint.from_bytes(data)
-        except DamagedError as error:
-            self.on_corrupt(corrupt_file(self.files, name, error))
-            return None
+    def checkpoint(self, trial_id: str, *, with_state: bool = False) -> Checkpoint | None:
+        """Read a trial's checkpoint; None if it has no readable one.
+
+        Args:
+            trial_id: the trial.
+            with_state: read the state too, for the trial's next attempt.
+        """
+        return read_checkpoint(
+            self.files, trial_id, lambda error, _: self.on_corrupt(error), with_state=with_state
+        )
 
     def log_name(self, trial_id: str) -> str:
         """Name a trial's log file in a message."""

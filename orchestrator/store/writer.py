@@ -1,7 +1,8 @@
-"""Writing a trial's checkpoints, its rows when it ends, and its log."""
+"""Writing a trial's rows when it ends, and its log."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -9,9 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from orchestrator.columns import FINISHED, TABLES, columns_of
-from orchestrator.store.checkpoint import Checkpoint
+from orchestrator.errors import StoreError
+from orchestrator.store.checkpoints import drop_checkpoint
 from orchestrator.store.logs import Logs
-from orchestrator.store.names import checkpoint_file, log_file, rows_file
+from orchestrator.store.names import log_file, rows_file
 from orchestrator.store.schema import Layout, require_complete, to_parquet, with_ids
 from orchestrator.store.store import Store
 
@@ -67,13 +69,10 @@ class Writer:
             rows = with_ids(row, own[table], layout.schema(table))
             self._files.write(rows_file(table, row["trial_id"]), to_parquet(rows))
 
-    def save_checkpoint(self, trial_id: str, checkpoint: Checkpoint) -> None:
-        """Write a trial's checkpoint, replacing the previous one."""
-        self._files.write(checkpoint_file(trial_id), checkpoint.to_bytes())
-
     def drop_checkpoint(self, trial_id: str) -> None:
-        """Delete a trial's checkpoint, if it has one."""
-        self._files.delete(checkpoint_file(trial_id))
+        """Delete the checkpoints and the folder of a trial that is committed."""
+        with contextlib.suppress(StoreError):  # the driver deletes what is left
+            drop_checkpoint(self._files, trial_id)
 
     def log(self, trial_id: str, text: str) -> None:
         """Add lines to a trial's log; in a bucket they may wait for `flush_log`."""

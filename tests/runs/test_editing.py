@@ -205,21 +205,32 @@ def test_what_is_no_longer_asked_for_stays_until_it_is_pruned(bench: Bench) -> N
 def test_pruning_moves_checkpoints_of_trials_that_are_not_asked_for(bench: Bench) -> None:
     trial_id = next(iter(ids_of(bench.write(factors={"x": [7]}, search={}, seeds=[0]))))
     checkpoint = bench.path / "results/toy/checkpoints" / trial_id
-    data = an_unfinished_trial(bench)
-    checkpoint.write_bytes(data)
+    files = an_unfinished_trial(bench, checkpoint)
     assert "1 trial moved" in bench.run("prune", bench.write()).stdout
     assert not checkpoint.exists()
     retired = bench.path / "results/toy/retired/checkpoints" / trial_id
-    assert retired.read_bytes() == data
+    assert sorted(path.name for path in retired.iterdir()) == files
 
 
-def an_unfinished_trial(bench: Bench) -> bytes:
-    """Make a checkpoint, in a store of its own that goes again."""
+def test_checkpoints_of_format_1_are_dropped_in_words(bench: Bench) -> None:
+    bench.sweep(bench.write(seeds=[0]))
+    sweep = bench.write()
+    old = bench.path / "results/toy/checkpoints" / next(iter(ids_of(sweep)))
+    old.write_bytes(b"PK state and rows")
+    assert "1 interrupted" not in bench.run("status", sweep).stdout
+    assert "1 trial begins anew, since checkpoints of format 1" in bench.sweep(sweep).output
+    assert not old.exists()
+    assert bench.plan(sweep)["missing"] == 0
+
+
+def an_unfinished_trial(bench: Bench, target: Path) -> list[str]:
+    """Make a checkpoint in another store, move it to a place, and list its files."""
     sweep = bench.write("other", trainable="early:stop", factors={"x": [1]}, search={}, seeds=[0])
     (bench.path / "early.py").write_text(EARLY)
     bench.sweep(sweep, "--store", "elsewhere", code=130)
     (path,) = (bench.path / "elsewhere/other/checkpoints").iterdir()
-    return path.read_bytes()
+    path.rename(target)
+    return sorted(path.name for path in target.iterdir())
 
 
 # Other names

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-VOLATILE = ["seconds", "started_at", "ended_at", "attempts", "host", "facts"]
+VOLATILE = ["seconds", "started_at", "ended_at", "attempts", "resumed_at", "host", "facts"]
 """Columns that differ between runs; all others are the same."""
 
 

@@ -18,9 +18,11 @@ from orchestrator.columns import columns_of
 from orchestrator.spec.grid import PlannedTrial, carried
 from orchestrator.spec.model import Sweep
 from orchestrator.store import Store, Writer, settle
-from orchestrator.store.checkpoint import Checkpoint
+from orchestrator.store.checkpoint import About, Part
 from orchestrator.store.files import Files
+from orchestrator.store.saving import Saving
 from orchestrator.store.schema import PROBE_SCHEMA, Layout
+from orchestrator.store.trial_folder import TrialFolder
 
 METRICS = ("score", "loss")
 EPOCHS = 3
@@ -97,16 +99,14 @@ def probes_of(trial_id: str, n: int = EPOCHS) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=PROBE_SCHEMA)
 
 
-def make_checkpoint(trial: PlannedTrial, sweep: Sweep) -> Checkpoint:
-    return Checkpoint(
+def about(trial: PlannedTrial, sweep: Sweep) -> About:
+    """Say of a trial what its checkpoints say."""
+    return About(
         row=row_of(trial, sweep),
         code_digest="digest",
-        state=b"weights",
-        epochs=epochs_of(trial.trial_id, 2),
-        probes=probes_of(trial.trial_id, 2),
         seconds=0.2,
-        attempts=1,
         started_at=datetime(2026, 1, 1, tzinfo=UTC),
+        resumed_at=(),
         device="cpu",
         facts={},
     )
@@ -146,6 +146,18 @@ class Lab:
             row = complete_row(trial, sweep) | {"code_digest": digest}
             own = epochs_of(trial.trial_id), probes_of(trial.trial_id)
             self.writer.commit(row, *own, layout)
+
+    def save(self, sweep: Sweep, trial: PlannedTrial) -> None:
+        """Save a trial after its second epoch."""
+        rows = Part(epochs_of(trial.trial_id, 2), probes_of(trial.trial_id, 2))
+        files = self.store.files
+        with contextlib.closing(TrialFolder(files, trial.trial_id)) as folder:
+            saving = Saving(files, trial.trial_id, 1, folder)
+            saving.save(rows, b"weights", about(trial, sweep))
+
+    def checkpoint_files(self, trial: PlannedTrial, kind: str = "") -> list[Path]:
+        """List the files of a trial's checkpoints, or those of one kind."""
+        return sorted((self.folder / "checkpoints" / trial.trial_id).glob(f"{kind}*"))
 
     def fail(self, sweep: Sweep, *trials: PlannedTrial) -> None:
         """Write down that trials failed, as a driver does."""

@@ -1,6 +1,7 @@
 """A trial that keeps in memory what a runner would write."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import NamedTuple
 
 
@@ -22,6 +23,8 @@ class MemoryTrial:
     smoke: bool = False
     threads: int = 1
     gpus: float = 0
+    attempt: int = 1
+    folder: Path = Path()
     rows: list[ProbeRow] = field(default_factory=list)
     facts: dict[str, str] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)

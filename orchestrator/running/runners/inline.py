@@ -65,8 +65,9 @@ class InlineRunner:
                 task = job.tasks[trial_id]
                 execution = Execution(job, task, writer, launch, attempt=1, code=code)
                 try:
-                    for epoch in _epochs(execution, was_pressed):
-                        watcher.epoch(trial_id, epoch)
+                    with contextlib.closing(execution):
+                        for epoch in _epochs(execution, was_pressed):
+                            watcher.epoch(trial_id, epoch)
                 except _TrialFailedError as error:
                     if edited := _edited(error.cause, recorder):
                         watcher.edited(trial_id, str(edited))

@@ -1,0 +1,155 @@
+"""Attempts at one trial without a runner, which tests interrupt where they like.
+
+As a program, ``attempts.py FOLDER``, it ends an attempt by SIGKILL at each of its changes of files
+in turn, each time in a store of its own below the folder, and has a second attempt finish.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import random
+import signal
+import sys
+from collections.abc import Callable, Generator, Iterator, Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from orchestrator.code import Scope
+from orchestrator.running.execution import Execution
+from orchestrator.running.job import make_job
+from orchestrator.running.live_trial import LiveTrial, Report, Start, reports
+from orchestrator.running.trial_code import RunCode, TrialCode
+from orchestrator.spec.grid import expand
+from orchestrator.store import Store, Writer
+from orchestrator.store.files import Files
+from support.storing import Lab, make_sweep
+
+CHANGES = ("writing", "delete", "delete_folder", "make_folder")
+"""The methods of `Files` that change something; a rename is one of `Path`."""
+EPOCHS = 5
+
+Trainable = Callable[[Mapping[str, Any], Any], Iterator[Mapping[str, float]]]
+
+
+def saving(_params: Mapping[str, Any], trial: Any) -> Iterator[Mapping[str, float]]:
+    """Sum up chance; the state is the sum so far."""
+    state = json.loads(trial.load() or b"[0, 0.0]")
+    for epoch in range(state[0] + 1, EPOCHS + 1):
+        chance = random.Random(epoch).random()
+        state = [epoch, state[1] + chance]
+        trial.probe("chance", "only", chance, index=0)
+        if trial.checkpoint_due:
+            trial.save(json.dumps(state).encode())
+        yield {"score": state[1], "loss": 1 / epoch}
+
+
+def keeping(_params: Mapping[str, Any], trial: Any) -> Iterator[Mapping[str, float]]:
+    """Do the same with a state in the trial's folder, and a counter."""
+    path = trial.folder / "deep" / "state.json"
+    path.parent.mkdir(exist_ok=True)
+    state = json.loads(path.read_text()) if path.exists() else [0, 0.0]
+    for epoch in range(state[0] + 1, EPOCHS + 1):
+        chance = random.Random(epoch).random()
+        state = [epoch, state[1] + chance]
+        trial.probe("chance", "only", chance, index=0)
+        path.write_text(json.dumps(state))
+        yield {"step": 10.0 * epoch, "score": state[1], "loss": 1 / epoch}
+
+
+class Attempts:
+    """Attempts at one trial in a store."""
+
+    def __init__(self, location: str, train: Trainable = saving, every: int = 1) -> None:
+        self.lab = Lab(location)
+        self.train = train
+        self.log: list[str] = []
+        self.sweep = make_sweep(
+            factors={"x": (1,)}, select={"metric": "score", "mode": "max"}, checkpoint_every=every
+        )
+        (self.trial,) = expand(self.sweep)
+
+    @property
+    def store(self) -> Store:
+        return self.lab.store
+
+    def start(self, number: int, train: Trainable | None = None) -> Execution:
+        """Start an attempt, whose number is that of the runner."""
+
+        def launch(start: Start, state: bytes | None) -> Generator[Report, None, None]:
+            return reports(train or self.train, LiveTrial.of(start, state, self.log.append))
+
+        layout = self.lab.prepare(self.sweep) if number == 1 else self.store.layout()
+        code: Any = SimpleNamespace(digest="digest")
+        scope = Scope(str(self.lab.folder))
+        job = make_job(self.sweep, [self.trial], self.lab.location, layout, code, scope)
+        task = job.tasks[self.trial.trial_id]
+        own = TrialCode(RunCode(job, self.store))
+        return Execution(job, task, Writer(self.store), launch, number, own)
+
+    def finish(self, number: int, train: Trainable | None = None) -> None:
+        """Run an attempt to its end."""
+        run(self.start(number, train))
+
+
+def run(execution: Execution, epochs: int | None = None) -> None:
+    """Run some more epochs of an attempt, or all, and its commit."""
+    for _ in itertools.repeat(None) if epochs is None else range(epochs):
+        if execution.advance() is None:
+            return
+
+
+def interrupt_at(instant: int, act: Callable[[], object], patch: pytest.MonkeyPatch) -> None:
+    """Act just before the change of files of this number."""
+    changes = itertools.count()
+
+    def guarded(original: Callable[..., Any]) -> Callable[..., Any]:
+        def change(*arguments: Any) -> Any:
+            if next(changes) == instant:
+                act()
+            return original(*arguments)
+
+        return change
+
+    for name in CHANGES:
+        patch.setattr(Files, name, guarded(getattr(Files, name)))
+    patch.setattr(Path, "replace", guarded(Path.replace))
+
+
+def main() -> None:
+    """Kill an attempt at each of its changes."""
+    for instant in itertools.count():
+        attempts = Attempts(f"{sys.argv[1]}/{instant}")
+        status = _forked(lambda a=attempts, i=instant: _doomed(a, i))
+        if status == 0:
+            return
+        if status != -signal.SIGKILL or _forked(lambda a=attempts: a.finish(2)):
+            sys.exit(f"an attempt failed, of which the first was killed at change {instant}")
+
+
+def _doomed(attempts: Attempts, instant: int) -> None:
+    execution = attempts.start(1)
+    with pytest.MonkeyPatch.context() as patch:
+        interrupt_at(instant, lambda: os.kill(os.getpid(), signal.SIGKILL), patch)
+        run(execution)
+
+
+def _forked(act: Callable[[], object]) -> int:
+    """Act in a process of its own, and return its exit code."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            act()
+        except BaseException:  # noqa: BLE001  (it must not go on as a copy of its parent)
+            sys.excepthook(*sys.exc_info())
+            os._exit(1)
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+if __name__ == "__main__":
+    main()
