@@ -1,0 +1,156 @@
+"""A trial in memory, to test a trainable without a sweep, Ray or a store.
+
+For example, in a test of ``train``::
+
+    from orchestrator.testing import Trial, run
+
+    trial = Trial()
+    epochs = run(train, params, trial)
+    assert run(train, params, trial.resumed(after=1)) == epochs[1:]
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from orchestrator.code import Trainable
+from orchestrator.running.live_trial import LiveTrial, Start
+from orchestrator.running.yielded import Metrics, YieldedReader
+
+__all__ = ["Epoch", "Probe", "Trial", "run"]
+
+
+class Probe(NamedTuple):
+    """A measurement, with the fields of the table ``probes``."""
+
+    epoch: int
+    probe: str
+    layer: str
+    index: int
+    unit: int | None
+    at: float | None
+    value: float
+
+
+class Epoch(NamedTuple):
+    """What became durable with one yield.
+
+    Attributes:
+        number: from 1.
+        metrics: by the names of their columns.
+        step: the trainable's own counter; None if it has none.
+        probes: what was measured.
+        facts: all that were recorded so far.
+        state: what was saved in this epoch; None if nothing was.
+    """
+
+    number: int
+    metrics: Metrics
+    step: float | None
+    probes: list[Probe]
+    facts: dict[str, str]
+    state: bytes | None
+
+
+class Trial(LiveTrial):
+    """The second argument of a trainable, which keeps everything in lists.
+
+    Args:
+        checkpoint_every: epochs from one due checkpoint to the next.
+        smoke: whether the trial is of a smoke run.
+        threads: CPU threads that it may use.
+        gpus: GPUs that it may use, or the fraction of one.
+        attempt: number of the attempt, from 1.
+
+    Attributes:
+        epochs: what became durable, an entry per yield of all attempts.
+        lines: what it logged, without the time.
+        steps: the training steps, as (images, of).
+    """
+
+    def __init__(
+        self,
+        *,
+        checkpoint_every: int = 1,
+        smoke: bool = False,
+        threads: int = 1,
+        gpus: float = 0,
+        attempt: int = 1,
+    ) -> None:
+        start = Start(
+            params={},
+            epoch=1,
+            facts={},
+            threads=threads,
+            gpus=gpus,
+            smoke=smoke,
+            checkpoint_every=checkpoint_every,
+            attempt=attempt,
+        )
+        self._begin(start, None, [])
+
+    def _begin(self, start: Start, state: bytes | None, epochs: list[Epoch]) -> None:
+        self.lines: list[str] = []
+        self.steps: list[tuple[int, int]] = []
+        self.epochs = epochs
+        super().__init__(start, state, self.lines.append, start.epoch, dict(start.facts))
+
+    def step(self, images: int, *, of: int) -> None:
+        """Keep a training step."""
+        self.steps.append((images, of))
+
+    def log(self, text: str) -> None:
+        """Keep a line."""
+        self.lines.append(text)
+
+    def resumed(self, *, after: int | None = None) -> Trial:
+        """Make the trial of the next attempt, which starts from the last durable state.
+
+        Args:
+            after: the epochs after which this attempt is taken to have been killed; by default,
+                all that have ended. What came after the last save among them is run again.
+        """
+        done = self.epochs[:after]
+        while done and done[-1].state is None:
+            done.pop()
+        state, facts = (done[-1].state, done[-1].facts) if done else (None, {})
+        start = Start(
+            params={},
+            epoch=len(done) + 1,
+            facts=facts,
+            threads=self.threads,
+            gpus=self.gpus,
+            smoke=self.smoke,
+            checkpoint_every=self.start.checkpoint_every,
+            attempt=self.start.attempt + 1,
+        )
+        trial = Trial()
+        trial._begin(start, state, done)
+        return trial
+
+
+def run(train: Trainable, params: Mapping[str, Any], trial: Trial) -> list[Metrics]:
+    """Run a trainable to its end, as a sweep does.
+
+    Args:
+        train: the trainable.
+        params: its params, ``seed`` among them.
+        trial: a new trial, or one from `Trial.resumed`.
+
+    Returns:
+        The metrics of each epoch that this attempt ran.
+
+    Raises:
+        TrialError: the trainable breaks the contract of `orchestrator.trial`.
+        Exception: whatever the trainable raises.
+    """
+    before, reader = len(trial.epochs), YieldedReader(params, trial.log)
+    for yielded in train(copy.deepcopy(dict(params)), trial):
+        number = trial.epoch
+        report = trial.end_epoch(*reader.read(yielded))
+        probes = [Probe(*row) for row in report.probes]
+        epoch = Epoch(number, report.metrics, report.step, probes, report.facts, report.state)
+        trial.epochs.append(epoch)
+    return [epoch.metrics for epoch in trial.epochs[before:]]
