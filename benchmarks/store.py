@@ -27,6 +27,7 @@ from orchestrator.results.tables import show
 from orchestrator.running.execution import Execution, Launch
 from orchestrator.running.job import Job, Task
 from orchestrator.running.live_trial import LiveTrial, Report, Start, reports
+from orchestrator.running.trial_code import RunCode, TrialCode
 from orchestrator.spec.grid import PlannedTrial, expand
 from orchestrator.spec.loading import load
 from orchestrator.spec.model import Sweep
@@ -167,7 +168,9 @@ def milliseconds_per_epoch(path: Path, every: int) -> float:
         settle.create(store)
         layout = Layout.of(sweep).with_metrics(big.METRICS)
         settle.write_schema(store, layout)
-        execution = Execution(*_work(trial, Writer(store), layout, every), attempt=1)
+        job, task, writer, launch = _work(trial, Writer(store), layout, every)
+        code = TrialCode(RunCode(job, store))
+        execution = Execution(job, task, writer, launch, attempt=1, code=code)
         started = perf_counter()
         while execution.advance():
             pass
@@ -193,6 +196,7 @@ def _work(
         checkpoint_every=every or big.EPOCHS + 1,
         code_digest="",
         folder="",
+        excluded=(),
         data_dir=None,
         smoke=False,
         tasks={task.trial_id: task},

@@ -16,6 +16,7 @@ a traceback and exits with the class's ``exit_code``::
     │   ├── SweepChangedError     its sweep differs in what may not change
     │   └── CorruptFileError      one file in it cannot be read
     └── RunError              the run stopped before its end
+        ├── EditedError           a file that a trial needs was edited while the sweep ran
         ├── GpuMemoryError        a trial needs more of a GPU's memory than it has
         ├── TrialError            a trial broke the contract of `orchestrator.trial`
         └── TrialFailedError      a trial's process failed; its log says where
@@ -92,6 +93,15 @@ class RunError(OrchError):
     """The run stopped before its end."""
 
     exit_code = 1
+
+
+class EditedError(RunError):
+    """A file that a trial needs was edited while the sweep ran; the trial is not run."""
+
+    @classmethod
+    def of(cls, what: str) -> EditedError:
+        """Say which file, or which glob, is not as it was when the run began."""
+        return cls(f"{what} was edited while the sweep ran")
 
 
 class GpuMemoryError(RunError):

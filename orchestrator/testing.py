@@ -13,9 +13,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
+from orchestrator import trial as contract
 from orchestrator.code import Trainable
+from orchestrator.errors import TrialError
 from orchestrator.running.live_trial import LiveTrial, Start
 from orchestrator.running.yielded import Metrics, YieldedReader
 
@@ -63,6 +67,7 @@ class Trial(LiveTrial):
         threads: CPU threads that it may use.
         gpus: GPUs that it may use, or the fraction of one.
         attempt: number of the attempt, from 1.
+        folder: the trial's own folder, such as pytest's ``tmp_path``.
 
     Attributes:
         epochs: what became durable, an entry per yield of all attempts.
@@ -78,7 +83,9 @@ class Trial(LiveTrial):
         threads: int = 1,
         gpus: float = 0,
         attempt: int = 1,
+        folder: Path | None = None,
     ) -> None:
+        self._folder = folder
         start = Start(
             params={},
             epoch=1,
@@ -96,6 +103,22 @@ class Trial(LiveTrial):
         self.steps: list[tuple[int, int]] = []
         self.epochs = epochs
         super().__init__(start, state, self.lines.append, start.epoch, dict(start.facts))
+
+    @property
+    def attempt(self) -> int:
+        """The number of this attempt, from 1."""
+        return self.start.attempt
+
+    @property
+    def folder(self) -> Path:
+        """The trial's own folder.
+
+        Raises:
+            TrialError: it was made without one.
+        """
+        if self._folder is None:
+            raise TrialError("the trial has no folder: Trial(folder=…) gives it one")
+        return self._folder
 
     def step(self, images: int, *, of: int) -> None:
         """Keep a training step."""
@@ -116,17 +139,8 @@ class Trial(LiveTrial):
         while done and done[-1].state is None:
             done.pop()
         state, facts = (done[-1].state, done[-1].facts) if done else (None, {})
-        start = Start(
-            params={},
-            epoch=len(done) + 1,
-            facts=facts,
-            threads=self.threads,
-            gpus=self.gpus,
-            smoke=self.smoke,
-            checkpoint_every=self.start.checkpoint_every,
-            attempt=self.start.attempt + 1,
-        )
-        trial = Trial()
+        trial = Trial(folder=self._folder)
+        start = replace(self.start, epoch=len(done) + 1, facts=facts, attempt=self.attempt + 1)
         trial._begin(start, state, done)
         return trial
 
@@ -147,7 +161,8 @@ def run(train: Trainable, params: Mapping[str, Any], trial: Trial) -> list[Metri
         Exception: whatever the trainable raises.
     """
     before, reader = len(trial.epochs), YieldedReader(params, trial.log)
-    for yielded in train(copy.deepcopy(dict(params)), trial):
+    given: contract.Trial = trial
+    for yielded in train(copy.deepcopy(dict(params)), given):
         number = trial.epoch
         report = trial.end_epoch(*reader.read(yielded))
         probes = [Probe(*row) for row in report.probes]

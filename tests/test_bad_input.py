@@ -269,6 +269,7 @@ def test_a_selection_metric_that_a_filled_store_lacks_is_told_before_anything_ch
     assert contents(results) == before
 
 
+@pytest.mark.usefixtures("results")
 @pytest.mark.parametrize(
     ("command", "new"),
     [
@@ -278,7 +279,7 @@ def test_a_selection_metric_that_a_filled_store_lacks_is_told_before_anything_ch
     ],
 )
 def test_another_metric_that_no_trial_has_is_told_when_it_is_to_be_shown(
-    command: str, new: str, orch: Orch, toy: Toy, results: Path
+    command: str, new: str, orch: Orch, toy: Toy
 ) -> None:
     select = "select: {metric: accuracy}"
     file = toy.changed(select, f"{select}\n{new}")

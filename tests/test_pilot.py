@@ -70,7 +70,7 @@ def silent(params, trial):
 '''
 
 MEASURE = """
-import dataclasses, json, sys, types
+import dataclasses, json, os, sys, types
 import endless
 from orchestrator import code
 from orchestrator.running import job
@@ -82,7 +82,8 @@ from orchestrator.store.schema import Layout
 trial_profile.time = types.SimpleNamespace(perf_counter=lambda: endless.clock)
 sweep = spec.load("sweep.yaml").model_copy(update={"trainable": f"endless:{sys.argv[1]}"})
 trials = plan.expand(sweep)[:1]
-work = job.make_job(sweep, trials, "", Layout.of(sweep), code.code_of(sweep.module))
+scope = code.Scope(os.getcwd())
+work = job.make_job(sweep, trials, "", Layout.of(sweep), code.code_of(sweep.module), scope)
 print(json.dumps(dataclasses.asdict(trial_profile.profile_trial(work, trials[0].trial_id))))
 """
 

@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 from support.scripts import imported
 
+from orchestrator import open_store
 from orchestrator.cli.main import main
 
 ROOT = Path(__file__).parents[1]
@@ -54,7 +55,10 @@ def test_every_trial_that_was_asked_for_is_there_once(name: str) -> None:
     trials = pd.read_parquet(RESULTS / name / "trials")
     epochs = pd.read_parquet(RESULTS / name / "epochs")
     asked = json.loads(orch("plan", name, "--json"))
-    assert asked["missing"] == 0
+    metric = open_store(RESULTS / name).sweep.select.metric
+    # They ran when a NaN in any metric ended a trial; today they would go on.
+    cut_short = (trials["status"] == "diverged") & trials[metric].map(math.isfinite)
+    assert asked["missing"] == cut_short.sum()
     assert trials["trial_id"].is_unique
     assert not epochs.duplicated(["trial_id", "epoch"]).any()
     ends = epochs.groupby("trial_id", observed=True)["epoch"].max()

@@ -21,7 +21,7 @@ import torch
 from support.toys import SWEEP, Toy
 
 from orchestrator import open_store
-from orchestrator.code import digests
+from orchestrator.code import Scope, code_of
 from orchestrator.spec.grid import expand
 from orchestrator.spec.loading import load
 from orchestrator.store import Store, Writer
@@ -147,9 +147,10 @@ def test_a_checkpoint_that_would_run_code_is_refused_in_words(tmp_path: Path, ma
     (trial,) = expand(load(tmp_path / "digits.yaml"))
     state = io.BytesIO()
     torch.save({"epoch": 1, "model": Bomb(mark), "optimizer": {}}, state)
+    code = code_of("trainables.classify", Scope(str(ROOT)))
     planted = Checkpoint(
         row={"trial_id": trial.trial_id},
-        code_digest=digests(ROOT)["trainables"],
+        code_digest=code.digest,
         state=state.getvalue(),
         epochs=pa.table({"epoch": [1], "test_accuracy": [0.5], "seconds": [1.0]}),
         probes=PROBE_SCHEMA.empty_table(),
@@ -159,8 +160,11 @@ def test_a_checkpoint_that_would_run_code_is_refused_in_words(tmp_path: Path, ma
         device="cpu",
         facts={},
     )
-    (tmp_path / "results/digits/checkpoints").mkdir(parents=True)
-    Writer(Store(str(tmp_path / "results/digits"))).save_checkpoint(trial.trial_id, planted)
+    for name in ("checkpoints", "code"):
+        (tmp_path / "results/digits" / name).mkdir(parents=True)
+    store = Store(str(tmp_path / "results/digits"))
+    store.archives.write(code)
+    Writer(store).save_checkpoint(trial.trial_id, planted)
     done = orch(tmp_path, "sweep", "digits.yaml", "--runner", "inline")
     assert done.returncode == 1
     assert "the checkpoint contains objects other than tensors and plain values" in done.stderr

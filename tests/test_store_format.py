@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from support.folder import Folder, environment
@@ -152,3 +153,23 @@ def test_a_newer_format_is_refused_in_words(tmp_path: Path) -> None:
 def test_a_stored_file_without_mode_selects_the_largest() -> None:
     sweep = load_text((DATA / "store" / "sweep.yaml").read_text(), "old", mode_required=False)
     assert sweep.select.mode == "max"
+
+
+def test_metrics_of_the_first_format_whose_names_are_taken_since_are_kept(old: Folder) -> None:
+    folder = old.path / "results" / "old"
+    for path in [*folder.glob("trials/*.parquet"), *folder.glob("epochs/*.parquet")]:
+        table = pq.read_table(path)
+        for name in ("step", "gpus"):
+            values = pa.array([7.0] * len(table), pa.float64())
+            table = table.append_column(
+                pa.field(name, pa.float64(), metadata={"role": "metric"}), values
+            )
+        pq.write_table(table, path, write_page_checksum=True)
+
+    epochs = open_store(folder).epochs
+    old.orch("sweep", "old.yaml", "--runner", "inline", "--seeds", "0", code=1)
+    assert formats(folder) == {b"2"}
+    for shown in (epochs, open_store(folder).epochs):
+        kept = shown[shown["step"].notna()]
+        assert set(kept["step"]) == set(kept["logged/gpus"]) == {7.0}
+    assert set(open_store(folder).trials["logged/gpus"].dropna()) == {7.0}

@@ -86,6 +86,14 @@ def test_everything_that_a_trainable_says_is_kept() -> None:
     assert not trial.checkpoint_due
 
 
+def test_a_resumed_trial_is_the_next_attempt_in_the_same_folder(tmp_path: Path) -> None:
+    trial = Trial(attempt=2, folder=tmp_path, threads=3)
+    again = trial.resumed()
+    assert (again.attempt, again.folder, again.threads) == (3, tmp_path, 3)
+    with pytest.raises(TrialError, match="gives it one"):
+        _ = Trial().folder
+
+
 def test_what_a_sweep_refuses_is_refused() -> None:
     with pytest.raises(TrialError, match="not a mapping of metrics"):
         run(lambda _params, _trial: iter([0.5]), PARAMS, Trial())

@@ -72,9 +72,13 @@ def sweep(
     show(results, Console())
     if datasets := _made_up_datasets(results):
         click.echo(f"made-up images in place of {', '.join(datasets)}: files are missing", err=True)
-    if failed := len(results.missing):
-        retry = command_line(context)
-        click.echo(f"{counted(failed, 'trial')} failed; to retry: {retry}", err=True)
+    if missing := len(results.missing):
+        failed, retry = len(results.failed), command_line(context)
+        if failed:
+            click.echo(f"{counted(failed, 'trial')} failed; to retry: {retry}", err=True)
+        if not_run := missing - failed:
+            why = "not run, since a file was edited; to run them with the new version"
+            click.echo(f"{counted(not_run, 'trial')} {why}: {retry}", err=True)
         sys.exit(1)
 
 

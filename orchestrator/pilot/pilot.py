@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from orchestrator.code import code_of
+from orchestrator.code import Scope, code_of
 from orchestrator.labels import counted
 from orchestrator.pilot.trial_profile import TrialProfile
 from orchestrator.running import preflight
@@ -149,7 +150,8 @@ def run(sweep: Sweep, missing: Sequence[PlannedTrial]) -> Pilot:
     from orchestrator.pilot import on_ray  # imports Ray, which `orch plan` alone does not need
 
     profiles: dict[str, TrialProfile] = {}
-    job = make_job(sweep, profiled, "", Layout.of(sweep), code_of(sweep.module))
+    scope = Scope(str(Path.cwd()))
+    job = make_job(sweep, profiled, "", Layout.of(sweep), code_of(sweep.module, scope), scope)
     total = counted(len(profiled), "cell")
     with display.console.status(f"profiling {total}") as status:
 

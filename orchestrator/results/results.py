@@ -99,6 +99,12 @@ class Results:
         finished = set(self.trials["trial_id"][self.trials["status"].isin(FINISHED)])
         return [trial for trial in expand(self.sweep) if trial.trial_id not in finished]
 
+    @property
+    def failed(self) -> list[PlannedTrial]:
+        """The trials of the sweep that failed for good."""
+        failed = set(self.trials["trial_id"][self.trials["status"] == Status.FAILED])
+        return [trial for trial in self.missing if trial.trial_id in failed]
+
     def measure(self, name: str) -> Mapping[str, float]:
         """Look up the value of a metric or probe for each trial.
 

@@ -63,6 +63,8 @@ class Display:
                 yield
         for failure in _last_failures(progress):
             self.say(_failure_line(failure))
+        for reason, trials in progress.not_run.items():
+            self.say(f"{counted(trials, 'trial')} not run: {reason}")
 
     @contextmanager
     def _lines(self, progress: Progress) -> Iterator[None]:
@@ -105,6 +107,8 @@ def _counts(progress: Progress) -> str:
         parts.append(f"{len(progress.running):,} running")
     if progress.given_up:
         parts.append(f"{progress.given_up:,} failed")
+    if progress.not_run:
+        parts.append(f"{progress.not_run.total():,} not run after an edit")
     left = progress.seconds_left()
     if left is not None:
         parts.append(f"about {duration(left)} left")

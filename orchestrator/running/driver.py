@@ -7,8 +7,14 @@ import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orchestrator.code import Code, code_of
-from orchestrator.errors import CorruptFileError, MetricError, TrainableError, unknown
+from orchestrator.code import Archive, Currency
+from orchestrator.errors import (
+    CorruptFileError,
+    EditedError,
+    MetricError,
+    TrainableError,
+    unknown,
+)
 from orchestrator.running import heartbeat, preflight, reuse, runners
 from orchestrator.running.display import Display
 from orchestrator.running.inventory import Inventory, take_inventory
@@ -16,12 +22,15 @@ from orchestrator.running.job import Job, make_job
 from orchestrator.running.new_metrics import MetricColumns
 from orchestrator.running.progress import Progress
 from orchestrator.running.rows import failed_row
+from orchestrator.running.trial_code import RunCode
+from orchestrator.running.watch import Watch
 from orchestrator.spec import PlannedTrial, Sweep, expand
 from orchestrator.spec.problems import placed
 from orchestrator.store import Store, Stores, Writer
 from orchestrator.store.schema import Layout
 from orchestrator.store.settle import clear, create, settle
 from orchestrator.store.stored_sweep import require_same, stored_sweep
+from orchestrator.store.sweep_code import read_code, scope_of
 
 
 @dataclass(frozen=True)
@@ -50,13 +59,15 @@ class Driver:
             OrchError: the file, the store, the code or the cluster is at fault.
             KeyboardInterrupt: Ctrl-C; finished trials are kept.
         """
-        code = self._code()
+        self.scope = scope_of(self.sweep, self.stores.files.local)
+        code = read_code(self.sweep, self.scope)
+        self._currency = Currency(self.scope)
         with contextlib.ExitStack() as locked, self._opened:
             existed = self.store.exists
             if existed:
                 self._require_same()
                 locked.enter_context(heartbeat.exclusively(self.store))
-            inventory = self._inventory(code)
+            inventory = self._inventory()
             self._require_stored_metric(inventory)
             if inventory.missing:
                 self._check([] if self.sweep.smoke else inventory.missing)
@@ -64,10 +75,10 @@ class Driver:
             if not existed:
                 locked.enter_context(heartbeat.exclusively(self.store))
                 self._require_same()  # another driver may have created the store meanwhile
-                inventory = self._inventory(code)
+                inventory = self._inventory()
             if self.sweep.smoke:
                 clear(self.store)
-                inventory = self._inventory(code)
+                inventory = self._inventory()
             self._match(inventory, code)
 
     def _require_same(self) -> None:
@@ -75,11 +86,11 @@ class Driver:
         if self.store.exists and not self.sweep.smoke:
             require_same(self.sweep, self.store)
 
-    def _match(self, inventory: Inventory, code: Code) -> None:
+    def _match(self, inventory: Inventory, code: Archive) -> None:
         """Make the store match the sweep file."""
         layout = self._prepare(inventory, code)
         # Files that cannot be read are noticed only now; their trials are missing after all.
-        current = self._inventory(code, siblings=False)
+        current = self._inventory(siblings=False)
         if not (current.missing or inventory.elsewhere):
             self.display.say(f"{self.sweep.name}: all {current.done:,} trials are already done")
             return
@@ -97,19 +108,13 @@ class Driver:
                 text = unknown("metric", name, layout.metrics)
                 self.display.say(f"warning: {self.sweep.name}: `diverged_on`: {text}")
 
-    def _code(self) -> Code:
-        try:
-            return code_of(self.sweep.module)
-        except TrainableError as error:
-            raise placed(error, self.sweep.source, "trainable") from None
-
-    def _inventory(self, code: Code, *, siblings: bool = True) -> Inventory:
+    def _inventory(self, *, siblings: bool = True) -> Inventory:
         return take_inventory(
             self.sweep,
             self.trials,
             self.store,
             self.stores.siblings_of(self.sweep.name) if siblings else [],
-            code.digest,
+            self._currency,
             rerun_stale=self.options.rerun_stale,
         )
 
@@ -136,7 +141,7 @@ class Driver:
             self._running = self._opened.enter_context(runners.opened(self.options.runner))
         return self._running
 
-    def _prepare(self, inventory: Inventory, code: Code) -> Layout:
+    def _prepare(self, inventory: Inventory, code: Archive) -> Layout:
         """Store the sweep file and the code, settle the store, and copy trials from siblings."""
         files = self.store.files
         if self.store.exists and self.store.index().is_old:
@@ -145,12 +150,10 @@ class Driver:
             files.write("sweep.yaml", self.sweep.source.text.encode())
         again = {trial.trial_id for trial in inventory.missing} | inventory.elsewhere.keys()
         layout = settle(self.store, self.sweep, again & inventory.outcomes.keys())
-        archive = f"code/{code.digest}.zip"
-        if not files.exists(archive):
-            files.write(archive, code.to_zip())
+        self.store.archives.write(code)
         return self._copy(inventory, layout, code)
 
-    def _copy(self, inventory: Inventory, layout: Layout, code: Code) -> Layout:
+    def _copy(self, inventory: Inventory, layout: Layout, code: Archive) -> Layout:
         """Copy finished trials from the sibling stores."""
         columns = MetricColumns(self.store, layout)
         sources: dict[str, tuple[Store, list[PlannedTrial]]] = {}
@@ -170,11 +173,11 @@ class Driver:
                 continue  # another driver has just merged the file; the trials run here
         return columns.layout
 
-    def _job(self, trials: Sequence[PlannedTrial], layout: Layout, code: Code) -> Job:
+    def _job(self, trials: Sequence[PlannedTrial], layout: Layout, code: Archive) -> Job:
         location = self.store.files.location
-        return make_job(self.sweep, trials, location, layout, code)
+        return make_job(self.sweep, trials, location, layout, code, self.scope)
 
-    def _run(self, inventory: Inventory, layout: Layout, code: Code) -> None:
+    def _run(self, inventory: Inventory, layout: Layout, code: Archive) -> None:
         """Run the missing trials."""
         todo = inventory.queue()
         if not todo:
@@ -187,14 +190,18 @@ class Driver:
         with (
             heartbeat.beating(self.store, progress.running_epochs, progress.seconds_left),
             self.display.following(progress),
+            Watch(code, self.scope, self.display.say).looking(),
             self._opened,  # the runner is closed before the store is settled
         ):
             self._runner().run(job, order, self.sweep.retries, progress)
+        if progress.not_run and not progress.done:  # there is nothing to show
+            reason = next(iter(progress.not_run))
+            raise EditedError(f"no trial has run: {reason}; run the same command again")
 
     def _commit_failure(self, job: Job, trial_id: str, text: str, attempts: int) -> None:
         """Commit a trial as failed, unless its worker died after committing it as finished."""
         writer = Writer(self.store)
-        if writer.is_finished(trial_id, job.code_digest):
+        if writer.is_finished(trial_id, RunCode(job, self.store).is_current):
             return
         layout = self.store.layout() or job.layout
         epochs, probes = (layout.schema(name).empty_table() for name in ("epochs", "probes"))

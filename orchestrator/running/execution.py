@@ -15,6 +15,7 @@ from orchestrator.errors import TrialError
 from orchestrator.running.job import Job, Task
 from orchestrator.running.live_trial import Report, Start
 from orchestrator.running.rows import device_of, ended_row
+from orchestrator.running.trial_code import TrialCode
 from orchestrator.running.watched import is_diverged, require_selected
 from orchestrator.running.yielded import Metrics
 from orchestrator.store import Writer
@@ -41,9 +42,12 @@ Launch = Callable[[Start, bytes | None], Generator[Report, None, None]]
 class Execution:
     """Runs one trial, an epoch at a time, starting from its last checkpoint."""
 
-    def __init__(self, job: Job, task: Task, writer: Writer, launch: Launch, attempt: int) -> None:
+    def __init__(
+        self, job: Job, task: Task, writer: Writer, launch: Launch, attempt: int, code: TrialCode
+    ) -> None:
         self._clock = time.perf_counter()
         self._job, self._task, self._writer, self._attempt = job, task, writer, attempt
+        self._code = code
         self._epochs: list[dict[str, Any]] = []
         self._probes: list[pa.Table] = [_NO_PROBES]
         self._seconds = 0.0
@@ -63,12 +67,25 @@ class Execution:
             checkpoint_every=job.checkpoint_every,
             attempt=attempt,
         )
-        self._reports = launch(start, checkpoint.state if checkpoint else None)
+        self._reports = self._run(launch, start, checkpoint.state if checkpoint else None)
+
+    def _run(
+        self, launch: Launch, start: Start, state: bytes | None
+    ) -> Generator[Report, None, None]:
+        self._code.run.require_inputs_unedited()
+        yield from launch(start, state)
 
     def _resume(self) -> Checkpoint | None:
         """Load the checkpoint of an earlier attempt, unless other code wrote it."""
         checkpoint = self._writer.store.checkpoint(self._task.trial_id)
-        if checkpoint is None or checkpoint.code_digest != self._job.code_digest:
+        if checkpoint is None:
+            return None
+        if stale := self._code.run.why_stale(checkpoint.code_digest):
+            self._writer.log(
+                self._task.trial_id,
+                "the checkpoint of an earlier attempt is dropped, since "
+                f"{stale}; the trial begins anew",
+            )
             return None
         self._epochs = checkpoint.epochs.to_pylist()
         self._probes.append(checkpoint.probes)
@@ -79,6 +96,7 @@ class Execution:
         """Run one more epoch; None when the trial has ended and its rows are committed.
 
         Raises:
+            EditedError: a file that the trial needs was edited while the sweep ran.
             GpuMemoryError: the trial runs out of GPU memory.
             MetricError: the trial ends without one value of the selection metric.
             TrialError: the trainable breaks the contract of `orchestrator.trial`.
@@ -128,7 +146,7 @@ class Execution:
     def _save(self, state: bytes) -> None:
         checkpoint = Checkpoint(
             row=dict(self._task.row),
-            code_digest=self._job.code_digest,
+            code_digest=self._code.digest(),
             state=state,
             epochs=table_of(self._epochs),
             probes=self._all_probes(),
@@ -151,7 +169,8 @@ class Execution:
         task, job, epochs = self._task, self._job, table_of(self._epochs)
         if self._status is Status.COMPLETED:
             require_selected(epochs, job.layout.select_metric, job.trainable)
-        if not self._writer.is_finished(task.trial_id, job.code_digest):
+        self._code.run.require_inputs_unedited()
+        if not self._writer.is_finished(task.trial_id, self._code.run.is_current):
             row = ended_row(
                 job,
                 task,
@@ -162,6 +181,7 @@ class Execution:
                 started_at=self._started_at,
                 facts=self._facts,
             )
+            row |= self._code.columns()
             self._writer.commit(row, epochs, self._all_probes(), self._layout(epochs))
         self._writer.drop_checkpoint(task.trial_id)
         self._writer.flush_log()

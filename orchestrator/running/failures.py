@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 
-from orchestrator.errors import GpuMemoryError, MetricError, TrialFailedError
+from orchestrator.errors import EditedError, GpuMemoryError, MetricError, TrialFailedError
 from orchestrator.running.gpus import larger_fraction
 
 _ALLOCATION_FAILED = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
@@ -16,7 +16,7 @@ class Retries:
 
     A trial that runs out of GPU memory is retried once, since it may have shared the GPU with
     unusually large trials; it would hardly fit the third time. A trial that lacks the selection
-    metric is not retried: it would lack it again.
+    metric is not retried: it would lack it again. Neither is one whose files were edited.
 
     Args:
         limit: how many retries a trial may have.
@@ -34,7 +34,7 @@ class Retries:
             attempts: how many attempts have failed, this one included.
             error: what this one raised, if it is known.
         """
-        if isinstance(error, MetricError):
+        if isinstance(error, MetricError | EditedError):
             return False
         if isinstance(error, GpuMemoryError):
             if trial_id in self._out_of_gpu_memory:
@@ -72,7 +72,7 @@ def of_gpu_memory(error: Exception, gpus: float) -> GpuMemoryError | None:
 
 def for_log(error: BaseException) -> str:
     """Write an error for the log; one whose message says all is shown without its traceback."""
-    if isinstance(error, MetricError):
+    if isinstance(error, MetricError | EditedError):
         return f"{error}\n"
     return "".join(traceback.format_exception(error))
 
@@ -85,7 +85,7 @@ def reason(error: BaseException, last_words: str = "") -> str:
         last_words: the last line that it wrote to standard error.
     """
     match error:
-        case GpuMemoryError() | MetricError() | TrialFailedError():
+        case GpuMemoryError() | MetricError() | TrialFailedError() | EditedError():
             return str(error)
         case SystemExit():
             said = f" ({last_words})" if last_words else ""

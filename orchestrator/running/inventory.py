@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from orchestrator.code import Currency
 from orchestrator.columns import FINISHED, Status
 from orchestrator.running.durations import Durations, longest_first
 from orchestrator.running.watched import is_diverged
@@ -54,7 +55,7 @@ def take_inventory(
     trials: Sequence[PlannedTrial],
     store: Store,
     siblings: Sequence[Store],
-    digest: str,
+    currency: Currency,
     *,
     rerun_stale: bool = False,
 ) -> Inventory:
@@ -68,7 +69,7 @@ def take_inventory(
         trials: every one of its trials.
         store: the sweep's store.
         siblings: other stores under the same root.
-        digest: digest of the trainable's current code.
+        currency: tells which code is current.
         rerun_stale: count trials that ran with other code as missing.
     """
     outcomes = store.outcomes()
@@ -76,11 +77,12 @@ def take_inventory(
     stale = frozenset(
         trial.trial_id
         for trial in trials
-        if trial.trial_id in finished and finished[trial.trial_id].code_digest != digest
+        if trial.trial_id in finished
+        and not currency.is_current(finished[trial.trial_id].code_digest, store.archives.read)
     )
     done = finished.keys() - (stale if rerun_stale else frozenset())
     absent = {trial.trial_id for trial in trials} - done
-    elsewhere = dict(_finished_elsewhere(sweep, absent, siblings, digest))
+    elsewhere = dict(_finished_elsewhere(sweep, absent, siblings, currency))
     missing = [trial for trial in trials if trial.trial_id in absent - elsewhere.keys()]
     return Inventory(trials, outcomes, elsewhere, stale - absent, missing)
 
@@ -103,7 +105,7 @@ def _finished(sweep: Sweep, store: Store, outcomes: Mapping[str, Outcome]) -> di
 
 
 def _finished_elsewhere(
-    sweep: Sweep, absent: set[str], siblings: Sequence[Store], digest: str
+    sweep: Sweep, absent: set[str], siblings: Sequence[Store], currency: Currency
 ) -> Iterator[tuple[str, Store]]:
     for sibling in siblings:
         if not absent:
@@ -111,7 +113,8 @@ def _finished_elsewhere(
         current = {
             trial_id: outcome
             for trial_id, outcome in sibling.outcomes().items()
-            if trial_id in absent and outcome.code_digest == digest
+            if trial_id in absent
+            and currency.is_current(outcome.code_digest, sibling.archives.read)
         }
         finished = _finished(sweep, sibling, current)
         selected = sibling.last_values(finished, {sweep.select.metric})

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orchestrator.code import Code, Trainable, import_trainable
+from orchestrator.code import Archive, Scope, Trainable, import_trainable
 from orchestrator.spec.grid import PlannedTrial, carried
 from orchestrator.spec.model import Sweep
 from orchestrator.store.schema import Layout
@@ -32,9 +32,16 @@ class Job:
     """Metrics that end a trial as diverged when they are not finite."""
     folder: str
     """The folder from which the trainable is imported."""
+    excluded: tuple[str, ...]
+    """Files and folders that no glob of `code` matches."""
     data_dir: str | None
     smoke: bool
     tasks: Mapping[str, Task]
+
+    @property
+    def scope(self) -> Scope:
+        """Where the trials' code is looked for."""
+        return Scope(self.folder, self.excluded)
 
     def set_environment(self) -> None:
         """Say where data lies, as a user could, to this process and those that it starts."""
@@ -76,7 +83,8 @@ def make_job(
     todo: Sequence[PlannedTrial],
     store: str,
     layout: Layout,
-    code: Code,
+    code: Archive,
+    scope: Scope,
 ) -> Job:
     """Make the job for some trials of a sweep."""
     names = carried(sweep)
@@ -87,7 +95,8 @@ def make_job(
         checkpoint_every=sweep.checkpoint_every,
         code_digest=code.digest,
         watched=sweep.watched,
-        folder=str(Path.cwd()),
+        folder=scope.folder,
+        excluded=scope.excluded,
         data_dir=_data_dir(),
         smoke=sweep.smoke,
         tasks={trial.trial_id: _task(trial, names) for trial in todo},

@@ -9,12 +9,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from orchestrator.code import code_of
+from orchestrator.code import Currency
 from orchestrator.labels import duration, label
 from orchestrator.running.inventory import Inventory, take_inventory
 from orchestrator.spec import Sweep, cells, expand
 from orchestrator.store import Stores
 from orchestrator.store.stored_sweep import require_same
+from orchestrator.store.sweep_code import require_code, scope_of
 
 _SHOWN_TRIALS = 5
 
@@ -54,9 +55,10 @@ def plan(sweep: Sweep, stores: Stores) -> Plan:
     store = stores.store_of(sweep.name)
     if store.exists:
         require_same(sweep, store)
-    digest = code_of(sweep.module).digest
+    scope = scope_of(sweep, stores.files.local)
+    require_code(sweep, scope)
     siblings = stores.siblings_of(sweep.name)
-    inventory = take_inventory(sweep, expand(sweep), store, siblings, digest)
+    inventory = take_inventory(sweep, expand(sweep), store, siblings, Currency(scope))
     all_cells = cells(sweep)
     return Plan(sweep, inventory, len(all_cells), sum(len(cell.configs) for cell in all_cells))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
@@ -60,6 +61,8 @@ class Progress:
         self.running: dict[str, Running] = {}
         self.failures: list[FailedTrial] = []
         self.given_up = 0
+        self.not_run = Counter[str]()
+        """Trials that an edited file kept from running, by the reason."""
         self.has_started = False
         self.has_finished = False
         """Whether a trial of this run is committed."""
@@ -124,6 +127,12 @@ class Progress:
                 self._waiting[trial_id] = trial
             else:
                 self.given_up += 1
+
+    def edited(self, trial_id: str, text: str) -> None:
+        """As `runners.Watcher`; the trial stays missing."""
+        with self.lock:
+            self.running.pop(trial_id, None)
+            self.not_run[text] += 1
 
     def running_epochs(self) -> dict[str, int]:
         """Return the last finished epoch of each running trial."""

@@ -25,6 +25,9 @@ def copy(store: Store, source: Store, tasks: Mapping[str, Task], layout: Layout)
         tasks: the trials to copy, by id.
         layout: the columns of ``store``.
     """
+    outcomes = source.outcomes()
+    for digests in {(outcomes[i].code_digest, outcomes[i].environment_digest) for i in tasks}:
+        store.archives.copy(source.archives, *digests)
     index = source.index()
     name = source.files.location.rstrip("/").rpartition("/")[2]
 

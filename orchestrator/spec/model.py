@@ -37,7 +37,7 @@ class Select(_Part):
     """Whether the largest or the smallest mean is best; required unless the metric's name says it,
     as that of an accuracy, a score or a reward does."""
     at: Literal["last", "best"] = "last"
-    """Whether a trial's value is from its last epoch or from its best one."""
+    """Whether a trial's value is its last one that is not null, or its best finite one."""
 
 
 class Resources(_Part):
@@ -163,6 +163,9 @@ class Sweep(_Part):
     """A line of free text."""
     trainable: Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
     """What runs a trial, as ``module:generator``, importable from the working folder."""
+    code: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    """Files that count as code besides what is imported, as globs from the working folder; ``**``
+    stands for any folders."""
     seeds: Seeds
     """Replicates of every config, never a hyperparameter."""
     factors: Annotated[dict[ParamName, Axis], Field(min_length=1)]

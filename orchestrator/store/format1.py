@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from orchestrator.columns import LOGGED
 from orchestrator.errors import SpecError
 from orchestrator.spec import expand, load_text
 from orchestrator.spec.grid import Config, PlannedTrial
@@ -15,7 +16,12 @@ from orchestrator.spec.values import by_value
 from orchestrator.store.files import Files
 
 _IDS = ("trial_id", "config_id", "cell_id")
-_OLD_NAMES = {"facts": "versions"}
+_NEW_COLUMNS = (
+    *("facts", "processor", "gpus", "environment_digest", "data_digest", "metrics_digest"),
+    "resumed_at",
+)
+"""Columns of which format 1 knew nothing: where a file has one, it is a metric."""
+_OLD_NAMES = {"facts": "versions", **{f"{LOGGED}{name}": name for name in _NEW_COLUMNS}}
 """The names in format 1 of columns that have others since."""
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from orchestrator.columns import BEST, Column, Role, columns_of
+from orchestrator.columns import BEST, STEP, Column, Role, columns_of, logged_name
 from orchestrator.errors import StoreError
 from orchestrator.labels import quoted
 from orchestrator.spec.grid import carried
@@ -128,9 +128,11 @@ def stored_layout(trials: pa.Schema) -> Layout:
     for field in trials:
         roles.get((field.metadata or {}).get(_ROLE, b""), []).append(field)
     (best,) = roles[b"best"]
+    metrics = (field.name for field in roles[b"metric"])
     return Layout(
         params={field.name: field.type for field in roles[b"param"]},
-        metrics=tuple(field.name for field in roles[b"metric"]),
+        # In format 1, `step` and the names of later columns were metrics like others.
+        metrics=tuple(logged_name(name, ()) or name for name in metrics if name != STEP),
         select_metric=best.name.removeprefix(BEST),
         mode=best.metadata[_MODE].decode(),
     )

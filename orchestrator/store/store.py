@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from orchestrator.errors import CorruptFileError, StoreError
+from orchestrator.store.archives import Archives
 from orchestrator.store.checkpoint import Checkpoint, DamagedError
 from orchestrator.store.files import Files
 from orchestrator.store.index import Index, Result, corrupt_file, from_schema, row_files
@@ -43,6 +44,7 @@ class Outcome:
 
     status: str
     code_digest: str
+    environment_digest: str | None
     config_id: str
     seconds: float
     error: str | None
@@ -62,6 +64,11 @@ class Store:
     def __init__(self, location: str, on_corrupt: OnCorrupt = warn_of_corrupt_file) -> None:
         self.files = Files(location)
         self.on_corrupt = on_corrupt
+
+    @property
+    def archives(self) -> Archives:
+        """The code that its trials ran."""
+        return Archives(self.files)
 
     @property
     def exists(self) -> bool:

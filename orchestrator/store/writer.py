@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -26,8 +26,13 @@ class Writer:
         self._files = store.files
         self._logs = Logs(store.files)
 
-    def is_finished(self, trial_id: str, code_digest: str) -> bool:
-        """Tell whether the trial has finished with this code, perhaps under another driver."""
+    def is_finished(self, trial_id: str, is_current: Callable[[str], bool]) -> bool:
+        """Tell whether the trial has finished, perhaps under another driver.
+
+        Args:
+            trial_id: the trial.
+            is_current: tells whether the code of a digest is current.
+        """
         data = self._files.read(rows_file("trials", trial_id))
         if data is None:
             return False
@@ -36,8 +41,8 @@ class Writer:
         others = (rows_file(table, trial_id) for table in TABLES[1:])
         return (
             row["status"] in FINISHED
-            and row["code_digest"] == code_digest
             and all(map(self._files.exists, others))
+            and is_current(row["code_digest"])
         )
 
     def commit(

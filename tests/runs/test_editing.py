@@ -61,7 +61,7 @@ class Bench(Folder):
 
     def change_code(self) -> None:
         with (self.path / "toy.py").open("a") as file:
-            file.write("\n# another digest\n")
+            file.write("\nANOTHER = True\n")
 
 
 @contextmanager
@@ -358,7 +358,7 @@ def test_trials_of_other_code_are_kept_and_reported_until_they_are_run_again(
     assert (after["started_at"] > before["ended_at"].max()).all()
     assert list(after["score"]) == list(before["score"])
     assert_each_once(bench)
-    archives = {path.stem for path in (bench.path / "results/toy/code").iterdir()}
+    archives = {path.stem for path in (bench.path / "results/toy/code").glob("*.zip")}
     assert archives == {*after["code_digest"], *before["code_digest"]}
 
 
@@ -485,9 +485,10 @@ def test_an_unfinished_trial_of_other_code_starts_anew(interrupted: tuple[Bench,
     bench, sweep = interrupted
     (begun,) = bench.trials()["trial_id"]
     with (bench.path / "early.py").open("a") as file:
-        file.write("\n# another digest\n")
+        file.write("\nANOTHER = True\n")
     bench.sweep(sweep, code=130)
     log = (bench.path / f"results/toy/logs/{begun}.log").read_text()
+    assert "the checkpoint of an earlier attempt is dropped, since early.py differs" in log
     assert log.count("from the start") == 2
     assert "from epoch" not in log
 

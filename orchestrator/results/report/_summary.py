@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from orchestrator.code import code_of
+from orchestrator.code import Currency, require_module
 from orchestrator.columns import ENDED, Status
 from orchestrator.errors import TrainableError
 from orchestrator.labels import counted, duration, label
 from orchestrator.results.tables import Listing
 from orchestrator.spec import Sweep, cells, expand
+from orchestrator.store import Store
+from orchestrator.store.sweep_code import scope_of
 
 if TYPE_CHECKING:
     from orchestrator.results.results import Results
@@ -30,13 +32,13 @@ class Origin:
         file: the sweep file, as the commands name it.
         text: its content.
         root: the folder of the stores, as the commands name it.
-        code_digest: digest of the trainable's present sources; None if they are not available.
+        currency: compares stored code with the present files; None if they are not available.
     """
 
     file: str
     text: str
     root: str
-    code_digest: str | None
+    currency: Currency | None
 
     @classmethod
     def of(cls, results: Results, file: str | Path | None) -> Origin:
@@ -47,11 +49,13 @@ class Origin:
         else:
             name, text = str(file), Path(file).read_text(encoding="utf-8")
         root = str(files).rpartition("/")[0] or "."
+        local = files.local
+        scope = scope_of(results.sweep, local.parent if local else None)
         try:
-            digest = code_of(results.sweep.module).digest
+            require_module(results.sweep.module, scope)
         except TrainableError:
-            digest = None
-        return cls(name, text, root, digest)
+            return cls(name, text, root, None)
+        return cls(name, text, root, Currency(scope))
 
 
 def _ended(results: Results) -> pd.DataFrame:
@@ -63,10 +67,11 @@ def _ended(results: Results) -> pd.DataFrame:
 
 def facts(results: Results, origin: Origin) -> list[tuple[str, str]]:
     """Summarise the trials of a sweep, as pairs of a term and its text."""
-    return list(_facts(results.sweep, _ended(results), origin))
+    return list(_facts(results, _ended(results), origin))
 
 
-def _facts(sweep: Sweep, trials: pd.DataFrame, origin: Origin) -> Iterator[tuple[str, str]]:
+def _facts(results: Results, trials: pd.DataFrame, origin: Origin) -> Iterator[tuple[str, str]]:
+    sweep = results.sweep
     counts = trials["status"].value_counts()
     parts = [f"{int(counts.get(status, 0)):,} {status}" for status in ENDED]
     planned = len(expand(sweep))
@@ -81,7 +86,7 @@ def _facts(sweep: Sweep, trials: pd.DataFrame, origin: Origin) -> Iterator[tuple
     yield "Threads", _counted(trials["threads"].astype(str))
     yield "Time", _time(trials)
     yield "Code", _counted(trials["code_digest"].astype(str).str[:12])
-    yield "Stale", _stale(trials, origin)
+    yield "Stale", _stale(results.store, trials, origin)
     versions = {tuple(json.loads(text).items()) for text in trials["facts"].dropna().unique()}
     for pairs in sorted(versions):
         yield "Versions", ", ".join(f"{name} {version}" for name, version in pairs)
@@ -94,11 +99,12 @@ def _hardware(trials: pd.DataFrame) -> pd.Series[str]:
     return places.where(processors.isna(), places + ", " + processors.astype(str))
 
 
-def _stale(trials: pd.DataFrame, origin: Origin) -> str:
-    if origin.code_digest is None:
+def _stale(store: Store, trials: pd.DataFrame, origin: Origin) -> str:
+    if origin.currency is None:
         return "unknown: the trainable's sources are not available"
-    stale = int((trials["code_digest"] != origin.code_digest).sum())
-    return f"{counted(stale, 'trial')} ran other code than the present {origin.code_digest[:12]}"
+    digests, read = trials["code_digest"].astype(str), store.archives.read
+    stale = sum(not origin.currency.is_current(digest, read) for digest in digests)
+    return f"{counted(stale, 'trial')} ran other code than the present"
 
 
 def _counted(values: pd.Series[str]) -> str:

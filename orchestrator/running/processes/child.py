@@ -14,16 +14,21 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.code import Trainable
+from orchestrator.code.recorder import Recorder
 from orchestrator.errors import GpuMemoryError
 from orchestrator.running import failures
 from orchestrator.running.last_words import LastWords
 from orchestrator.running.live_trial import LiveTrial, Start, reports
-from orchestrator.running.processes.messages import receive, send
+from orchestrator.running.processes.messages import loading, receive, send
 from orchestrator.running.processes.seeding import Seeding, seed_of
 
 
 def run(
-    connection: Connection[Any, Any], output: int, trainable: Trainable, seeding: Seeding
+    connection: Connection[Any, Any],
+    output: int,
+    trainable: Trainable,
+    seeding: Seeding,
+    recorder: Recorder,
 ) -> None:
     """Run the trial that the worker sends, and end this process.
 
@@ -32,13 +37,14 @@ def run(
         output: descriptor that takes what the trial prints.
         trainable: what the warm process has imported.
         seeding: of this process's generators.
+        recorder: of what this process imports.
     """
     try:
         _redirect(output)
         last_words = LastWords.of_stderr()
         start, state = _receive_start(connection)
         seeding.seed(seed_of(start.params["seed"], start.epoch - 1))
-        _report_all(connection, trainable, start, state, last_words)
+        _report_all(connection, trainable, start, state, last_words, recorder)
     except (OSError, EOFError):
         os._exit(1)  # the worker is gone, and the trial with it
     _leave()
@@ -71,22 +77,32 @@ def _report_all(
     start: Start,
     state: bytes | None,
     last_words: LastWords,
+    recorder: Recorder,
 ) -> None:
     """Report every epoch, then the end or why there is none."""
     trial = LiveTrial.of(start, state, functools.partial(print, flush=True))
     try:
         with contextlib.closing(reports(trainable, trial)) as epochs:
             for report in epochs:
-                content = report._asdict()
+                recorder.require_unedited()
+                content = {**report._asdict(), **loading(recorder)}
                 send(connection, "report", content, content.pop("state"))
                 if receive(connection).kind == "close":
                     return
-        send(connection, "ended", {})
+        recorder.require_unedited()
+        send(connection, "ended", loading(recorder))
     except (SystemExit, KeyboardInterrupt, Exception) as error:  # noqa: BLE001  (the trainable's)
-        _fail(connection, error, last_words.line)
+        _fail(connection, error, last_words.line, recorder)
 
 
-def _fail(connection: Connection[Any, Any], error: BaseException, last_words: str) -> None:
+def _fail(
+    connection: Connection[Any, Any], error: BaseException, last_words: str, recorder: Recorder
+) -> None:
+    if recorder.edited is not None:
+        with contextlib.suppress(OSError):
+            content = {"reason": str(recorder.edited), **loading(recorder)}
+            send(connection, "edited", content)
+        return
     sys.stderr.write("".join(traceback.format_exception(error)))
     with contextlib.suppress(OSError):
         send(
@@ -95,6 +111,7 @@ def _fail(connection: Connection[Any, Any], error: BaseException, last_words: st
             {
                 "reason": failures.reason(error, last_words),
                 "gpu_memory": isinstance(error, GpuMemoryError),
+                **loading(recorder),
             },
         )
 

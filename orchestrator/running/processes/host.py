@@ -16,12 +16,20 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-from orchestrator.errors import GpuMemoryError, TrainableError, TrialFailedError
+from orchestrator.code import Archive
+from orchestrator.errors import (
+    EditedError,
+    GpuMemoryError,
+    OrchError,
+    TrainableError,
+    TrialFailedError,
+)
 from orchestrator.running.live_trial import Report, Start
 from orchestrator.running.processes.descendants import become_subreaper, kill_descendants
 from orchestrator.running.processes.lines import Lines
-from orchestrator.running.processes.messages import Message, receive, send
-from orchestrator.running.processes.warm import FORK, HERE, STOP
+from orchestrator.running.processes.messages import Message, loaded, receive, send
+from orchestrator.running.processes.warm import FORK, HERE, SIZE_BYTES, STOP
+from orchestrator.running.trial_code import Note, RunCode
 
 GRACE_SECONDS = 10.0
 """How long a trial that is ended early may take to leave."""
@@ -34,6 +42,10 @@ _THREAD_SETTINGS = (
 )
 
 
+_REFUSALS: dict[str, type[OrchError]] = {"broken": TrainableError, "edited": EditedError}
+"""Why a warm process does not start, by what it answers."""
+
+
 class TrialProcesses:
     """Runs trials of one trainable, one at a time, each in a process of its own.
 
@@ -41,17 +53,25 @@ class TrialProcesses:
         trainable: as ``module:generator``.
         folder: from which it is imported, and in which trials run.
         threads: CPU threads of each trial.
+        code: of the run, with which what is imported is compared; None to compare nothing.
     """
 
-    def __init__(self, trainable: str, folder: str, threads: int) -> None:
+    def __init__(
+        self, trainable: str, folder: str, threads: int, code: RunCode | None = None
+    ) -> None:
         self._trainable = trainable
         self._folder = folder
         self._threads = threads
+        self._code = code
         self._warm: _Warm | None = None
         become_subreaper()  # for what a killed warm process leaves behind
 
     def run(
-        self, start: Start, state: bytes | None, log: Callable[[str], None]
+        self,
+        start: Start,
+        state: bytes | None,
+        log: Callable[[str], None],
+        note: Note = lambda _files, _modules: None,
     ) -> Generator[Report, None, None]:
         """Run one trial; close the iterator to end it.
 
@@ -59,8 +79,10 @@ class TrialProcesses:
             start: what the trial is given.
             state: of its checkpoint.
             log: takes each line that it prints.
+            note: takes what it has loaded.
 
         Raises:
+            EditedError: a file that the trial imports was edited while the sweep ran.
             TrainableError: the trainable cannot be imported.
             GpuMemoryError: the trial needs more of a GPU's memory than it has.
             TrialFailedError: its process failed; what it printed says why.
@@ -68,11 +90,14 @@ class TrialProcesses:
         if self._warm is not None and self._warm.is_dead:
             self.close()
         if self._warm is None:
-            self._warm = _Warm(self._trainable, self._folder, self._threads)
+            if self._code is not None:
+                self._code.require_closure_unedited()
+            archive = self._code.archive if self._code else None
+            self._warm = _Warm(self._trainable, self._folder, self._threads, archive)
         if self._warm.cannot_fork:
             log(f"this trial starts a new Python, since {self._warm.cannot_fork}")
         try:
-            yield from self._warm.run(start, state, log)
+            yield from self._warm.run(start, state, log, note)
         finally:
             if self._warm.is_used_up:
                 self.close()
@@ -87,7 +112,7 @@ class TrialProcesses:
 class _Warm:
     """The warm process, seen from the worker."""
 
-    def __init__(self, trainable: str, folder: str, threads: int) -> None:
+    def __init__(self, trainable: str, folder: str, threads: int, archive: Archive | None) -> None:
         self._control, theirs = socket.socketpair()
         self._answers = self._control.makefile("rb")
         with theirs:
@@ -101,14 +126,17 @@ class _Warm:
                 start_new_session=True,
             )  # fmt: skip
         self.is_used_up = False
+        with contextlib.suppress(OSError):  # if it has died, the answer says so
+            data = archive.data if archive else b""
+            self._control.sendall(len(data).to_bytes(SIZE_BYTES) + data)
         answer = self._answer()
         if answer is None:
             self.close()
             raise TrainableError(f"importing the trainable: {_died(self._process.returncode)}")
         kind, detail = answer
-        if kind == "broken":
+        if kind in _REFUSALS:
             self.close()
-            raise TrainableError(detail)
+            raise _REFUSALS[kind](detail)
         self.cannot_fork: str | None = detail
 
     @property
@@ -117,7 +145,7 @@ class _Warm:
         return self._process.poll() is not None
 
     def run(
-        self, start: Start, state: bytes | None, log: Callable[[str], None]
+        self, start: Start, state: bytes | None, log: Callable[[str], None], note: Note
     ) -> Generator[Report, None, None]:
         """Run one trial in a process of its own."""
         ours, theirs = Pipe()
@@ -131,7 +159,10 @@ class _Warm:
         try:
             with contextlib.suppress(OSError):
                 send(ours, "start", asdict(start), state)
-            while (message := self._next(ours)) and message.kind == "report":
+            while message := self._next(ours):
+                note(*loaded(message.content))
+                if message.kind != "report":
+                    break
                 yield Report(state=message.state, **message.content)
                 with contextlib.suppress(OSError):
                     send(ours, "continue", {})
@@ -205,6 +236,8 @@ def _environment(threads: int) -> dict[str, str]:
 def _raise_failure(last: Message | None, status: int) -> None:
     if last is None:
         raise TrialFailedError(_died(status))
+    if last.kind == "edited":
+        raise EditedError(last.content["reason"])
     if last.kind == "failed":
         kind = GpuMemoryError if last.content["gpu_memory"] else TrialFailedError
         raise kind(last.content["reason"])

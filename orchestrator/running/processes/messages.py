@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
+
+from orchestrator.code.recorder import Recorder
 
 
 class Message(NamedTuple):
     """What one side says to the other.
 
     Attributes:
-        kind: ``start``, ``report``, ``continue``, ``close``, ``ended`` or ``failed``.
+        kind: ``start``, ``report``, ``continue``, ``close``, ``ended``, ``edited`` or ``failed``.
         content: what belongs to it, as plain values.
         state: a checkpoint's state; None without one.
     """
@@ -47,3 +50,15 @@ def receive(connection: Connection[Any, Any]) -> Message:
     """
     kind, content, has_state = json.loads(connection.recv_bytes())
     return Message(kind, content, connection.recv_bytes() if has_state else None)
+
+
+def loading(recorder: Recorder) -> dict[str, Any]:
+    """Make the part of a message that says what a process has loaded since it last said so."""
+    files = {name: base64.b64encode(data).decode() for name, data in recorder.files().items()}
+    return {"files": files, "modules": recorder.modules()}
+
+
+def loaded(content: dict[str, Any]) -> tuple[dict[str, bytes], list[str]]:
+    """Take that part out of a message: files with their content, and top-level names."""
+    files = {name: base64.b64decode(data) for name, data in content.pop("files").items()}
+    return files, content.pop("modules")

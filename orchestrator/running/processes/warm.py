@@ -16,10 +16,12 @@ import signal
 import socket
 import sys
 import threading
+from io import RawIOBase
 from multiprocessing.connection import Connection
 
-from orchestrator.code import Trainable, import_trainable
-from orchestrator.errors import TrainableError
+from orchestrator.code import Archive, Trainable, import_trainable
+from orchestrator.code.recorder import Recorder
+from orchestrator.errors import EditedError, TrainableError
 from orchestrator.running.processes import child
 from orchestrator.running.processes.descendants import (
     become_subreaper,
@@ -31,6 +33,8 @@ from orchestrator.running.processes.seeding import Seeding
 SUBMODULES = ("torch.optim", "torch._dynamo")
 """What packages import on first use, which would cost each trial seconds: imported here, if the
 trainable's own import has loaded their package."""
+SIZE_BYTES = 8
+"""Of the number that says how long the run's code is, which comes before all else."""
 FORK, HERE, STOP = b"f", b"h", b"s"
 """What the worker asks: a trial in a forked process, one in this very process, its end."""
 
@@ -41,20 +45,37 @@ def main() -> None:
     trainable_name, folder = sys.argv[2:]
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the driver, which ends workers
     become_subreaper()
+    recorder = Recorder.install(folder, _archive(control))
     seeding = Seeding.install()
     try:
         trainable = import_trainable(trainable_name, folder)
-    except TrainableError as error:
-        _answer(control, "broken", str(error))
+        recorder.require_unedited()
+    except (TrainableError, EditedError) as error:
+        edited = recorder.edited
+        _answer(control, "edited" if edited else "broken", str(edited or error))
         return
     _preload()
     _answer(control, "ready", _why_not_to_fork())
     while request := _request(control):
         here, connection, output = request
         if here:
-            child.run(Connection(connection), output, trainable, seeding)
-        _run_trial(control, connection, output, trainable, seeding)
+            child.run(Connection(connection), output, trainable, seeding, recorder)
+        _run_trial(control, connection, output, trainable, seeding, recorder)
     os._exit(0)  # there is nothing to tidy up, and torch's teardown takes seconds
+
+
+def _archive(control: socket.socket) -> Archive | None:
+    """Receive the run's code, which the worker sends first."""
+    with control.makefile("rb", buffering=0) as stream:
+        size = int.from_bytes(_receive(stream, SIZE_BYTES))
+        return Archive.read(_receive(stream, size) or None)
+
+
+def _receive(stream: RawIOBase, size: int) -> bytes:
+    data = b""
+    while len(data) < size and (part := stream.read(size - len(data))):
+        data += part
+    return data
 
 
 def _preload() -> None:
@@ -92,7 +113,12 @@ def _request(control: socket.socket) -> tuple[bool, int, int] | None:
 
 
 def _run_trial(
-    control: socket.socket, connection: int, output: int, trainable: Trainable, seeding: Seeding
+    control: socket.socket,
+    connection: int,
+    output: int,
+    trainable: Trainable,
+    seeding: Seeding,
+    recorder: Recorder,
 ) -> None:
     """Fork the process of one trial; wait for its end, or end it when the worker says so."""
     pid = os.fork()
@@ -101,7 +127,7 @@ def _run_trial(
         die_with_parent()
         control.close()
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        child.run(Connection(connection), output, trainable, seeding)
+        child.run(Connection(connection), output, trainable, seeding, recorder)
     os.close(connection)
     os.close(output)
     status = _wait(control, pid)

@@ -54,6 +54,9 @@ class Watcher(Protocol):
             OrchError: the run ends.
         """
 
+    def edited(self, trial_id: str, text: str) -> None:
+        """A trial is not run, or not committed, since a file that it needs was edited."""
+
 
 class Runner(Protocol):
     """Runs trials until each is committed or has failed for good."""

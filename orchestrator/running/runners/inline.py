@@ -13,13 +13,16 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from types import FrameType
 
 from orchestrator.code import Trainable
+from orchestrator.code.recorder import Recorder
+from orchestrator.errors import EditedError
 from orchestrator.running import failures
-from orchestrator.running.execution import Epoch, Execution
+from orchestrator.running.execution import Epoch, Execution, Launch
 from orchestrator.running.job import Job
 from orchestrator.running.last_words import LastWords
 from orchestrator.running.live_trial import LiveTrial, Report, Start, reports
 from orchestrator.running.processes.seeding import Seeding, seed_of
 from orchestrator.running.runners import Watcher
+from orchestrator.running.trial_code import RunCode, TrialCode
 from orchestrator.store import Store, Writer
 
 
@@ -40,22 +43,34 @@ class InlineRunner:
         watcher: Watcher,
     ) -> None:
         """Run trials in the given order."""
-        last_words = LastWords(sys.stderr)
+        last_words, writer = LastWords(sys.stderr), Writer(Store(job.store))
+        run_code = RunCode(job, writer.store)
+        code = TrialCode(run_code)  # of all trials, since each finds what those before have loaded
         with (
+            Recorder.installed(job.folder, run_code.archive) as recorder,
             Seeding.installed() as seeding,
             _ctrl_c() as was_pressed,
             contextlib.redirect_stderr(last_words),
         ):
-            trainable, writer = job.enter(), Writer(Store(job.store))
+            recorder.forget_other_versions()
+            try:
+                trainable = job.enter()
+            finally:
+                recorder.require_unedited()
             for trial_id in todo:
                 watcher.started(trial_id)
                 started = time.perf_counter()
-                launch = functools.partial(_launch, trainable, seeding, writer, trial_id)
-                execution = Execution(job, job.tasks[trial_id], writer, launch, attempt=1)
+                run = functools.partial(_launch, trainable, seeding, writer, trial_id)
+                launch = functools.partial(_noting, run, recorder, code)
+                task = job.tasks[trial_id]
+                execution = Execution(job, task, writer, launch, attempt=1, code=code)
                 try:
                     for epoch in _epochs(execution, was_pressed):
                         watcher.epoch(trial_id, epoch)
                 except _TrialFailedError as error:
+                    if edited := _edited(error.cause, recorder):
+                        watcher.edited(trial_id, str(edited))
+                        continue
                     reason = _report(writer, trial_id, error.cause, last_words.line)
                     watcher.failed(trial_id, reason, 1, again=False, error=error.cause)
                 else:
@@ -81,6 +96,23 @@ def _launch(
     seeding.seed(seed_of(start.params["seed"], start.epoch - 1))
     trial = LiveTrial.of(start, state, functools.partial(writer.log, trial_id))
     return reports(trainable, trial)
+
+
+def _noting(
+    run: Launch, recorder: Recorder, code: TrialCode, start: Start, state: bytes | None
+) -> Generator[Report, None, None]:
+    """Note what has been imported at the end of each epoch, and of the trial."""
+    with contextlib.closing(run(start, state)) as epochs:
+        for report in epochs:
+            recorder.require_unedited()
+            code.note(recorder.files(), recorder.modules())
+            yield report
+    recorder.require_unedited()
+    code.note(recorder.files(), recorder.modules())
+
+
+def _edited(cause: BaseException, recorder: Recorder) -> EditedError | None:
+    return cause if isinstance(cause, EditedError) else recorder.edited
 
 
 def _epochs(execution: Execution, was_pressed: Callable[[], bool]) -> Iterator[Epoch]:

@@ -17,7 +17,7 @@ from ray.exceptions import OutOfMemoryError, RayError
 from ray.tune.execution import class_cache
 from ray.tune.schedulers import FIFOScheduler
 
-from orchestrator.errors import OrchError, RunError
+from orchestrator.errors import EditedError, OrchError, RunError
 from orchestrator.running.execution import Epoch
 from orchestrator.running.failures import Retries
 from orchestrator.running.job import Job
@@ -192,6 +192,9 @@ class _Observer(tune.Callback):
     def _fail(self, attempt: Attempt, error: Exception | None) -> None:
         self._running.discard(attempt)
         self._ended.add(attempt)
+        if isinstance(error, EditedError):
+            self._watcher.edited(attempt.trial_id, str(error))
+            return
         again = self._retries.allow(attempt.trial_id, attempt.number, error)
         if again:
             self.following.append(Attempt(attempt.trial_id, attempt.number + 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from orchestrator.running.execution import Epoch, Execution
 from orchestrator.running.job import Job, Task
 from orchestrator.running.live_trial import Report, Start
 from orchestrator.running.processes.host import TrialProcesses
+from orchestrator.running.trial_code import RunCode, TrialCode
 from orchestrator.store import Store, Writer
 
 
@@ -57,10 +59,13 @@ class Worker(tune.Trainable):
             raise RunError("Tune started a worker without its job")
         self._job = job
         self._writer = Writer(Store(self._job.store))
+        self._run_code = RunCode(job, self._writer.store)
         self._execution: Execution | None = None
         self._attempt = Attempt.of(config)
         job.set_environment()
-        self._processes = TrialProcesses(job.trainable, job.folder, self._task.threads)
+        self._processes = TrialProcesses(
+            job.trainable, job.folder, self._task.threads, self._run_code
+        )
 
     @property
     def _task(self) -> Task:
@@ -87,13 +92,17 @@ class Worker(tune.Trainable):
 
     def _advance(self) -> Epoch | None:
         if self._execution is None:
+            code = TrialCode(self._run_code)
+            launch = functools.partial(self._launch, code)
             self._execution = Execution(
-                self._job, self._task, self._writer, self._launch, self._attempt.number
+                self._job, self._task, self._writer, launch, self._attempt.number, code
             )
         return self._execution.advance()
 
-    def _launch(self, start: Start, state: bytes | None) -> Generator[Report, None, None]:
-        return self._processes.run(start, state, self._log)
+    def _launch(
+        self, code: TrialCode, start: Start, state: bytes | None
+    ) -> Generator[Report, None, None]:
+        return self._processes.run(start, state, self._log, code.note)
 
     def _log(self, text: str) -> None:
         self._writer.log(self._attempt.trial_id, text)

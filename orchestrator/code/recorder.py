@@ -1,0 +1,146 @@
+"""Sees each counting module that a process imports, and refuses one edited since the run began."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.abc
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from importlib.machinery import ModuleSpec, SourceFileLoader
+from pathlib import Path
+from types import CodeType, ModuleType
+from typing import Any
+
+from orchestrator.code.archive import Archive
+from orchestrator.code.manifest import Content
+from orchestrator.code.scope import TOOL, Scope, counts
+from orchestrator.code.trees import is_same
+from orchestrator.errors import EditedError
+
+
+class Recorder(importlib.abc.MetaPathFinder):
+    """Records what a process imports; a forked process inherits what is recorded.
+
+    Install it before any other finder that asks the others: it asks those behind it alone.
+
+    Args:
+        folder: the working folder.
+        archive: the run's code, with which each file is compared; None to compare nothing.
+    """
+
+    def __init__(self, folder: str, archive: Archive | None) -> None:
+        self._scope, self._archive = Scope(folder), archive
+        self._before = frozenset(_loaded_names())
+        self._files: dict[str, bytes] = {}
+        self._told: set[str] = set()
+        self.edited: EditedError | None = None
+        """The import that was refused first, whatever the trainable made of the error."""
+
+    @classmethod
+    def install(cls, folder: str, archive: Archive | None) -> Recorder:
+        """Watch imports from now on."""
+        recorder = cls(folder, archive)
+        sys.meta_path.insert(0, recorder)
+        return recorder
+
+    @classmethod
+    @contextlib.contextmanager
+    def installed(cls, folder: str, archive: Archive | None) -> Iterator[Recorder]:
+        """Watch imports while the block runs."""
+        recorder = cls.install(folder, archive)
+        try:
+            yield recorder
+        finally:
+            sys.meta_path.remove(recorder)
+
+    def forget_other_versions(self) -> None:
+        """Have modules of the run's code imported anew that this process has in another version."""
+        known = self._archive.manifest.files if self._archive else {}
+        for fullname, module in list(sys.modules.items()):
+            origin = getattr(module, "__file__", None)
+            if origin and counts(Path(origin)):
+                content = known.get(self._name_of(fullname, Path(origin)))
+                read = getattr(module.__spec__, "loader", None)
+                loaded = read.content if isinstance(read, _RecordingLoader) else None
+                if content is not None and content != loaded:
+                    del sys.modules[fullname]
+
+    def files(self) -> dict[str, bytes]:
+        """Return, once each, the files imported so far that the run's manifest lacks."""
+        fresh, self._files = self._files, {}
+        return fresh
+
+    def modules(self) -> list[str]:
+        """Return, once each, the top-level names loaded so far that this tool had not loaded."""
+        fresh = _loaded_names() - self._before - self._told
+        self._told |= fresh
+        return sorted(fresh)
+
+    def require_unedited(self) -> None:
+        """Raise again what an import raised, which the trainable may have caught.
+
+        Raises:
+            EditedError: an edited module was not imported.
+        """
+        if self.edited is not None:
+            raise self.edited
+
+    def find_spec(
+        self,
+        fullname: str,
+        path: Sequence[str] | None,
+        target: ModuleType | None = None,
+    ) -> ModuleSpec | None:
+        """Let the finders behind this one find a module, and record it if it counts."""
+        behind = sys.meta_path[sys.meta_path.index(self) + 1 :]
+        specs = (finder.find_spec(fullname, path, target) for finder in behind)
+        spec = next((spec for spec in specs if spec is not None), None)
+        if (
+            spec is not None
+            and type(spec.loader) is SourceFileLoader
+            and fullname.partition(".")[0] != TOOL
+            and counts(Path(str(spec.origin)))
+        ):
+            spec.loader = _RecordingLoader(fullname, str(spec.origin), self._record)
+        return spec
+
+    def _record(self, fullname: str, path: Path, data: bytes) -> None:
+        name = self._name_of(fullname, path)
+        known = self._archive.manifest.files.get(name) if self._archive else None
+        if known is None or self._archive is None:
+            self._files[name] = data
+        elif known != Content.of(data):
+            kept = self._archive.content(name)
+            if kept is None or not is_same(name, kept, data):
+                self.edited = self.edited or EditedError.of(name)
+                raise self.edited
+
+    def _name_of(self, fullname: str, path: Path) -> str:
+        """Name a module's file as its manifest does."""
+        parts = fullname.split(".")
+        module = [*parts, path.name] if path.name == "__init__.py" else [*parts[:-1], path.name]
+        return self._scope.name_of(path, "/".join(module))
+
+
+def _loaded_names() -> set[str]:
+    return {name.partition(".")[0] for name in list(sys.modules)} - sys.stdlib_module_names
+
+
+class _RecordingLoader(SourceFileLoader):
+    """Compiles exactly the bytes that are recorded; bytecode of a file may be older than it."""
+
+    def __init__(
+        self, fullname: str, path: str, record: Callable[[str, Path, bytes], None]
+    ) -> None:
+        super().__init__(fullname, path)
+        self._record = record
+        self.content: Content | None = None
+        """What was compiled."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        path = self.get_filename(fullname)
+        data = self.get_data(path)
+        self._record(fullname, Path(path).absolute(), data)
+        self.content = Content.of(data)
+        code: Any = self.source_to_code(data, path)
+        return code  # type: ignore[no-any-return]

@@ -1,0 +1,119 @@
+"""Where code is looked for: the working folder, Python's import path, and what a glob may match."""
+
+from __future__ import annotations
+
+import glob
+import os
+import sys
+import sysconfig
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.machinery import ModuleSpec
+from pathlib import Path, PurePosixPath
+
+from orchestrator.errors import InputError
+
+TOOL = "orchestrator"
+"""The package that never counts as a trial's code, wherever it lies."""
+_TOOL_FOLDER = Path(__file__).parents[1]
+_STANDARD = {Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")}
+_INSTALLED = {"site-packages", "dist-packages"}
+
+
+@dataclass(frozen=True)
+class Scope:
+    """A working folder, and what lies in it without being code."""
+
+    folder: str
+    excluded: tuple[str, ...] = ()
+    """Absolute paths of files and folders that no glob matches."""
+
+    def name_of(self, path: Path, otherwise: str) -> str:
+        """Name a file relative to the working folder; a file elsewhere keeps its other name."""
+        return path.relative_to(self.folder).as_posix() if self._holds(path) else otherwise
+
+    def find(self, name: str) -> Path | None:
+        """Find the file that a manifest names; None if there is none now."""
+        here = Path(self.folder, name)
+        if here.is_file():
+            return here
+        spec = find_top(PurePosixPath(name).parts[0].removesuffix(".py"))
+        return next((path for found, path in files_of(spec) if found == name), None)
+
+    def match(self, pattern: str) -> tuple[str, ...]:
+        """List the files that a glob matches, sorted, relative to the working folder.
+
+        Raises:
+            InputError: it leaves the working folder.
+        """
+        if ".." in PurePosixPath(pattern).parts or Path(pattern).is_absolute():
+            raise InputError(f"`{pattern}` leaves the working folder")
+        # Path.glob would walk hidden folders too, such as `.venv`.
+        names = glob.glob(pattern, root_dir=self.folder, recursive=True)  # noqa: PTH207
+        found = {PurePosixPath(name).as_posix() for name in names if self._may_match(name)}
+        for name in found:
+            if not Path(self.folder, name).resolve().is_relative_to(Path(self.folder).resolve()):
+                raise InputError(f"`{pattern}` leaves the working folder: {name} is a link")
+        return tuple(sorted(found))
+
+    def _holds(self, path: Path) -> bool:
+        return path.is_relative_to(self.folder)
+
+    def _may_match(self, name: str) -> bool:
+        path = Path(self.folder, name)
+        hidden = any(part.startswith(".") for part in PurePosixPath(name).parts[:-1])
+        return (
+            not hidden
+            and path.is_file()
+            and not any(path.is_relative_to(excluded) for excluded in self.excluded)
+        )
+
+
+def find_top(name: str) -> ModuleSpec | None:
+    """Find a top-level module or package without importing it; not what is already imported."""
+    if name in {"__main__", TOOL} or not name.isidentifier():  # `__main__` here is orch itself
+        return None
+    for finder in sys.meta_path:
+        find = getattr(finder, "find_spec", None)
+        spec: ModuleSpec | None = find(name, None) if find else None
+        if spec is not None:
+            return spec
+    return None
+
+
+def files_of(spec: ModuleSpec | None) -> Iterator[tuple[str, Path]]:
+    """List the files that count of a top-level module, or of a whole package.
+
+    Yields:
+        Each file's name, relative to the entry of the import path, and its path.
+    """
+    if spec is None:
+        return
+    if spec.submodule_search_locations is None:
+        path = Path(spec.origin or "").absolute()
+        if spec.has_location and counts(path):
+            yield path.name, path
+        return
+    for location in spec.submodule_search_locations:
+        folder = Path(location).absolute()
+        for path in _python_files(folder):
+            yield f"{spec.name}/{path.relative_to(folder).as_posix()}", path
+
+
+def _python_files(folder: Path) -> Iterator[Path]:
+    for root, folders, names in os.walk(folder, followlinks=True):
+        folders[:] = sorted(
+            name for name in folders if not name.startswith(".") and name != "__pycache__"
+        )
+        paths = (Path(root, name) for name in sorted(names) if not name.startswith("."))
+        yield from filter(counts, paths)  # editors' files begin with a dot
+
+
+def counts(path: Path) -> bool:
+    """Tell whether a file counts as a trial's code: Python that is neither installed nor ours."""
+    return (
+        path.suffix == ".py"
+        and _INSTALLED.isdisjoint(path.parts)
+        and not path.is_relative_to(_TOOL_FOLDER)
+        and not any(map(path.is_relative_to, _STANDARD))
+    )

@@ -1,0 +1,130 @@
+"""The code and the environment that a trial runs, as its worker knows them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache, cached_property
+from importlib import metadata
+from typing import Any
+
+from orchestrator.code import Archive, Currency
+from orchestrator.errors import EditedError
+from orchestrator.running.job import Job
+from orchestrator.store import Store
+
+_RAY = "ray"
+"""Trials run under it, and do not compute with it."""
+
+
+class RunCode:
+    """The code of a run, which a worker compares with the files that it finds.
+
+    Args:
+        job: of the run.
+        store: with the archive of the run's code.
+    """
+
+    def __init__(self, job: Job, store: Store) -> None:
+        self._job, self.store = job, store
+        self.digest = job.code_digest
+
+    @cached_property
+    def archive(self) -> Archive | None:
+        """What the driver read when the run began."""
+        return self.store.archives.read(self.digest)
+
+    def require_closure_unedited(self) -> None:
+        """Compare what a process is about to import with the run's code.
+
+        Raises:
+            EditedError: a file means something else by now.
+        """
+        if self.archive is not None:
+            manifest = self.archive.manifest
+            self._require_unedited(self.archive, manifest.files.keys() - manifest.matched)
+
+    def require_inputs_unedited(self) -> None:
+        """Compare what a trial opens itself with the run's code.
+
+        Raises:
+            EditedError: a file means something else by now, or a glob matches other files.
+        """
+        if self.archive is not None and self.archive.manifest.globs:
+            self._require_unedited(self.archive, self.archive.manifest.matched)
+
+    def _require_unedited(self, archive: Archive, names: Iterable[str]) -> None:
+        currency = Currency(self._job.scope)
+        for difference in currency.differences(archive, sorted(names)):
+            raise EditedError.of(difference.name)
+        for difference in currency.glob_differences(archive):
+            raise EditedError.of(f"`{difference.name}` ({difference.text.split(' ', 1)[1]})")
+
+    def why_stale(self, digest: str) -> str | None:
+        """Say what makes other code than the run's stale; None for code that is current."""
+        if digest == self.digest:
+            return None
+        return Currency(self._job.scope).why_stale(digest, self.store.archives.read)
+
+    def is_current(self, digest: str) -> bool:
+        """Tell whether code is the run's, or means the same as the present files."""
+        return self.why_stale(digest) is None
+
+
+class TrialCode:
+    """What one attempt has loaded: the run's code, and what was seen beyond it."""
+
+    def __init__(self, run: RunCode) -> None:
+        self.run = run
+        self._files: dict[str, bytes] = {}
+        self._modules: set[str] = set()
+
+    def note(self, files: Mapping[str, bytes], modules: Iterable[str]) -> None:
+        """Take in what the trial's process has loaded since it last said so.
+
+        Args:
+            files: modules that the run's manifest lacks, with their content.
+            modules: top-level names of all kinds of modules.
+        """
+        self._files |= files
+        self._modules |= set(modules)
+
+    def digest(self) -> str:
+        """Keep the trial's code in the store, and return its digest."""
+        archive = self.run.archive
+        if archive is None or not self._files:
+            return self.run.digest
+        own = archive.with_files(self._files)
+        self.run.store.archives.write(own)
+        return own.digest
+
+    def environment(self) -> str:
+        """Keep the list of the trial's packages in the store, and return its digest."""
+        listed = _environment(frozenset(self._modules - {_RAY}))
+        digest = hashlib.sha256(json.dumps(listed, sort_keys=True).encode()).hexdigest()
+        self.run.store.archives.write_environment(digest, listed)
+        return digest
+
+    def columns(self) -> dict[str, str]:
+        """Keep code and environment, and return the columns of the trial's row that name them."""
+        return {"code_digest": self.digest(), "environment_digest": self.environment()}
+
+
+Note = Callable[[Mapping[str, bytes], Iterable[str]], None]
+"""Takes in what a trial's process has loaded, as `TrialCode.note`."""
+
+
+@cache
+def _distributions() -> Mapping[str, list[str]]:
+    """Map top-level names to distributions, which takes a look at every installed file."""
+    return metadata.packages_distributions()
+
+
+@cache
+def _environment(modules: frozenset[str]) -> dict[str, Any]:
+    known = _distributions()
+    names = {name for module in modules for name in known.get(module, ())}
+    packages = {name: metadata.version(name) for name in sorted(names)}
+    return {"python": platform.python_version(), "packages": packages}
