@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,7 +26,8 @@ from orchestrator.running.yielded import Metrics, YieldedReader
 __all__ = ["Epoch", "Probe", "Trial", "run"]
 
 
-class Probe(NamedTuple):
+@dataclass(frozen=True)
+class Probe:
     """A measurement, with the fields of the table ``probes``."""
 
     epoch: int
