@@ -187,6 +187,14 @@ def test_ids_stay_what_they_were_in_earlier_releases_of_this_format() -> None:
     assert found == ["5a9f62f41c164bd9", "67866b62c49e1f59", "be55b882fb377eb6"]
 
 
+def test_what_ends_a_trial_as_diverged_is_in_its_ids_in_any_order() -> None:
+    def ids(*names: str) -> set[str]:
+        return {identity("toy:train", {"lr": 0.1}, diverged_on=names)}
+
+    assert ids("loss", "norm") == ids("norm", "loss") == ids("norm", "loss", "loss")
+    assert len(ids() | ids("loss") | ids("norm") | ids("loss", "norm")) == 4
+
+
 def test_ids_are_16_hexadecimal_digits_and_cells_configs_and_trials_share_none() -> None:
     found = expand(make())
     all_ids = {

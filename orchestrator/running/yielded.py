@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, SupportsFloat, SupportsIndex
+from typing import Any
 
 from orchestrator.columns import STEP, logged_name
 from orchestrator.errors import TrialError
 
-_NO_NUMBERS = (str, bytes, complex)
+_NO_NUMBERS = ("c", "U", "S", "M", "m")
+"""Kinds of numpy's dtypes of which float() takes the text, or the real part, for a number."""
 
 Metrics = Mapping[str, float | None]
 """One epoch's metrics by name; None where the epoch has no value."""
@@ -74,8 +75,8 @@ def _leaves(mapping: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str,
 def _number(name: str, value: object) -> float | None:
     if value is None:
         return None
-    # numpy and torch scalars too; float() would take text, and the real part of numpy's complex.
-    if isinstance(value, SupportsFloat | SupportsIndex) and not isinstance(value, _NO_NUMBERS):
+    dtype = getattr(value, "dtype", None)  # of scalars of numpy and torch
+    if hasattr(value, "__float__") and getattr(dtype, "kind", "") not in _NO_NUMBERS:
         try:
             return float(value)
         except (TypeError, ValueError, OverflowError):

@@ -292,7 +292,7 @@ def train(params, trial):
     [
         ("torch.ones(2)", "torch.Tensor"),
         ("numpy.ones(2)", "numpy.ndarray"),
-        ("numpy.complex128(1j)", "numpy.complex128"),
+        ("numpy.complex64(1j)", "numpy.complex64"),
         ("numpy.str_('1')", "numpy.str_"),
     ],
 )
