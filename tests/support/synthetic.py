@@ -41,8 +41,9 @@ def make_trials(sweep: Sweep, outcome: Callable[[PlannedTrial], Outcome]) -> pd.
         found = outcome(trial)
         if found is not None:
             columns = found if isinstance(found, Mapping) else {"test_accuracy": found}
-            rows.append(_keys(trial) | {"status": "completed", "epochs_run": 1} | columns)
-    names = ["trial_id", "config_id", "cell_id", "seed", "status", "epochs_run"]
+            ended = {"status": "completed", "epochs_run": 1, "metrics_digest": None}
+            rows.append(_keys(trial) | ended | columns)
+    names = ["trial_id", "config_id", "cell_id", "seed", "status", "epochs_run", "metrics_digest"]
     return _categorical(pd.DataFrame(rows, columns=None if rows else names))
 
 
