@@ -21,7 +21,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 
 USUAL = (
     *("training", "probes", "trial_profile", "memory"),
-    *("scheduling", "startup", "packing", "makespan", "store"),
+    *("scheduling", "startup", "packing", "makespan", "store", "staleness"),
 )
 """The scripts that run by default; together they take 25 minutes on two cores."""
 

@@ -89,7 +89,7 @@ COLUMNS = (
         "code_digest",
         "category",
         "detail",
-        "SHA-256 of the trainable's sources; `code/DIGEST.zip` holds them.",
+        "SHA-256 of the manifest of its code; `code/DIGEST.zip` holds the files.",
     ),
     Column(
         "environment_digest",

@@ -118,8 +118,8 @@ def plan(
     if cluster is not None:
         sys.exit(remote().run_reader(context, planned, cluster))
     profiles = None
+    counts = make_plan(planned, Stores(root, Display().warn))
     try:
-        counts = make_plan(planned, Stores(root, Display().warn))
         if with_pilot and counts.inventory.missing:
             from orchestrator.pilot.pilot import run
 

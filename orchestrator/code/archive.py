@@ -11,6 +11,7 @@ from typing import Any
 
 from orchestrator.code.history import History
 from orchestrator.code.manifest import Manifest
+from orchestrator.code.trees import is_same
 
 MANIFEST = "manifest.json"
 CHANGES = "changes.diff"
@@ -73,6 +74,16 @@ class Archive:
             return self._zip.read(_FILES + name)
         except KeyError:
             return None
+
+    def difference_from(self, other: Archive) -> str | None:
+        """Name a file that both have, in versions that mean different things; None without one."""
+        theirs = other.manifest.files
+        for name, content in self.manifest.files.items():
+            if name in theirs and content != theirs[name]:
+                one, another = self.content(name), other.content(name)
+                if one is None or another is None or not is_same(name, one, another):
+                    return name
+        return None
 
     def with_files(self, added: Mapping[str, bytes]) -> Archive:
         """Pack these files and more."""

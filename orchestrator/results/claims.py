@@ -110,7 +110,8 @@ def judge(results: Results, claims: Sequence[Claim]) -> Findings:
     for claim in claims:
         sides = _sides(claim, results.selections, results.measure(measured_name(claim)))
         test = _test(claim, sides, _sign(claim, results.sweep))
-        tests.append(replace(test, notes=(*test.notes, *summary(sides.cells, results.ends))))
+        marks = summary(sides.cells, results.ends, results.origins)
+        tests.append(replace(test, notes=(*test.notes, *marks)))
     corrected = holm([test.p for test in tests])
     strictest = ALPHA / max(1, sum(test.p is not None for test in tests))
     return Findings(

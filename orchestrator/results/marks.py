@@ -1,4 +1,4 @@
-"""Marks of numbers that come from trials which diverged, or ran for different numbers of epochs.
+"""Marks of numbers whose trials diverged, or differ in epochs, code or packages.
 
 Pure functions of how trials ended. Every output that shows a number shows its marks.
 """
@@ -12,10 +12,13 @@ import pandas as pd
 
 from orchestrator.columns import FINISHED, Status
 from orchestrator.labels import counted
+from orchestrator.results.origins import Origin, Origins
 from orchestrator.results.selection import CellSelection
 
 DIVERGED = "†"
 UNEVEN = "‡"
+OTHER_CODE = "§"
+OTHER_PACKAGES = "¶"
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,8 @@ class End:
 
     status: str
     epochs: int
+    origin: Origin | None = None
+    """What it ran, if that is compared."""
 
 
 Ends = Mapping[str, End]
@@ -36,9 +41,11 @@ class Marks:
 
     Attributes:
         ends: of the config's trials in seed order; those that have not ended are left out.
+        origins: compares what they ran; None to compare nothing.
     """
 
     ends: tuple[End, ...]
+    origins: Origins | None = None
 
     @property
     def status(self) -> str | None:
@@ -66,6 +73,11 @@ class Marks:
         if len(set(completed)) > 1:
             ran = " and ".join(map(str, sorted(set(completed))))
             yield UNEVEN, f"its {counted(len(completed), 'trial')} ran {ran} epochs"
+        ran_what = [end.origin for end in self.ends if end.origin]
+        if self.origins and (files := self.origins.other_code(ran_what)):
+            yield OTHER_CODE, f"its trials ran different code ({', '.join(files)})"
+        if self.origins and (packages := self.origins.other_packages(ran_what)):
+            yield OTHER_PACKAGES, f"its trials ran with other versions of {', '.join(packages)}"
 
     @property
     def _diverged_at(self) -> list[int]:
@@ -84,34 +96,45 @@ def _listed(epochs: Iterable[int]) -> str:
 def ends_of(trials: pd.DataFrame) -> dict[str, End]:
     """Read how trials ended from the store's ``trials``; failed ones have no numbers to mark."""
     finished = trials[trials["status"].isin(FINISHED)]
-    columns = (finished["trial_id"], finished["status"], finished["epochs_run"])
+    names = ("trial_id", "status", "epochs_run", "code_digest", "environment_digest")
     return {
-        str(trial_id): End(str(status), int(epochs))
-        for trial_id, status, epochs in zip(*columns, strict=True)
+        str(trial_id): End(
+            str(status),
+            int(epochs),
+            Origin(str(code), None if pd.isna(environment) else str(environment)),
+        )
+        for trial_id, status, epochs, code, environment in zip(
+            *(finished[name] for name in names), strict=True
+        )
     }
 
 
-def marks_of(trial_ids: Iterable[str], ends: Ends) -> Marks:
+def marks_of(trial_ids: Iterable[str], ends: Ends, origins: Origins | None = None) -> Marks:
     """Compute the marks of one config's trials.
 
     Args:
         trial_ids: the trials whose numbers are shown, in seed order.
         ends: how they ended.
+        origins: compares what they ran; None to compare nothing.
     """
-    return Marks(tuple(ends[trial_id] for trial_id in trial_ids if trial_id in ends))
+    return Marks(tuple(ends[trial_id] for trial_id in trial_ids if trial_id in ends), origins)
 
 
-def cell_marks(selection: CellSelection, ends: Ends) -> Marks:
+def cell_marks(selection: CellSelection, ends: Ends, origins: Origins | None) -> Marks:
     """Compute the marks of the config that is selected in a cell."""
-    return marks_of(selection.best.trial_ids if selection.best else (), ends)
+    return marks_of(selection.best.trial_ids if selection.best else (), ends, origins)
 
 
-def summary(selections: Sequence[CellSelection], ends: Ends) -> Iterator[str]:
+def summary(
+    selections: Sequence[CellSelection], ends: Ends, origins: Origins | None
+) -> Iterator[str]:
     """Count the cells with marks, for outputs that have no room for a sign beside each number."""
-    signs = [cell_marks(selection, ends).signs for selection in selections]
+    signs = [cell_marks(selection, ends, origins).signs for selection in selections]
     for sign, text in (
         (DIVERGED, "with a trial that diverged"),
         (UNEVEN, "with trials of different numbers of epochs"),
+        (OTHER_CODE, "with trials of different code"),
+        (OTHER_PACKAGES, "with trials of different versions of packages"),
     ):
         marked = sum(sign in of_cell for of_cell in signs)
         if marked:

@@ -12,6 +12,7 @@ from orchestrator.errors import InputError, ShowError, unknown
 from orchestrator.labels import PROBE, counted, quoted
 from orchestrator.results.marks import Ends, Marks, cell_marks, ends_of
 from orchestrator.results.measures import measure
+from orchestrator.results.origins import Origins
 from orchestrator.results.replicas import equal_to_the_bit
 from orchestrator.results.selection import CellSelection, select
 from orchestrator.spec import PlannedTrial, Sweep, expand, with_seeds
@@ -84,9 +85,14 @@ class Results:
         """How the finished trials ended, by trial id."""
         return ends_of(self.trials)
 
+    @cached_property
+    def origins(self) -> Origins:
+        """Compares what trials ran."""
+        return Origins(self.store.archives)
+
     def marks(self, selection: CellSelection) -> Marks:
-        """Tell what marks the numbers of a cell: trials that diverged, or ran for other epochs."""
-        return cell_marks(selection, self.ends)
+        """Tell what marks the numbers of a cell: how its trials ended, and what they ran."""
+        return cell_marks(selection, self.ends, self.origins)
 
     @cached_property
     def equal_to_the_bit(self) -> list[str]:

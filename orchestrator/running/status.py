@@ -11,6 +11,7 @@ from rich.table import Table
 from orchestrator.columns import FINISHED, Status
 from orchestrator.labels import assignments, duration, label
 from orchestrator.results.marks import End, marks_of
+from orchestrator.results.origins import Origin, Origins
 from orchestrator.results.replicas import equal_to_the_bit
 from orchestrator.running import heartbeat
 from orchestrator.spec import Cell, Sweep, cells
@@ -62,11 +63,19 @@ def _print_marked(
     all_cells: list[Cell], done: Mapping[str, Outcome], store: Store, console: Console
 ) -> None:
     """Name the configs whose numbers carry a mark, with the logs of trials that diverged."""
-    ends = {i: End(outcome.status, outcome.epochs_run or 0) for i, outcome in done.items()}
+    ends = {
+        i: End(
+            outcome.status,
+            outcome.epochs_run or 0,
+            Origin(outcome.code_digest, outcome.environment_digest),
+        )
+        for i, outcome in done.items()
+    }
+    origins = Origins(store.archives)
     for cell in all_cells:
         for config in cell.configs:
             ids = [config.trial_id(seed) for seed in cell.seeds]
-            remarks = [text for _, text in marks_of(ids, ends).remarks()]
+            remarks = [text for _, text in marks_of(ids, ends, origins).remarks()]
             if remarks:
                 diverged = (i for i in ids if i in done and done[i].status == Status.DIVERGED)
                 logs = [f"log {store.log_name(trial_id)}" for trial_id in diverged]

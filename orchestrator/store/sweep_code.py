@@ -60,6 +60,6 @@ def _problem(pattern: str, scope: Scope) -> OrchError | None:
     if matched:
         return None
     return SpecError(
-        f"`{pattern}` matches no file in {scope.folder}; stores, hidden folders and the sweep "
+        f"`{pattern}` matches no file of the working folder; stores, hidden folders and the sweep "
         "file itself do not count"
     )

@@ -79,6 +79,9 @@ def test_an_edit_to_an_imported_module_makes_trials_stale_and_a_comment_does_not
     model.write_text("BASE = 0.9\n")
     assert counts(plain, file)["stale"] == 2
     inline(plain, file, "--seeds", "0,1")
+    shown = plain.orch("table", file, "--seeds", "0,1").stdout
+    assert "(2)§" in shown
+    assert "§ a 1; a 2: its trials ran different code (model.py)." in " ".join(shown.split())
     trials = plain.trials()
     by_seed = {seed: set(rows["code_digest"]) for seed, rows in trials.groupby("seed")}
     assert by_seed[0].isdisjoint(by_seed[1])
@@ -116,9 +119,9 @@ def test_a_config_that_the_code_reads_counts_where_the_sweep_file_lists_it(plain
 @pytest.mark.parametrize(
     ("glob", "told"),
     [
-        ("conf/*.yml", "`conf/*.yml` matches no file in "),
+        ("conf/*.yml", "`conf/*.yml` matches no file of the working folder"),
         ("../*", "`../*` leaves the working folder"),
-        ("toy.yaml", "`toy.yaml` matches no file in "),
+        ("toy.yaml", "`toy.yaml` matches no file of the working folder"),
     ],
 )
 @pytest.mark.parametrize("command", [("plan",), ("sweep", "--runner", "inline")])
@@ -169,6 +172,13 @@ def test_the_environment_lists_what_the_trial_had_loaded(cluster_folder: Folder)
 # While a sweep runs.
 
 NAMED = "edited while the sweep runs: "
+PAGE = Path(__file__).parents[2] / "docs/identity.md"
+
+
+def told(file: str, start: str) -> str:
+    """Quote the message that the docs show for `model.py`, for another file."""
+    (line,) = [line for line in PAGE.read_text().splitlines() if line.startswith(start)]
+    return line.replace("model.py", file)
 
 
 def test_a_file_edited_while_the_sweep_runs_is_named_and_never_mixed_in(
@@ -196,10 +206,11 @@ def test_a_file_edited_while_the_sweep_runs_is_named_and_never_mixed_in(
     for number in (1, 2):
         until((folder.path / f"waiting-{number}").exists, process, what="trials", output=said)
     (folder.path / "fit.py").write_text(text.replace("VERSION = 1", "VERSION = 2"))
-    until(lambda: f"{NAMED}fit.py differs" in said(), process, what="the naming", output=said)
+    until(lambda: told("fit.py", NAMED) in said(), process, what="the naming", output=said)
     (folder.path / "gate").touch()
     assert process.wait() == 1, said()
     assert "1 trial not run: fit.py was edited while the sweep ran" in said()
+    assert told("fit.py", "1 trial not run, ").rpartition(":")[0] in said()
     assert values(folder) == {2: 1}
     planned = counts(folder, file)
     assert (planned["done"], planned["stale"], planned["missing"]) == (1, 1, 1)
@@ -209,7 +220,7 @@ def test_a_file_edited_while_the_sweep_runs_is_named_and_never_mixed_in(
     assert values(folder) == {1: 2, 2: 1}
     (first,) = [row for row in folder.trials().to_dict("records") if row["a"] == 1]
     log = (folder.path / f"results/toy/logs/{first['trial_id']}.log").read_text()
-    assert "is dropped, since fit.py differs; the trial begins anew" in log
+    assert told("fit.py", "the checkpoint of an earlier attempt") in log
 
 
 LATE = WAIT + (

@@ -12,9 +12,18 @@ import pandas as pd
 from orchestrator.results import Results
 from orchestrator.spec.grid import PlannedTrial, expand
 from orchestrator.spec.model import Sweep
+from orchestrator.store.archives import Archives
 from orchestrator.store.files import Files
 
 Outcome = Mapping[str, Any] | float | None
+_ENDED = {
+    "status": "completed",
+    "epochs_run": 1,
+    "code_digest": "code",
+    "environment_digest": None,
+    "metrics_digest": None,
+}
+"""How a trial ended, unless its columns say otherwise."""
 
 
 def make_sweep(**changes: Any) -> Sweep:
@@ -41,9 +50,8 @@ def make_trials(sweep: Sweep, outcome: Callable[[PlannedTrial], Outcome]) -> pd.
         found = outcome(trial)
         if found is not None:
             columns = found if isinstance(found, Mapping) else {"test_accuracy": found}
-            ended = {"status": "completed", "epochs_run": 1, "metrics_digest": None}
-            rows.append(_keys(trial) | ended | columns)
-    names = ["trial_id", "config_id", "cell_id", "seed", "status", "epochs_run", "metrics_digest"]
+            rows.append(_keys(trial) | _ENDED | columns)
+    names = ["trial_id", "config_id", "cell_id", "seed", *_ENDED]
     return _categorical(pd.DataFrame(rows, columns=None if rows else names))
 
 
@@ -76,6 +84,7 @@ class FrameStore:
         self._trials, self._epochs = trials, epochs
         self._probes = pd.DataFrame({"probe": []}) if probes is None else probes
         self.files = Files("results/synthetic")
+        self.archives = Archives(self.files)
 
     def trials(self) -> pd.DataFrame:
         return self._trials

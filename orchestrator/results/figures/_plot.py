@@ -161,7 +161,7 @@ def _notes(results: Results, figure: Figure, cells: Sequence[CellSelection]) -> 
     incomplete = sum(not cell.complete for cell in cells)
     if incomplete:
         yield f"{incomplete} of {len(cells)} cells incomplete."
-    yield from (f"{text}." for text in summary(cells, results.ends))
+    yield from (f"{text}." for text in summary(cells, results.ends, results.origins))
 
 
 def _columns(figure: Figure, cells: Sequence[CellSelection]) -> dict[str, list[CellSelection]]:
