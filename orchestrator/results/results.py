@@ -13,6 +13,7 @@ from orchestrator.labels import PROBE, counted, quoted
 from orchestrator.results.marks import Ends, Marks, cell_marks, ends_of
 from orchestrator.results.measures import measure
 from orchestrator.results.origins import Origins
+from orchestrator.results.replicas import equal_to_the_bit
 from orchestrator.results.selection import CellSelection, select
 from orchestrator.spec import PlannedTrial, Sweep, expand, with_seeds
 from orchestrator.spec.checks import check
@@ -92,6 +93,11 @@ class Results:
     def marks(self, selection: CellSelection) -> Marks:
         """Tell what marks the numbers of a cell: how its trials ended, and what they ran."""
         return cell_marks(selection, self.ends, self.origins)
+
+    @cached_property
+    def equal_to_the_bit(self) -> list[str]:
+        """Seeds, and values of a param, that make no difference in any epoch, in sentences."""
+        return equal_to_the_bit(self.sweep, self.trials)
 
     @property
     def missing(self) -> list[PlannedTrial]:

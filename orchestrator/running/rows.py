@@ -15,7 +15,8 @@ import pyarrow as pa
 
 from orchestrator.columns import BEST, Status
 from orchestrator.running.job import Job, Task
-from orchestrator.store.epochs import best_value, last_values
+from orchestrator.running.processor import processor_of
+from orchestrator.store.epochs import best_value, last_values, metrics_digest
 
 
 def ended_row(
@@ -62,8 +63,8 @@ def ended_row(
         "code_digest": job.code_digest,
         "environment_digest": None,
         "data_digest": facts.get("data_digest"),
-        "metrics_digest": None,
-        "processor": None,
+        "metrics_digest": metrics_digest(epochs),
+        "processor": processor_of(task.gpu),
         "gpus": task.gpu,
         "resumed_at": json.dumps(list(resumed_at)),
         "facts": json.dumps({**_versions(), **other_facts}),

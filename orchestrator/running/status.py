@@ -12,6 +12,7 @@ from orchestrator.columns import FINISHED, Status
 from orchestrator.labels import assignments, duration, label
 from orchestrator.results.marks import End, marks_of
 from orchestrator.results.origins import Origin, Origins
+from orchestrator.results.replicas import equal_to_the_bit
 from orchestrator.running import heartbeat
 from orchestrator.spec import Cell, Sweep, cells
 from orchestrator.spec.grid import varied
@@ -45,6 +46,8 @@ def print_status(sweep: Sweep, store: Store, console: Console) -> None:
         console.print(f"running {trial_id}, epoch {epoch} done, log {log}", soft_wrap=True)
     _print_failures(failed, outcomes, store, console)
     _print_marked(all_cells, {i: outcomes[i] for i in done}, store, console)
+    for remark in equal_to_the_bit(sweep, store.trials()) if len(done) > 1 else ():
+        console.print(escape(remark), soft_wrap=True)
 
 
 def _print_failures(

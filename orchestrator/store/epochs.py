@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -50,3 +51,27 @@ def best_value(epochs: pa.Table, metric: str, mode: str) -> float | None:
     values = epochs[metric].drop_null()
     best: float | None = pc.min_max(values.filter(pc.is_finite(values)))[mode].as_py()
     return best
+
+
+def metrics_digest(epochs: pa.Table) -> str:
+    """Digest a trial's metrics in all epochs, so that equal digests are metrics equal to the bit.
+
+    Counters and durations do not count, nor does the order in which metrics are yielded; a
+    metric that is null throughout is as good as absent.
+
+    Args:
+        epochs: the trial's rows of the table ``epochs``, in order.
+
+    Returns:
+        SHA-256, 64 hex digits.
+    """
+    digest = hashlib.sha256(f"{len(epochs)} epochs\n".encode())
+    for name in sorted(metric_names(epochs)):
+        values = epochs[name].combine_chunks()
+        if values.null_count < len(values):
+            encoded = name.encode()
+            digest.update(f"{len(encoded)}:".encode() + encoded)
+            digest.update(values.is_valid().to_numpy(zero_copy_only=False).tobytes())
+            filled = values.fill_null(0.0).to_numpy(zero_copy_only=False)
+            digest.update(filled.astype("<f8").tobytes())
+    return digest.hexdigest()

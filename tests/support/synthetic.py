@@ -21,6 +21,7 @@ _ENDED = {
     "epochs_run": 1,
     "code_digest": "code",
     "environment_digest": None,
+    "metrics_digest": None,
 }
 """How a trial ended, unless its columns say otherwise."""
 

@@ -82,7 +82,7 @@ def _facts(results: Results, trials: pd.DataFrame, origin: Origin) -> Iterator[t
     yield "Seeds", ", ".join(map(str, sweep.seeds))
     if trials.empty:
         return
-    yield "Hardware", _counted(trials["device"].astype(str) + " on " + trials["host"].astype(str))
+    yield "Hardware", _counted(_hardware(trials))
     yield "Threads", _counted(trials["threads"].astype(str))
     yield "Time", _time(trials)
     yield "Code", _counted(trials["code_digest"].astype(str).str[:12])
@@ -90,6 +90,13 @@ def _facts(results: Results, trials: pd.DataFrame, origin: Origin) -> Iterator[t
     versions = {tuple(json.loads(text).items()) for text in trials["facts"].dropna().unique()}
     for pairs in sorted(versions):
         yield "Versions", ", ".join(f"{name} {version}" for name, version in pairs)
+
+
+def _hardware(trials: pd.DataFrame) -> pd.Series[str]:
+    """Name device, host and processor of each trial; the first store format has no processor."""
+    places = trials["device"].astype(str) + " on " + trials["host"].astype(str)
+    processors = trials["processor"].astype(object)
+    return places.where(processors.isna(), places + ", " + processors.astype(str))
 
 
 def _stale(store: Store, trials: pd.DataFrame, origin: Origin) -> str:

@@ -31,6 +31,7 @@ def notes(results: Results, table: Table, factors: Labels) -> Labels:
         *_protocol(sweep, table, selections),
         *_gaps(selections, measured),
         *_marked(results, factors),
+        *results.equal_to_the_bit,
     )
 
 
