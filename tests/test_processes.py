@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -200,6 +202,9 @@ def train(params, trial):
         raise Coded(404, "no such file")
     if end == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
+    if end == "kill its parent":
+        os.kill(os.getppid(), signal.SIGKILL)
+        time.sleep(1000)
     if end == "os exit":
         os._exit(7)
     if end == "memory":
@@ -387,6 +392,14 @@ def test_nothing_outlives_a_killed_warm_process(processes: Any, folder: Path) ->
     assert not psutil.pid_exists(daemon)
     (folder / "daemon").unlink()
     assert len(run(worker, start(end=None))) == 2
+
+
+def test_what_the_worker_started_besides_outlives_a_killed_warm_process(processes: Any) -> None:
+    with subprocess.Popen([sys.executable], stdin=subprocess.PIPE) as bystander:
+        worker = processes("endings")
+        with pytest.raises(TrialFailedError):
+            run(worker, start(end="kill its parent"))
+        assert bystander.poll() is None
 
 
 def test_a_warm_process_that_dies_between_trials_is_replaced(processes: Any) -> None:
