@@ -57,7 +57,7 @@ def folder():
 
 
 def umask():
-    os.umask(0o077)
+    os.umask(os.umask(0) ^ 0o077)
 
 
 def signals():
@@ -153,7 +153,7 @@ def warned():
 
 
 def language():
-    locale.setlocale(locale.LC_ALL, "C")
+    locale.setlocale(locale.LC_ALL, "C.UTF-8" if locale.setlocale(locale.LC_ALL) == "C" else "C")
 
 
 def exits():
