@@ -243,6 +243,43 @@ if os.fork() == 0:
 '''
 
 
+SHARED = '''
+"""A trial that says how much of its memory is its own after a garbage collection."""
+
+import gc
+
+KEPT = [[number] for number in range(400_000)]
+
+
+def own():
+    with open("/proc/self/smaps_rollup") as lines:
+        return sum(int(line.split()[1]) for line in lines if line.startswith("Private"))
+
+
+def train(params, trial):
+    gc.collect()
+    yield {"own": own(), "kept": len(KEPT)}
+'''
+
+OPTIMIZER = '''
+"""A trial that says what torch imports for its first optimizer."""
+
+import sys
+
+import torch
+
+
+def train(params, trial):
+    before = set(sys.modules)
+    weight = torch.zeros(1, requires_grad=True)
+    optimizer = torch.optim.SGD([weight], lr=0.1)
+    weight.sum().backward()
+    optimizer.step()
+    trial.record(imported=" ".join(sorted(set(sys.modules) - before)))
+    yield {"weight": weight.item()}
+'''
+
+
 def start(gpus: float = 0, epoch: int = 1, **params: Any) -> Start:
     return Start(
         params={"seed": 3, **params},
@@ -262,6 +299,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     place = tmp_path_factory.mktemp("processes")
     (place / "neighbours.py").write_text(NEIGHBOURS)
     (place / "endings.py").write_text(ENDINGS)
+    (place / "shared_memory.py").write_text(SHARED)
+    (place / "optimizer.py").write_text(OPTIMIZER)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(place)
         patch.delenv("OMP_NUM_THREADS", raising=False)
@@ -320,6 +359,19 @@ def test_generators_follow_from_the_seed_and_the_epochs_so_far(shared: TrialProc
     assert len(set(drawn.values())) == 4
     again = run(shared, start(spoil=None, seed=1, epoch=2))[0].metrics["drawn"]
     assert again == drawn[1, 2]
+
+
+def test_garbage_collection_in_a_trial_copies_nothing_that_its_module_holds(
+    processes: Any,
+) -> None:
+    (report,) = run(processes("shared_memory"), start())
+    module_kib = 400_000 * 64 / 1024  # a list of one takes 64 bytes or more
+    assert report.metrics["own"] < module_kib / 2
+
+
+def test_the_first_optimizer_of_a_trial_imports_nothing(processes: Any) -> None:
+    (report,) = run(processes("optimizer"), start())
+    assert report.facts["imported"] == ""
 
 
 @pytest.mark.parametrize(
