@@ -1,9 +1,11 @@
-"""Every trial in a process of its own: what its neighbours did, how it ends, what it leaves."""
+"""Every trial in a process of its own: how it ends, what it leaves."""
 
 from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,167 +13,11 @@ from typing import Any
 
 import psutil
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from support.processes import run, start, working_in
 from support.waiting import until
 
 from orchestrator.errors import GpuMemoryError, TrainableError, TrialFailedError
-from orchestrator.running.live_trial import Report, Start
 from orchestrator.running.processes.host import TrialProcesses
-
-NEIGHBOURS = '''
-"""Trials that spoil their process in many ways, and one that says what it finds."""
-
-import atexit
-import builtins
-import collections
-import locale
-import os
-import random
-import signal
-import sys
-import tempfile
-import threading
-import warnings
-
-import numpy as np
-
-KEPT = []
-
-
-def environment():
-    os.environ["OMP_NUM_THREADS"] = "7"
-    os.environ["SPOILT"] = "yes"
-
-
-def folder():
-    os.chdir(tempfile.gettempdir())
-
-
-def umask():
-    os.umask(0o077)
-
-
-def signals():
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
-
-
-def generators():
-    random.seed(99)
-    np.random.seed(99)
-
-
-def numpy_errors():
-    np.seterr(all="raise")
-    np.set_printoptions(precision=1)
-
-
-def recursion():
-    sys.setrecursionlimit(5000)
-
-
-def imports():
-    import wave  # which the measuring trial must not find imported
-
-    KEPT.append(wave)
-
-
-def files():
-    KEPT.extend(open(os.devnull) for _ in range(50))
-
-
-def at_exit():
-    atexit.register(lambda: os.environ.update(SPOILT="at exit"))
-
-
-def threads():
-    threading.Thread(target=threading.Event().wait, daemon=True).start()
-
-
-def modules():
-    sys.modules["colorsys"] = sys.modules["random"]
-    collections.OrderedDict = dict
-    builtins.round = int
-
-
-def memory():
-    KEPT.append(b"x" * (200 << 20))
-
-
-def warned():
-    warnings.simplefilter("error")
-
-
-def language():
-    locale.setlocale(locale.LC_ALL, "C")
-
-
-def exits():
-    os._exit(3)
-
-
-def crashes():
-    os.kill(os.getpid(), signal.SIGSEGV)
-
-
-def found():
-    import colorsys
-
-    mask = os.umask(0)
-    os.umask(mask)
-    return {
-        "random": random.random(),
-        "numpy": float(np.random.rand()),
-        "hash": hash("a string"),
-        "set": "".join({"a", "b", "c", "d", "e", "f"}),
-        "threads": os.environ["OMP_NUM_THREADS"],
-        "environment": sorted(name for name in os.environ if name.startswith("SPOILT")),
-        "folder": os.getcwd(),
-        "umask": mask,
-        "signals": [str(signal.getsignal(s)) for s in (signal.SIGTERM, signal.SIGUSR1)],
-        "numpy_errors": np.geterr(),
-        "numpy_printing": np.get_printoptions()["precision"],
-        "recursion": sys.getrecursionlimit(),
-        "imported": "wave" in sys.modules,
-        "descriptors": len(os.listdir("/proc/self/fd")),
-        "running": [t.name for t in threading.enumerate()],
-        "module": colorsys.__name__,
-        "ordered": collections.OrderedDict.__name__,
-        "round": round(1.5),
-        "filters": len(warnings.filters),
-        "kept": len(KEPT),
-        "language": locale.setlocale(locale.LC_ALL),
-    }
-
-
-def train(params, trial):
-    trial.record(found=repr(found()))
-    yield {"drawn": random.random() + np.random.rand()}
-    if params["spoil"]:
-        globals()[params["spoil"]]()
-        yield {"drawn": 0.0}
-'''
-
-KINDS = (
-    "environment",
-    "folder",
-    "umask",
-    "signals",
-    "generators",
-    "numpy_errors",
-    "recursion",
-    "imports",
-    "files",
-    "at_exit",
-    "threads",
-    "modules",
-    "memory",
-    "warned",
-    "language",
-    "exits",
-    "crashes",
-)
 
 ENDINGS = '''
 """Trials that end in different ways, and leave things behind."""
@@ -200,6 +46,9 @@ def train(params, trial):
         raise Coded(404, "no such file")
     if end == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
+    if end == "kill its parent":
+        os.kill(os.getppid(), signal.SIGKILL)
+        time.sleep(1000)
     if end == "os exit":
         os._exit(7)
     if end == "memory":
@@ -243,68 +92,9 @@ if os.fork() == 0:
 '''
 
 
-SHARED = '''
-"""A trial that says how much of its memory is its own after a garbage collection."""
-
-import gc
-
-KEPT = [[number] for number in range(400_000)]
-
-
-def own():
-    with open("/proc/self/smaps_rollup") as lines:
-        return sum(int(line.split()[1]) for line in lines if line.startswith("Private"))
-
-
-def train(params, trial):
-    gc.collect()
-    yield {"own": own(), "kept": len(KEPT)}
-'''
-
-OPTIMIZER = '''
-"""A trial that says what torch imports for its first optimizer."""
-
-import sys
-
-import torch
-
-
-def train(params, trial):
-    before = set(sys.modules)
-    weight = torch.zeros(1, requires_grad=True)
-    optimizer = torch.optim.SGD([weight], lr=0.1)
-    weight.sum().backward()
-    optimizer.step()
-    trial.record(imported=" ".join(sorted(set(sys.modules) - before)))
-    yield {"weight": weight.item()}
-'''
-
-
-def start(gpus: float = 0, epoch: int = 1, **params: Any) -> Start:
-    return Start(
-        params={"seed": 3, **params},
-        epoch=epoch,
-        folder=str(Path.cwd()),
-        facts={},
-        threads=1,
-        gpus=gpus,
-        smoke=False,
-        checkpoint_every=1,
-        attempt=1,
-    )
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    place = tmp_path_factory.mktemp("processes")
-    (place / "neighbours.py").write_text(NEIGHBOURS)
-    (place / "endings.py").write_text(ENDINGS)
-    (place / "shared_memory.py").write_text(SHARED)
-    (place / "optimizer.py").write_text(OPTIMIZER)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(place)
-        patch.delenv("OMP_NUM_THREADS", raising=False)
-        patch.delenv("PYTHONHASHSEED", raising=False)
+    with working_in(tmp_path_factory.mktemp("processes"), endings=ENDINGS) as place:
         yield place
 
 
@@ -319,59 +109,6 @@ def processes(folder: Path) -> Iterator[Callable[[str], TrialProcesses]]:
     yield make
     for each in opened:
         each.close()
-
-
-@pytest.fixture(scope="module")
-def shared(folder: Path) -> Iterator[TrialProcesses]:
-    """One worker, whose trials follow each other."""
-    worker = TrialProcesses("neighbours:train", str(folder), threads=1)
-    yield worker
-    worker.close()
-
-
-def run(worker: TrialProcesses, begin: Start) -> list[Report]:
-    return list(worker.run(begin, None, lambda _: None))
-
-
-@settings(max_examples=6)
-@given(order=st.permutations(KINDS))
-def test_a_trial_finds_its_process_as_a_fresh_one_whatever_ran_before(
-    folder: Path, shared: TrialProcesses, order: tuple[str, ...]
-) -> None:
-    fresh = TrialProcesses("neighbours:train", str(folder), threads=1)
-    (expected,) = run(fresh, start(spoil=None))
-    fresh.close()
-    for kind in order:
-        if kind in {"exits", "crashes"}:
-            with pytest.raises(TrialFailedError):
-                run(shared, start(spoil=kind))
-        else:
-            run(shared, start(spoil=kind))
-        assert run(shared, start(spoil=None)) == [expected]
-
-
-def test_generators_follow_from_the_seed_and_the_epochs_so_far(shared: TrialProcesses) -> None:
-    drawn = {
-        (seed, epoch): run(shared, start(spoil=None, seed=seed, epoch=epoch))[0].metrics["drawn"]
-        for seed in (0, 1)
-        for epoch in (1, 2)
-    }
-    assert len(set(drawn.values())) == 4
-    again = run(shared, start(spoil=None, seed=1, epoch=2))[0].metrics["drawn"]
-    assert again == drawn[1, 2]
-
-
-def test_garbage_collection_in_a_trial_copies_nothing_that_its_module_holds(
-    processes: Any,
-) -> None:
-    (report,) = run(processes("shared_memory"), start())
-    module_kib = 400_000 * 64 / 1024  # a list of one takes 64 bytes or more
-    assert report.metrics["own"] < module_kib / 2
-
-
-def test_the_first_optimizer_of_a_trial_imports_nothing(processes: Any) -> None:
-    (report,) = run(processes("optimizer"), start())
-    assert report.facts["imported"] == ""
 
 
 @pytest.mark.parametrize(
@@ -439,6 +176,14 @@ def test_nothing_outlives_a_killed_warm_process(processes: Any, folder: Path) ->
     assert not psutil.pid_exists(daemon)
     (folder / "daemon").unlink()
     assert len(run(worker, start(end=None))) == 2
+
+
+def test_what_the_worker_started_besides_outlives_a_killed_warm_process(processes: Any) -> None:
+    with subprocess.Popen([sys.executable], stdin=subprocess.PIPE) as bystander:
+        worker = processes("endings")
+        with pytest.raises(TrialFailedError):
+            run(worker, start(end="kill its parent"))
+        assert bystander.poll() is None
 
 
 def test_a_warm_process_that_dies_between_trials_is_replaced(processes: Any) -> None:

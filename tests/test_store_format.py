@@ -49,7 +49,7 @@ def old(tmp_path: Path) -> Folder:
 def finished(store: Store) -> dict[tuple[float, int, int], float]:
     """Return the last value of each completed trial, after looking at ids and at its epochs."""
     sweep = stored_sweep(store)
-    trials = store.trials().query("status != 'unfinished'")
+    trials = store.trials()
     ids = {trial.trial_id: trial for trial in expand(sweep)}
     assert set(trials["trial_id"]) <= ids.keys()
     for row in trials.itertuples():
@@ -84,18 +84,27 @@ def test_a_store_of_the_first_format_reads_as_it_did(old: Folder) -> None:
     assert selected == {(1.0, 1): 3.0, (1.0, 2): 1.5, (0.5, 1): 1.5, (0.5, 2): 0.75}
     assert json.loads(results.trials["facts"].dropna().iloc[0])["python"].startswith("3.")
     counts = json.loads(old.orch("plan", "old.yaml", "--json").stdout)
-    assert (counts["done"], counts["missing"]) == (7, 5)
+    assert (counts["done"], counts["stale"], counts["missing"]) == (7, 7, 5)
     assert contents(old.path / "results") == before
 
 
 def test_a_run_rewrites_it_once_and_keeps_what_is_done(old: Folder) -> None:
     folder = old.path / "results" / "old"
-    old.orch("sweep", "old.yaml", "--runner", "inline", "--seeds", "0", code=1)
+    done = old.orch("sweep", "old.yaml", "--runner", "inline", "--seeds", "0", code=1)
+    assert "1 trial begins anew, since checkpoints of format 1 are no longer read" in done.stderr
+    assert not any(path.is_file() for path in (folder / "checkpoints").iterdir())
     assert formats(folder) == {b"2"}
     old.orch("sweep", "old.yaml", "--seeds", "0,1", "--runner", "inline", code=1)
     assert {
         key: value for key, value in finished(Store(str(folder))).items() if key in DONE
     } == DONE
+
+
+def test_its_trials_are_not_reused(old: Folder) -> None:
+    file = old.path / "old.yaml"
+    other = old.path / "other.yaml"
+    other.write_text(file.read_text().replace("name: old", "name: other"))
+    assert json.loads(old.orch("plan", other, "--json").stdout)["reused"] == 0
 
 
 def test_a_crash_at_any_instant_of_the_rewrite_loses_and_doubles_nothing(tmp_path: Path) -> None:
@@ -114,7 +123,7 @@ def test_a_crash_at_any_instant_of_the_rewrite_loses_and_doubles_nothing(tmp_pat
             settle.settle(store, stored_sweep(store))
         assert finished(store) == DONE
         assert with_status(store, "failed") == FAILED
-        ended = store.trials().query("status != 'unfinished'")
+        ended = store.trials()
         assert len(ended) == len(DONE) + len(DIVERGED) + len(FAILED)
         assert formats(folder) == {b"2"}
         for table in TABLES:
@@ -167,7 +176,9 @@ def test_metrics_of_the_first_format_whose_names_are_taken_since_are_kept(old: F
         pq.write_table(table, path, write_page_checksum=True)
 
     epochs = open_store(folder).epochs
-    old.orch("sweep", "old.yaml", "--runner", "inline", "--seeds", "0", code=1)
+    done = old.orch("sweep", "old.yaml", "--runner", "inline", "--seeds", "0", code=1)
+    assert "1 trial begins anew, since checkpoints of format 1 are no longer read" in done.stderr
+    assert not any(path.is_file() for path in (folder / "checkpoints").iterdir())
     assert formats(folder) == {b"2"}
     for shown in (epochs, open_store(folder).epochs):
         kept = shown[shown["step"].notna()]

@@ -111,7 +111,7 @@ def test_a_bad_end_fails_its_trial_alone_in_its_own_words(
 ) -> None:
     folder = cluster_folder
     (folder.path / "endings.py").write_text(ENDINGS)
-    ends = ["none", *WORDS, *(["killed"] if runner == "tune" else [])]
+    ends = ["none", *reversed(WORDS), *(["killed"] if runner == "tune" else [])]
     sweep = folder.write(
         trainable="endings:train",
         factors={"end": ends},
@@ -128,6 +128,7 @@ def test_a_bad_end_fails_its_trial_alone_in_its_own_words(
     for end, words in WORDS.items():
         assert words in trials["error"][end]
         assert words in done.stderr
+    assert trials["error"]["zero"] == WORDS["zero"], "not what an earlier trial said"
     if runner == "tune":
         assert trials["error"]["killed"].startswith("its process was killed by SIGKILL")
         assert "Traceback" not in done.stderr

@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
@@ -31,11 +31,18 @@ def _prctl(option: int, value: int) -> None:
         ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
 
 
-def kill_descendants() -> None:
-    """End every descendant of this process, and wait for it; on Linux only."""
-    if not Path("/proc/self/stat").exists():
-        return
-    while living := list(_living_descendants()):
+def children() -> frozenset[int]:
+    """List the processes whose parent is this one; none but on Linux."""
+    return frozenset(_processes()[0].get(os.getpid(), ()))
+
+
+def kill_descendants(spared: Collection[int] = ()) -> None:
+    """End the descendants of this process, and wait for them; on Linux only.
+
+    Args:
+        spared: children to leave alone, with what is below them.
+    """
+    while living := list(_living_descendants(spared)):
         for pid in living:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -46,18 +53,24 @@ def kill_descendants() -> None:
             pass
 
 
-def _living_descendants() -> Iterator[int]:
-    children: dict[int, list[int]] = {}
+def _living_descendants(spared: Collection[int]) -> Iterator[int]:
+    below, states = _processes()
+    waiting = [pid for pid in below.get(os.getpid(), ()) if pid not in spared]
+    while waiting:
+        pid = waiting.pop()
+        waiting += below.get(pid, [])
+        if states[pid] != "Z":
+            yield pid
+
+
+def _processes() -> tuple[dict[int, list[int]], dict[int, str]]:
+    """List all processes by their parent, and their states."""
+    below: dict[int, list[int]] = {}
     states: dict[int, str] = {}
     for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError, ValueError):
             # The name is in parentheses, and may hold spaces and parentheses itself.
             state, parent = (entry / "stat").read_text().rpartition(")")[2].split()[:2]
             states[int(entry.name)] = state
-            children.setdefault(int(parent), []).append(int(entry.name))
-    waiting = children.get(os.getpid(), [])
-    while waiting:
-        pid = waiting.pop()
-        waiting += children.get(pid, [])
-        if states[pid] != "Z":
-            yield pid
+            below.setdefault(int(parent), []).append(int(entry.name))
+    return below, states

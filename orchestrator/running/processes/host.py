@@ -25,7 +25,7 @@ from orchestrator.errors import (
     TrialFailedError,
 )
 from orchestrator.running.live_trial import Report, Start
-from orchestrator.running.processes.descendants import become_subreaper, kill_descendants
+from orchestrator.running.processes.descendants import become_subreaper, children, kill_descendants
 from orchestrator.running.processes.lines import Lines
 from orchestrator.running.processes.messages import Message, loaded, receive, send
 from orchestrator.running.processes.warm import FORK, HERE, SIZE_BYTES, STOP
@@ -113,6 +113,8 @@ class _Warm:
     """The warm process, seen from the worker."""
 
     def __init__(self, trainable: str, folder: str, threads: int, archive: Archive | None) -> None:
+        self._others = children()
+        """What this process has started besides, which a trial's end leaves alone."""
         self._control, theirs = socket.socketpair()
         self._answers = self._control.makefile("rb")
         with theirs:
@@ -197,7 +199,7 @@ class _Warm:
             return int(answer[1])
         self.is_used_up = True
         status = self._process.wait()
-        kill_descendants()
+        kill_descendants(self._others)
         return status
 
     def _stop(self) -> None:

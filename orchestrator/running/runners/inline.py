@@ -59,6 +59,7 @@ class InlineRunner:
                 recorder.require_unedited()
             for trial_id in todo:
                 watcher.started(trial_id)
+                last_words.line = ""  # what was said before is not this trial's
                 started = time.perf_counter()
                 run = functools.partial(_launch, trainable, seeding, writer, trial_id)
                 launch = functools.partial(_noting, run, recorder, code)
