@@ -8,6 +8,7 @@ are Ray's.
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -30,9 +31,14 @@ from orchestrator.running.processes.descendants import (
 )
 from orchestrator.running.processes.seeding import Seeding
 
-SUBMODULES = ("torch.optim", "torch._dynamo")
+SUBMODULES = ("torch._dynamo",)
 """What packages import on first use, which would cost each trial seconds: imported here, if the
-trainable's own import has loaded their package."""
+trainable's own import has loaded their package.
+
+The first optimizer of a process imports torch._dynamo, which takes nearly as long as torch. For a
+trainable that has an optimizer the first trial is not later for it: that import is done before the
+fork instead of after.
+"""
 SIZE_BYTES = 8
 """Of the number that says how long the run's code is, which comes before all else."""
 FORK, HERE, STOP = b"f", b"h", b"s"
@@ -55,6 +61,7 @@ def main() -> None:
         _answer(control, "edited" if edited else "broken", str(edited or error))
         return
     _preload()
+    gc.freeze()  # else a trial's garbage collector writes to, and so copies, all that is shared
     _answer(control, "ready", _why_not_to_fork())
     while request := _request(control):
         here, connection, output = request
