@@ -93,7 +93,8 @@ class Saving:
         before = self._current
         self._current = (self._write(HEAD, head.to_bytes()).name, head)
         if before is None:
-            drop_lower(self._files, self._trial_id, self._attempt)
+            if self._attempt > 1:
+                drop_lower(self._files, self._trial_id, self._attempt)
             return
         name, replaced = before
         self._files.delete(self._path(name))  # first: readers take a listed file for lost else
