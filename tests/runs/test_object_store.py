@@ -142,7 +142,7 @@ def test_requests_per_trial_do_not_grow_with_the_store(remote: Remote) -> None:
         counts.append((len(listed) - len(own), (len(others) - len(listed)) / trials))
     (few, _), (many, each) = counts
     assert many <= few + 3
-    assert each < 70
+    assert each < 90  # three saves, of which each writes four files and deletes two
 
 
 def worker_of(remote: Remote, trial_id: str) -> int:
