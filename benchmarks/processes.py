@@ -4,6 +4,8 @@ Two trials train a small network on torch at a time. The baseline is Tune alone,
 worker itself (a class trainable, reused workers). The share of a process is its proportional set
 size: a page that two processes map counts half in each. Ray's daemons are left out of both; the
 driver, the workers and all that they start count.
+
+On a GPU each trial also makes a context of its own; what that takes has not been measured.
 """
 
 import os
