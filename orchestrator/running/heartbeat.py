@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import socket
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 
 from orchestrator.errors import StoreError
+from orchestrator.running.repeating import repeating
 from orchestrator.store import Store
 from orchestrator.store.lock import holding
 
@@ -63,23 +63,17 @@ def beating(
         running: returns the last finished epoch of each running trial.
         seconds_left: returns the expected time to the end.
     """
-    finished = threading.Event()
 
     def beat() -> None:
-        while True:
-            text = json.dumps(asdict(Heartbeat(running(), seconds_left())))
-            with suppress(StoreError):  # if the disk is full, the trials fail and report it
-                store.files.write(FILE, text.encode())
-            if finished.wait(INTERVAL):
-                return
+        text = json.dumps(asdict(Heartbeat(running(), seconds_left())))
+        with suppress(StoreError):  # if the disk is full, the trials fail and report it
+            store.files.write(FILE, text.encode())
 
-    thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
-    thread.start()
     try:
-        yield
+        beat()
+        with repeating(beat, INTERVAL, "heartbeat"):
+            yield
     finally:
-        finished.set()
-        thread.join()
         with suppress(StoreError):
             store.files.delete(FILE)
 

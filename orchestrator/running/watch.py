@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from orchestrator.code import Archive, Currency, Scope
+from orchestrator.running.repeating import repeating
 
 _SECONDS = 1.0
 
@@ -46,19 +46,10 @@ class Watch:
     @contextlib.contextmanager
     def looking(self) -> Iterator[None]:
         """Look about once a second while the block runs, and at its end."""
-        ended = threading.Event()
-
-        def look() -> None:
-            while not ended.wait(_SECONDS):
-                self.look()
-
-        thread = threading.Thread(target=look, name="edits", daemon=True)
-        thread.start()
         try:
-            yield
+            with repeating(self.look, _SECONDS, "edits"):
+                yield
         finally:
-            ended.set()
-            thread.join()
             self.look()
 
 

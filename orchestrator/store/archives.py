@@ -25,6 +25,8 @@ class Archives:
 
     def __init__(self, files: Files) -> None:
         self._files = files
+        self._present: set[str] = set()
+        """Files that are known to be there, so that not every trial asks a bucket."""
 
     def read(self, digest: str) -> Archive | None:
         """Read the code of a digest; None if there is none with a manifest."""
@@ -53,5 +55,6 @@ class Archives:
                 self._files.write(name, data)
 
     def _write(self, name: str, data: bytes) -> None:
-        if not self._files.exists(name):
+        if name not in self._present and not self._files.exists(name):
             self._files.write(name, data)
+        self._present.add(name)

@@ -109,7 +109,8 @@ def _settle(store: Store, sweep: Sweep, drop: frozenset[str], *, damaged: bool) 
             store.files.set_aside(part.name)
         store.files.delete_all([part.name for part in superseded if part not in incomplete])
     intact.record(name for name in current.values() if name)
-    write_schema(store, layout)
+    if index.is_old:
+        write_schema(store, layout)
     return layout
 
 

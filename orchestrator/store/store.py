@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 
 import pandas as pd
 import pyarrow as pa
@@ -67,7 +68,7 @@ class Store:
         self.files = Files(location)
         self.on_corrupt = on_corrupt
 
-    @property
+    @cached_property
     def archives(self) -> Archives:
         """The code that its trials ran."""
         return Archives(self.files)
