@@ -91,8 +91,8 @@ def reading() -> Iterator[Record]:
         figures = interleaved(
             {
                 "table": seconds(table),
-                "probe": seconds(lambda: store.probes("skewness")),
-                "epochs": lambda: epochs / seconds(store.epochs)(),
+                "probe": seconds(lambda: store.snapshot().probes("skewness")),
+                "epochs": lambda: epochs / seconds(store.snapshot().epochs)(),
                 "tune": lambda: TUNE_TRIALS * big.EPOCHS / seconds(lambda: as_tune(files))(),
                 "sweep": orch(here, "sweep", "large.yaml"),
                 "plan": orch(here, "plan", "large.yaml"),

@@ -85,7 +85,9 @@ def test_a_store_in_a_bucket_is_written_settled_damaged_and_retired(any_bucket: 
     lab.prepare(sweep)
     lab.commit(sweep, first, second)
     lab.save(sweep, begun)
-    assert set(lab.store.trials()["trial_id"]) == {t.trial_id for t in (first, second, begun)}
+    assert set(lab.store.snapshot().trials()["trial_id"]) == {
+        t.trial_id for t in (first, second, begun)
+    }
     settle.settle(lab.store, sweep)
     lab.commit(sweep, third)
     lab.writer.drop_checkpoint(begun.trial_id)
@@ -179,7 +181,7 @@ def test_a_connection_that_breaks_is_never_taken_for_damage(s3: Bucket, proxy: F
     assert lab.store.files.names("corrupt/epochs") == []
     proxy.one_in = 0
     settle.settle(lab.store, make_sweep(seeds=(0, 1)))
-    assert len(lab.store.trials()) == 5
+    assert len(lab.store.snapshot().trials()) == 5
 
 
 # What is wrong, in words
@@ -468,7 +470,7 @@ def test_a_trial_lists_no_folder_but_its_own(s3: Bucket, proxy: Flaky) -> None:
     assert all("max-keys=1&" in path or own in path for path in listings), listings
     assert len(proxy.requests) < 30
     assert writer.is_finished(trial.trial_id, lambda digest: digest == "digest")
-    assert score(trial.trial_id, 1) in set(store.epochs()["score"])
+    assert score(trial.trial_id, 1) in set(store.snapshot().epochs()["score"])
 
 
 # Names

@@ -40,7 +40,11 @@ BOTH = pytest.mark.parametrize("train", [saving, keeping])
 
 def tables(store: Store) -> dict[str, Any]:
     """Read what must be the same after any fault."""
-    frames = {"trials": store.trials(), "epochs": store.epochs(), "probes": store.probes()}
+    frames = {
+        "trials": store.snapshot().trials(),
+        "epochs": store.snapshot().epochs(),
+        "probes": store.snapshot().probes(),
+    }
     return {name: in_order(frame) for name, frame in frames.items()}
 
 
@@ -54,7 +58,7 @@ def undisturbed(tmp_path: Path, request: pytest.FixtureRequest) -> dict[str, Any
     )
     attempts = Attempts(str(tmp_path / "undisturbed"), train)
     attempts.finish(1)
-    assert list(attempts.store.epochs()["epoch"]) == list(range(1, EPOCHS + 1))
+    assert list(attempts.store.snapshot().epochs()["epoch"]) == list(range(1, EPOCHS + 1))
     return tables(attempts.store)
 
 
@@ -339,7 +343,7 @@ def test_the_row_says_after_which_epochs_later_attempts_went_on(tmp_path: Path) 
     for number, epochs in ((1, 2), (2, 2)):  # the second reports epoch 2 again, and runs one more
         run(attempts.start(number), epochs)
     attempts.finish(3)
-    (row,) = attempts.store.trials().to_dict("records")
+    (row,) = attempts.store.snapshot().trials().to_dict("records")
     assert json.loads(row["resumed_at"]) == [2, 3]
     assert row["attempts"] == 3
 
@@ -394,10 +398,10 @@ def test_a_trial_with_a_counter_goes_on_from_its_folder(any_place: str, every: i
     assert kept
     assert kept.head.epochs == 4 // every * every
     attempts.finish(2)
-    epochs = attempts.store.epochs()
+    epochs = attempts.store.snapshot().epochs()
     assert list(epochs["epoch"]) == list(range(1, EPOCHS + 1))
     assert list(epochs["step"]) == [10.0 * e for e in range(1, EPOCHS + 1)]
-    probes = attempts.store.probes()
+    probes = attempts.store.snapshot().probes()
     assert sorted(probes["epoch"]) == list(range(1, EPOCHS + 1))
 
 
@@ -431,11 +435,11 @@ def test_rows_from_the_first_step_on_are_replaced_and_those_before_stay(tmp_path
     attempts = Attempts(str(tmp_path / "toy"), stepping([10, 20, 30, 40], [25, 35, 45]))
     run(attempts.start(1), 4)
     attempts.finish(2)
-    epochs = attempts.store.epochs()
+    epochs = attempts.store.snapshot().epochs()
     assert list(epochs["step"]) == [10, 20, 25, 35, 45]
     assert list(epochs["loss"]) == [1, 1, 2, 2, 2]
     assert list(epochs["epoch"]) == [1, 2, 3, 4, 5]
-    assert json.loads(attempts.store.trials()["resumed_at"][0]) == [2]
+    assert json.loads(attempts.store.snapshot().trials()["resumed_at"][0]) == [2]
 
 
 @pytest.mark.parametrize("then", [[100.0], []])
@@ -448,8 +452,8 @@ def test_a_gap_ends_the_attempt_and_the_next_begins_with_nothing(
         attempts.finish(2)
     assert Retries(2).allow(attempts.trial.trial_id, 2, e.value)
     attempts.finish(3)
-    assert list(attempts.store.epochs()["step"]) == [10, 20, 30]
-    assert set(attempts.store.epochs()["loss"]) == {3}
+    assert list(attempts.store.snapshot().epochs()["step"]) == [10, 20, 30]
+    assert set(attempts.store.snapshot().epochs()["loss"]) == {3}
     found = [line.partition("found ")[2] for line in attempts.log if "found" in line]
     assert found == ["[]", "['mark']", "[]"]
 
@@ -462,6 +466,6 @@ def test_without_a_counter_that_grows_the_next_attempt_begins_with_nothing(
     with contextlib.suppress(TrialError):
         run(attempts.start(1), 2)
     attempts.finish(2)
-    assert list(attempts.store.epochs()["step"]) == [5, 6]
+    assert list(attempts.store.snapshot().epochs()["step"]) == [5, 6]
     assert "found []" in "\n".join(attempts.log).rpartition("attempt 2")[2]
-    assert json.loads(attempts.store.trials()["resumed_at"][0]) == []
+    assert json.loads(attempts.store.snapshot().trials()["resumed_at"][0]) == []

@@ -31,7 +31,7 @@ def test_rows_that_lack_a_declared_column_are_refused_by_its_name(
         own[table] = own[table].drop_columns([column.name])
     with pytest.raises(ValueError, match=f"lack the columns `{column.name}`"):
         Writer(lab.store).commit(row, own["epochs"], own["probes"], layout)
-    assert lab.store.outcomes() == {}
+    assert lab.store.snapshot().outcomes == {}
 
 
 @pytest.mark.parametrize("table", TABLES)

@@ -111,8 +111,8 @@ def test_results_read_a_probe_only_when_it_is_asked_for() -> None:
     run_here()
     results = open_store("results/small")
     asked: list[str] = []
-    read = results.store.probes
-    results.store.probes = lambda probe: asked.append(probe) or read(probe)
+    read = results.snapshot.probes
+    results.snapshot.probes = lambda probe: asked.append(probe) or read(probe)
     results.tables()
     results.claims()
     results.figure("curves")

@@ -9,6 +9,7 @@ from rich.console import Console
 from support.storing import make_sweep
 from support.waiting import until
 
+from orchestrator.results import Results
 from orchestrator.running import heartbeat
 from orchestrator.running.status import print_status
 from orchestrator.spec.model import Sweep
@@ -17,7 +18,7 @@ from orchestrator.store import Store, settle
 
 def printed(sweep: Sweep, store: Store) -> str:
     out = io.StringIO()
-    print_status(sweep, store, Console(file=out, width=80))
+    print_status(Results(sweep, store), Console(file=out, width=80))
     return out.getvalue()
 
 

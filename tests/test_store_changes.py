@@ -69,7 +69,7 @@ def test_settling_leaves_one_merged_file_and_the_failed_trials(lab: Lab) -> None
     assert_tidy(lab, trials, failed)
     for table in TABLES:
         assert failed.isdisjoint(pd.read_parquet(lab.folder / lab.merged(table))["trial_id"])
-    assert lab.store.outcomes()[trials[0].trial_id].error == "no luck"
+    assert lab.store.snapshot().outcomes[trials[0].trial_id].error == "no luck"
 
 
 def test_settling_what_is_settled_changes_no_file(lab: Lab) -> None:
@@ -157,12 +157,12 @@ def test_a_crash_at_any_instant_of_settling_loses_and_doubles_nothing(
                 settle.settle(lab.store, new, drop={again.trial_id})
             break
         except CrashError:
-            here = lab.store.outcomes()
+            here = lab.store.snapshot().outcomes
             kept = [trial for trial in trials if trial is not again or trial.trial_id in here]
             assert_shows(lab.store, kept, {failed.trial_id})
             assert_plain_trials_are_whole(lab, {failed.trial_id})
             kind = pq.read_schema(lab.folder / "trials" / SCHEMA).field("odd").type
-            odd = lab.store.trials().set_index("trial_id")["odd"]
+            odd = lab.store.snapshot().trials().set_index("trial_id")["odd"]
             assert odd[single.trial_id] == encode(single.params["odd"], kind)
             settle.settle(lab.store, new, drop={again.trial_id})
             assert_settled(lab, [merged, single, failed], failed, new)
@@ -218,8 +218,10 @@ def test_a_crash_at_any_instant_of_retiring_loses_nothing(tmp_path: Path) -> Non
                 settle.retire(lab.store, sweep, {trial.trial_id for trial in wanted})
             break
         except CrashError:
-            here = set(lab.store.trials()["trial_id"])
-            there = set(retired.trials()["trial_id"]) if retired.layout() else set()
+            here = set(lab.store.snapshot().trials()["trial_id"])
+            there = (
+                set(retired.snapshot().trials()["trial_id"]) if retired.snapshot().layout else set()
+            )
             assert here >= {trial.trial_id for trial in wanted}
             assert here | there == {trial.trial_id for trial in trials}
             settle.retire(lab.store, sweep, {trial.trial_id for trial in wanted})
@@ -269,7 +271,7 @@ def test_a_trial_can_be_retired_twice(lab: Lab) -> None:
     wanted = {trial.trial_id for trial in trials[1:]}
     for digest in ("old", "new"):
         lab.prepare(sweep)
-        done = lab.store.outcomes()
+        done = lab.store.snapshot().outcomes
         lab.commit(sweep, *(t for t in trials if t.trial_id not in done), digest=digest)
         assert settle.retire(lab.store, sweep, wanted) == [trials[0].trial_id]
     assert sorted(lab.plain("retired/trials")["code_digest"]) == ["new", "old"]

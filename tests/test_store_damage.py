@@ -80,7 +80,7 @@ def test_a_damaged_file_of_one_trial_costs_that_trial_only(
     name = f"{table}/{hit}.parquet"
     damaged = harm(lab.folder / name, damage)
 
-    frame, told = quietly(lambda: lab.store._frame(table))
+    frame, told = quietly(lambda: getattr(lab.store.snapshot(), table)())
     assert set(frame["trial_id"]) == {trial.trial_id for trial in trials} - {hit}
     assert len(told) == 1
     assert name in told[0]
@@ -90,7 +90,7 @@ def test_a_damaged_file_of_one_trial_costs_that_trial_only(
     assert any(name in text for text in told)
     assert (lab.folder / "corrupt" / name).read_bytes() == damaged
     assert_tidy(lab, [trial for trial in trials if trial.trial_id != hit])
-    assert hit not in lab.store.outcomes()
+    assert hit not in lab.store.snapshot().outcomes
     assert list(contents(lab.folder / "corrupt")) == [name]
 
 
@@ -127,7 +127,7 @@ def test_damage_is_found_where_nothing_else_is_to_be_done(lab: Lab, table: str) 
     harm(lab.folder / name, flip_in_a_page)
     _, told = quietly(lambda: settle.settle(lab.store, sweep))
     assert any(name in text for text in told)
-    assert lab.store.outcomes() == {}
+    assert lab.store.snapshot().outcomes == {}
     assert (lab.folder / "corrupt" / name).exists()
 
 
@@ -143,12 +143,12 @@ def test_a_file_that_did_not_change_is_read_through_once(lab: Lab) -> None:
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     _, told = quietly(lambda: settle.settle(lab.store, sweep))
     assert told == []
-    _, told = quietly(lab.store.probes)
+    _, told = quietly(lab.store.snapshot().probes)
     assert path.name in told[0]
     path.touch()
     _, told = quietly(lambda: settle.settle(lab.store, sweep))
     assert path.name in told[0]
-    assert lab.store.outcomes() == {}
+    assert lab.store.snapshot().outcomes == {}
 
 
 def test_what_is_noted_of_whole_files_may_be_lost(lab: Lab) -> None:
@@ -197,12 +197,12 @@ def test_a_damaged_checkpoint_is_kept_aside_and_its_trial_starts_anew(
         lab.save(sweep, trial)
     (path,) = lab.checkpoint_files(hit, kind)
     damaged = harm(path, damage)
-    frame, told = quietly(lab.store.trials)
+    frame, told = quietly(lab.store.snapshot().trials)
     assert set(frame["trial_id"]) == {done.trial_id, begun.trial_id}
     assert len(told) == 1
     assert f"checkpoints/{hit.trial_id}/{path.name}" in told[0]
     quietly(lambda: settle.settle(lab.store, sweep))
-    assert lab.store.checkpoint_ids() == [begun.trial_id]
+    assert lab.store.snapshot().checkpoint_ids == [begun.trial_id]
     assert (lab.folder / "corrupt" / path.relative_to(lab.folder)).read_bytes() == damaged
 
 
@@ -272,5 +272,5 @@ def test_damage_in_a_footer_never_ends_a_reader(lab: Lab, name: str) -> None:
         damaged = bytearray(data)
         damaged[place] ^= 0x80
         path.write_bytes(damaged)
-        told += bool(quietly(lab.store.outcomes)[1])
+        told += bool(quietly(lambda: lab.store.snapshot().outcomes)[1])
     assert told

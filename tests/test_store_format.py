@@ -49,22 +49,22 @@ def old(tmp_path: Path) -> Folder:
 def finished(store: Store) -> dict[tuple[float, int, int], float]:
     """Return the last value of each completed trial, after looking at ids and at its epochs."""
     sweep = stored_sweep(store)
-    trials = store.trials()
+    trials = store.snapshot().trials()
     ids = {trial.trial_id: trial for trial in expand(sweep)}
     assert set(trials["trial_id"]) <= ids.keys()
     for row in trials.itertuples():
         config = ids[row.trial_id].config
         assert (row.config_id, row.cell_id) == (config.config_id, config.cell_id)
     ended = trials[trials["status"] == "completed"]
-    assert set(ended["trial_id"]) <= set(store.probes("norm")["trial_id"])
-    last = store.epochs().groupby("trial_id")["perplexity"].last()
+    assert set(ended["trial_id"]) <= set(store.snapshot().probes("norm")["trial_id"])
+    last = store.snapshot().epochs().groupby("trial_id")["perplexity"].last()
     assert (last[ended["trial_id"]].to_numpy() == ended["perplexity"].to_numpy()).all()
     keys = ended[["rate", "depth", "seed"]].itertuples(index=False, name=None)
     return dict(zip(keys, ended["perplexity"], strict=True))
 
 
 def with_status(store: Store, status: str) -> set[tuple[float, int, int]]:
-    trials = store.trials()
+    trials = store.snapshot().trials()
     rows = trials[trials["status"] == status]
     return set(rows[["rate", "depth", "seed"]].itertuples(index=False, name=None))
 
@@ -123,7 +123,7 @@ def test_a_crash_at_any_instant_of_the_rewrite_loses_and_doubles_nothing(tmp_pat
             settle.settle(store, stored_sweep(store))
         assert finished(store) == DONE
         assert with_status(store, "failed") == FAILED
-        ended = store.trials()
+        ended = store.snapshot().trials()
         assert len(ended) == len(DONE) + len(DIVERGED) + len(FAILED)
         assert formats(folder) == {b"2"}
         for table in TABLES:
@@ -144,7 +144,7 @@ def test_a_value_of_another_type_is_another_trial(old: Folder) -> None:
     store = Store(str(old.path / "results" / "old"))
     counts = json.loads(old.orch("plan", "old.yaml", "--seeds", "0", "--json").stdout)
     assert (counts["done"], counts["missing"]) == (4, 0)
-    shown = store.trials()
+    shown = store.snapshot().trials()
     assert len(shown[(shown["rate"] == 1) & (shown["seed"] == 0)]) == 4
 
 
@@ -156,7 +156,7 @@ def test_a_newer_format_is_refused_in_words(tmp_path: Path) -> None:
         table = pq.read_table(path)
         pq.write_table(table.replace_schema_metadata({b"orch_format": b"3"}), path)
     with pytest.raises(StoreError, match="format 3, written by a newer release of orch"):
-        store.trials()
+        store.snapshot().trials()
 
 
 def test_a_stored_file_without_mode_selects_the_largest() -> None:

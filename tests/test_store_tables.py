@@ -108,7 +108,7 @@ def test_equal_values_stand_in_equal_text_whichever_edit_wrote_them(lab: Lab) ->
     for values in [(1,), (1, 0.5), (1, 0.5, "auto"), (1.0, "auto")]:
         sweep = make_sweep(factors={"x": (1,)}, search={"odd": values}, seeds=(0, len(values)))
         lab.prepare(sweep)
-        done = lab.store.outcomes()
+        done = lab.store.snapshot().outcomes
         lab.commit(sweep, *(t for t in expand(sweep) if t.trial_id not in done))
     settle.settle(lab.store, sweep)
     assert set(lab.plain("trials")["odd"]) == {"1", "0.5", '"auto"'}
@@ -166,9 +166,9 @@ def test_a_best_epoch_is_among_the_finite_ones(lab: Lab, mode: str, last: str, b
 
 def test_a_store_without_results_says_so(lab: Lab) -> None:
     settle.create(lab.store)
-    assert lab.store.outcomes() == {}
+    assert lab.store.snapshot().outcomes == {}
     with pytest.raises(StoreError, match="holds no results yet"):
-        lab.store.trials()
+        lab.store.snapshot().trials()
 
 
 def test_a_store_whose_trials_have_not_begun_has_empty_tables(lab: Lab) -> None:
@@ -185,7 +185,7 @@ def test_unfinished_trials_show_with_their_epochs_so_far(lab: Lab) -> None:
     lab.commit(sweep, done, committed_just_now)
     for trial in (begun, committed_just_now):
         lab.save(sweep, trial)
-    trials = lab.store.trials().set_index("trial_id")
+    trials = lab.store.snapshot().trials().set_index("trial_id")
     assert trials["status"].to_dict() == {
         done.trial_id: "completed",
         committed_just_now.trial_id: "completed",
@@ -195,10 +195,10 @@ def test_unfinished_trials_show_with_their_epochs_so_far(lab: Lab) -> None:
     assert row["epochs_run"] == 2
     assert row["score"] == score(begun.trial_id, 2)
     assert row["kind"] == begun.params["kind"]
-    assert begun.trial_id not in lab.store.outcomes()
-    epochs = lab.store.epochs()
+    assert begun.trial_id not in lab.store.snapshot().outcomes
+    epochs = lab.store.snapshot().epochs()
     assert list(epochs["epoch"][epochs["trial_id"] == begun.trial_id]) == [1, 2]
-    probes = lab.store.probes("skewness")
+    probes = lab.store.snapshot().probes("skewness")
     assert set(probes["probe"]) == {"skewness"}
     assert list(probes["epoch"][probes["trial_id"] == begun.trial_id]) == [1, 2]
     assert begun.trial_id not in set(lab.plain("trials")["trial_id"])

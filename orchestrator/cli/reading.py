@@ -37,8 +37,7 @@ def status(context: click.Context, file: Path, cluster: Path | None, root: str) 
     """Show which trials are done, running and failed, even while the sweep runs."""
     if cluster is not None:
         sys.exit(remote().run_reader(context, sweep_of(file), cluster))
-    results = results_of(file, root)
-    print_status(results.sweep, results.store, Console())
+    print_status(results_of(file, root), Console())
 
 
 @click.command(cls=Command)

@@ -19,7 +19,7 @@ from orchestrator.spec import PlannedTrial, Sweep, expand, with_seeds
 from orchestrator.spec.checks import check
 from orchestrator.spec.model import Claim, Figure, Table
 from orchestrator.spec.values import Value
-from orchestrator.store import Store
+from orchestrator.store import Snapshot, Store
 from orchestrator.store.stored_sweep import stored_sweep
 
 # Each method imports what it computes with: scipy, matplotlib and Vega take a second to load.
@@ -39,23 +39,25 @@ class Results:
     Attributes:
         sweep: the sweep.
         store: its store.
+        snapshot: what it holds; by default, as of the first question.
     """
 
-    def __init__(self, sweep: Sweep, store: Store) -> None:
+    def __init__(self, sweep: Sweep, store: Store, snapshot: Snapshot | None = None) -> None:
         self.sweep = sweep
         self.store = store
+        self.snapshot = snapshot or store.snapshot()
         self._measured: dict[str, Mapping[str, float]] = {}
         self._probes: dict[str, pd.DataFrame] = {}
 
     @cached_property
     def trials(self) -> pd.DataFrame:
         """One row per trial that has ended or has a checkpoint."""
-        return self.store.trials()
+        return self.snapshot.trials()
 
     @cached_property
     def epochs(self) -> pd.DataFrame:
         """One row per epoch of these trials."""
-        return self.store.epochs()
+        return self.snapshot.epochs()
 
     def probes(self, name: str) -> pd.DataFrame:
         """Read one probe: a row per trial, epoch and layer, and per unit and bin if it has them.
@@ -64,9 +66,9 @@ class Results:
             ShowError: the store has no such probe.
         """
         if name not in self._probes:
-            rows = self.store.probes(name)
+            rows = self.snapshot.probes(name)
             if rows.empty:
-                names = quoted(self.store.probe_names())
+                names = quoted(self.snapshot.probe_names())
                 raise ShowError(f"the store has no probe `{name}`; it has {names}")
             self._probes[name] = rows
         return self._probes[name]
@@ -99,7 +101,7 @@ class Results:
         """Seeds, and values of a param, that make no difference in any epoch, in sentences."""
         return equal_to_the_bit(self.sweep, self.trials)
 
-    @property
+    @cached_property
     def missing(self) -> list[PlannedTrial]:
         """The trials of the sweep that are not finished, failed ones included."""
         finished = set(self.trials["trial_id"][self.trials["status"].isin(FINISHED)])

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from orchestrator.code import Archive, Currency
+from orchestrator.code import Currency
 from orchestrator.errors import (
     CorruptFileError,
     EditedError,
@@ -27,8 +27,8 @@ from orchestrator.running.trial_code import RunCode
 from orchestrator.running.watch import Watch
 from orchestrator.spec import PlannedTrial, Sweep, expand
 from orchestrator.spec.problems import placed
-from orchestrator.store import Store, Stores, Writer
-from orchestrator.store.checkpoints import drop_first_format
+from orchestrator.store import Snapshot, Store, Stores, Writer
+from orchestrator.store.checkpoints import of_first_format
 from orchestrator.store.schema import Layout
 from orchestrator.store.settle import clear, create, settle
 from orchestrator.store.stored_sweep import require_same, stored_sweep
@@ -54,83 +54,61 @@ class Driver:
         """Closes the runner."""
         self._running: runners.Runner | None = None
 
-    def run(self) -> None:
-        """Run the missing trials.
+    def run(self) -> Snapshot:
+        """Run the missing trials, and return what the store holds then.
 
         Raises:
             OrchError: the file, the store, the code or the cluster is at fault.
             KeyboardInterrupt: Ctrl-C; finished trials are kept.
         """
         self.scope = scope_of(self.sweep, self.stores.files.local)
-        code = read_code(self.sweep, self.scope)
+        self.code = read_code(self.sweep, self.scope)
         self._currency = Currency(self.scope)
-        with contextlib.ExitStack() as locked, self._opened:
-            existed = self.store.exists
-            if existed:
-                self._require_same()
-                locked.enter_context(heartbeat.exclusively(self.store))
-            inventory = self._inventory()
-            self._require_stored_metric(inventory)
-            if inventory.missing:
-                self._check([] if self.sweep.smoke else inventory.missing)
-            create(self.store)
-            if not existed:
-                locked.enter_context(heartbeat.exclusively(self.store))
-                self._require_same()  # another driver may have created the store meanwhile
-                inventory = self._inventory()
-            if self.sweep.smoke:
-                clear(self.store)
-                inventory = self._inventory()
-            self._match(inventory, code)
+        with heartbeat.exclusively(self.store), self._opened:
+            found = self._compare(self.store.snapshot(), self.stores.siblings_of(self.sweep.name))
+            self._require_runnable(found)
+            prepared = self._prepare(found)
+            # Files that cannot be read may be noticed only now; their trials are missing after all.
+            inventory = found if prepared is found.snapshot else self._compare(prepared)
+            if not (inventory.missing or found.elsewhere):
+                self.display.say(
+                    f"{self.sweep.name}: all {inventory.done:,} trials are already done"
+                )
+                return prepared
+            try:
+                self._run(inventory)
+            except KeyboardInterrupt:
+                settle(self.store, self.sweep)
+                raise
+            ended = settle(self.store, self.sweep)
+            self._warn_of_unwatched(ended)
+            return ended
 
-    def _require_same(self) -> None:
-        """Refuse a store of another sweep; a smoke run starts again with an empty store."""
-        if self.store.exists and not self.sweep.smoke:
-            require_same(self.sweep, self.store)
-
-    def _match(self, inventory: Inventory, code: Archive) -> None:
-        """Make the store match the sweep file."""
-        layout = self._prepare(inventory, code)
-        # Files that cannot be read are noticed only now; their trials are missing after all.
-        current = self._inventory(siblings=False)
-        if not (current.missing or inventory.elsewhere):
-            self.display.say(f"{self.sweep.name}: all {current.done:,} trials are already done")
-            return
-        try:
-            self._run(current, layout, code)
-        except KeyboardInterrupt:
-            settle(self.store, self.sweep)
-            raise
-        self._warn_of_unwatched(settle(self.store, self.sweep))
-
-    def _warn_of_unwatched(self, layout: Layout) -> None:
-        """Warn of names in ``diverged_on`` that no trial has, and so ended no trial."""
-        for name in self.sweep.diverged_on:
-            if layout.metrics and name not in layout.metrics:
-                text = unknown("metric", name, layout.metrics)
-                self.display.say(f"warning: {self.sweep.name}: `diverged_on`: {text}")
-
-    def _inventory(self, *, siblings: bool = True) -> Inventory:
+    def _compare(self, snapshot: Snapshot, siblings: Iterable[Store] = ()) -> Inventory:
+        rerun_stale = self.options.rerun_stale
         return take_inventory(
-            self.sweep,
-            self.trials,
-            self.store,
-            self.stores.siblings_of(self.sweep.name) if siblings else [],
-            self._currency,
-            rerun_stale=self.options.rerun_stale,
+            self.sweep, self.trials, snapshot, siblings, self._currency, rerun_stale=rerun_stale
         )
 
-    def _require_stored_metric(self, inventory: Inventory) -> None:
-        """Refuse a selection metric that no finished trial has, before anything changes."""
-        layout, metric = self.store.layout(), self.sweep.select.metric
-        if layout is None or inventory.done == len(inventory.elsewhere):
+    def _require_runnable(self, found: Inventory) -> None:
+        """Refuse what cannot run, before anything is written; Ray starts meanwhile."""
+        if self.store.exists and not self.sweep.smoke:
+            require_same(self.sweep, self.store)
+            self._require_stored_metric(found)
+        if found.missing:
+            self._check([] if self.sweep.smoke else found.missing)
+
+    def _require_stored_metric(self, found: Inventory) -> None:
+        """Refuse a selection metric that no finished trial has."""
+        layout, metric = found.snapshot.layout, self.sweep.select.metric
+        if layout is None or found.done == len(found.elsewhere):
             return
         if metric not in layout.metrics:
             text = f"{unknown('metric', metric, layout.metrics)}; these are in the store"
             raise placed(MetricError(text), self.sweep.source, "select", "metric")
 
     def _check(self, missing: Sequence[PlannedTrial]) -> None:
-        """Have the trainable check the configs while Ray starts, before anything is written."""
+        """Have the trainable check the configs while Ray starts."""
         try:
             with self.display.checking(len(missing)):
                 preflight.check(self.sweep.trainable, missing, meanwhile=self._runner)
@@ -143,65 +121,81 @@ class Driver:
             self._running = self._opened.enter_context(runners.opened(self.options.runner))
         return self._running
 
-    def _prepare(self, inventory: Inventory, code: Archive) -> Layout:
+    def _prepare(self, found: Inventory) -> Snapshot:
         """Store the sweep file and the code, settle the store, and copy trials from siblings."""
-        files = self.store.files
-        if self.store.exists and self.store.index().is_old:
-            settle(self.store, stored_sweep(self.store))  # by the file that tells its ids
-        if self.sweep.source is not None:
-            files.write("sweep.yaml", self.sweep.source.text.encode())
-        if dropped := drop_first_format(files):
+        snapshot = found.snapshot
+        if found.missing or found.elsewhere:
+            create(self.store)
+        if self.sweep.smoke:
+            clear(self.store)
+            snapshot = self.store.snapshot()
+        if dropped := len(of_first_format(snapshot.checkpoint_files)):
             trials = f"{counted(dropped, 'trial')} {'begins' if dropped == 1 else 'begin'} anew"
             self.display.say(f"{trials}, since checkpoints of format 1 are no longer read")
-        again = {trial.trial_id for trial in inventory.missing} | inventory.elsewhere.keys()
-        layout = settle(self.store, self.sweep, again & inventory.outcomes.keys())
-        self.store.archives.write(code)
-        return self._copy(inventory, layout, code)
+        if snapshot.index.is_old:  # by the file that tells its ids
+            snapshot = settle(self.store, stored_sweep(self.store), before=snapshot)
+        if self.sweep.source is not None:
+            self.store.files.write("sweep.yaml", self.sweep.source.text.encode())
+        again = {trial.trial_id for trial in found.missing} | found.elsewhere.keys()
+        again &= snapshot.outcomes.keys()
+        snapshot = settle(self.store, self.sweep, again, before=snapshot)
+        self.store.archives.write(self.code)
+        return self._copy(found, snapshot) if found.elsewhere else snapshot
 
-    def _copy(self, inventory: Inventory, layout: Layout, code: Archive) -> Layout:
+    def _copy(self, found: Inventory, snapshot: Snapshot) -> Snapshot:
         """Copy finished trials from the sibling stores."""
-        columns = MetricColumns(self.store, layout)
-        sources: dict[str, tuple[Store, list[PlannedTrial]]] = {}
+        columns = MetricColumns(self.store, snapshot.layout or Layout.of(self.sweep))
+        sources: dict[str, tuple[Snapshot, list[PlannedTrial]]] = {}
         for trial in self.trials:
-            if source := inventory.elsewhere.get(trial.trial_id):
-                sources.setdefault(source.files.location, (source, []))[1].append(trial)
+            if source := found.elsewhere.get(trial.trial_id):
+                location = source.store.files.location
+                sources.setdefault(location, (source, []))[1].append(trial)
         for source, trials in sources.values():
-            if (source_layout := source.layout()) is None:
-                continue
-            columns.add(source_layout.metrics)
-            tasks = self._job(trials, columns.layout, code).tasks
+            columns.add(source.layout.metrics if source.layout else ())
+            tasks = self._job(trials, columns.layout).tasks
             try:
                 reuse.copy(self.store, source, tasks, columns.layout)
             except CorruptFileError as error:
                 self.display.warn(error)
             except FileNotFoundError:
                 continue  # another driver has just merged the file; the trials run here
-        return columns.layout
+        return self.store.snapshot()
 
-    def _job(self, trials: Sequence[PlannedTrial], layout: Layout, code: Archive) -> Job:
+    def _job(self, trials: Sequence[PlannedTrial], layout: Layout) -> Job:
         location = self.store.files.location
-        return make_job(self.sweep, trials, location, layout, code, self.scope)
+        return make_job(self.sweep, trials, location, layout, self.code, self.scope)
 
-    def _run(self, inventory: Inventory, layout: Layout, code: Archive) -> None:
+    def _run(self, inventory: Inventory) -> None:
         """Run the missing trials."""
         todo = inventory.queue()
         if not todo:
             return
-        job = self._job(todo, layout, code)
+        layout = inventory.snapshot.layout or Layout.of(self.sweep)
+        job = self._job(todo, layout)
         give_up = functools.partial(self._commit_failure, job)
         add_metrics = MetricColumns(self.store, layout).add
         progress = Progress(self.sweep, inventory, self.store, add_metrics, give_up)
         order = [trial.trial_id for trial in todo]
-        with (
-            heartbeat.beating(self.store, progress.running_epochs, progress.seconds_left),
-            self.display.following(progress),
-            Watch(code, self.scope, self.display.say).looking(),
-            self._opened,  # the runner is closed before the store is settled
-        ):
-            self._runner().run(job, order, self.sweep.retries, progress)
+        try:
+            with (
+                heartbeat.beating(self.store, progress.running_epochs, progress.seconds_left),
+                self.display.following(progress),
+                Watch(self.code, self.scope, self.display.say).looking(),
+            ):
+                self._runner().run(job, order, self.sweep.retries, progress)
+        finally:
+            self._opened.close()  # no worker may write while the store is settled
         if progress.not_run and not progress.done:  # there is nothing to show
             reason = next(iter(progress.not_run))
             raise EditedError(f"no trial has run: {reason}; run the same command again")
+
+    def _warn_of_unwatched(self, ended: Snapshot) -> None:
+        """Warn of names in ``diverged_on`` that no trial has, and so ended no trial."""
+        metrics = ended.layout.metrics if ended.layout else ()
+        for name in self.sweep.diverged_on:
+            if metrics and name not in metrics:
+                text = unknown("metric", name, metrics)
+                self.display.say(f"warning: {self.sweep.name}: `diverged_on`: {text}")
 
     def _commit_failure(self, job: Job, trial_id: str, text: str, attempts: int) -> None:
         """Commit a trial as failed, unless its worker died after committing it as finished."""

@@ -8,7 +8,7 @@ from statistics import fmean
 
 from orchestrator.columns import Status
 from orchestrator.spec.grid import PlannedTrial
-from orchestrator.store.store import Outcome
+from orchestrator.store import Outcome
 
 
 def longest_first(

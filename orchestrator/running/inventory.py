@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestrator.code import Currency
@@ -10,7 +10,7 @@ from orchestrator.columns import FINISHED, Status
 from orchestrator.running.durations import Durations, longest_first
 from orchestrator.running.watched import is_diverged
 from orchestrator.spec import PlannedTrial, Sweep
-from orchestrator.store import Outcome, Store
+from orchestrator.store import Outcome, Snapshot, Store
 
 
 @dataclass(frozen=True)
@@ -18,10 +18,10 @@ class Inventory:
     """The trials of a sweep: done here, done in a sibling store, or missing."""
 
     trials: Sequence[PlannedTrial]
-    outcomes: Mapping[str, Outcome]
-    """How trials ended in this store, by trial id, including trials that are not in the sweep."""
-    elsewhere: Mapping[str, Store]
-    """For each trial that only a sibling store has: that store, by trial id."""
+    snapshot: Snapshot
+    """What this store holds."""
+    elsewhere: Mapping[str, Snapshot]
+    """For each trial that only a sibling store has: what that store holds, by trial id."""
     stale: frozenset[str]
     """Ids of trials that ran with other code than the current."""
     missing: Sequence[PlannedTrial]
@@ -34,13 +34,13 @@ class Inventory:
     @property
     def durations(self) -> Durations:
         """Durations of the trials that completed in this store."""
-        return Durations.of(self.trials, self.outcomes)
+        return Durations.of(self.trials, self.snapshot.outcomes)
 
     @property
     def reused(self) -> int:
         """The number of done trials that come from a sibling store, already copied or not."""
         here = (trial.trial_id for trial in self.trials if trial.trial_id not in self.elsewhere)
-        outcomes = (self.outcomes.get(trial_id) for trial_id in here)
+        outcomes = (self.snapshot.outcomes.get(trial_id) for trial_id in here)
         return len(self.elsewhere) + sum(bool(o and o.reused_from) for o in outcomes)
 
     def queue(self) -> list[PlannedTrial]:
@@ -53,8 +53,8 @@ class Inventory:
 def take_inventory(
     sweep: Sweep,
     trials: Sequence[PlannedTrial],
-    store: Store,
-    siblings: Sequence[Store],
+    snapshot: Snapshot,
+    siblings: Iterable[Store],
     currency: Currency,
     *,
     rerun_stale: bool = False,
@@ -67,27 +67,32 @@ def take_inventory(
     Args:
         sweep: the sweep.
         trials: every one of its trials.
-        store: the sweep's store.
-        siblings: other stores under the same root.
+        snapshot: what its store holds.
+        siblings: other stores under the same root; looked at only if trials are missing.
         currency: tells which code is current.
         rerun_stale: count trials that ran with other code as missing.
     """
-    outcomes = store.outcomes()
-    finished = _finished(sweep, store, outcomes)
+    finished = _finished(sweep, snapshot, snapshot.outcomes)
     stale = frozenset(
         trial.trial_id
         for trial in trials
         if trial.trial_id in finished
-        and not currency.is_current(finished[trial.trial_id].code_digest, store.archives.read)
+        and not _is_current(finished[trial.trial_id], snapshot, currency)
     )
     done = finished.keys() - (stale if rerun_stale else frozenset())
     absent = {trial.trial_id for trial in trials} - done
-    elsewhere = dict(_finished_elsewhere(sweep, absent, siblings, currency))
+    elsewhere = dict(_finished_elsewhere(sweep, absent, siblings, currency)) if absent else {}
     missing = [trial for trial in trials if trial.trial_id in absent - elsewhere.keys()]
-    return Inventory(trials, outcomes, elsewhere, stale - absent, missing)
+    return Inventory(trials, snapshot, elsewhere, stale - absent, missing)
 
 
-def _finished(sweep: Sweep, store: Store, outcomes: Mapping[str, Outcome]) -> dict[str, Outcome]:
+def _is_current(outcome: Outcome, snapshot: Snapshot, currency: Currency) -> bool:
+    return currency.is_current(outcome.code_digest, snapshot.store.archives.read)
+
+
+def _finished(
+    sweep: Sweep, snapshot: Snapshot, outcomes: Mapping[str, Outcome]
+) -> dict[str, Outcome]:
     """Keep the trials that completed, or diverged on a metric that the sweep watches.
 
     In the first format, of which a trial that says nothing of resuming is, any metric could end it.
@@ -98,27 +103,27 @@ def _finished(sweep: Sweep, store: Store, outcomes: Mapping[str, Outcome]) -> di
         for trial_id, outcome in finished.items()
         if outcome.status == Status.DIVERGED and outcome.resumed_at is not None
     ]
-    for trial_id, values in store.last_values(diverged, sweep.watched).items():
+    for trial_id, values in snapshot.last_values(diverged, sweep.watched).items():
         if not is_diverged(values, sweep.watched):
             del finished[trial_id]
     return finished
 
 
 def _finished_elsewhere(
-    sweep: Sweep, absent: set[str], siblings: Sequence[Store], currency: Currency
-) -> Iterator[tuple[str, Store]]:
+    sweep: Sweep, absent: set[str], siblings: Iterable[Store], currency: Currency
+) -> Iterator[tuple[str, Snapshot]]:
+    metric = sweep.select.metric
     for sibling in siblings:
-        if not absent:
-            return
+        snapshot = sibling.snapshot()
         current = {
             trial_id: outcome
-            for trial_id, outcome in sibling.outcomes().items()
-            if trial_id in absent
-            and currency.is_current(outcome.code_digest, sibling.archives.read)
+            for trial_id, outcome in snapshot.outcomes.items()
+            if trial_id in absent and _is_current(outcome, snapshot, currency)
         }
-        finished = _finished(sweep, sibling, current)
-        selected = sibling.last_values(finished, {sweep.select.metric})
-        for trial_id, values in selected.items():
-            if values[sweep.select.metric] is not None:
+        finished = _finished(sweep, snapshot, current)
+        for trial_id, values in snapshot.last_values(finished, {metric}).items():
+            if values[metric] is not None:
                 absent = absent - {trial_id}
-                yield trial_id, sibling
+                yield trial_id, snapshot
+        if not absent:
+            return

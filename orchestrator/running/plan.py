@@ -58,7 +58,8 @@ def plan(sweep: Sweep, stores: Stores) -> Plan:
     scope = scope_of(sweep, stores.files.local)
     require_code(sweep, scope)
     siblings = stores.siblings_of(sweep.name)
-    inventory = take_inventory(sweep, expand(sweep), store, siblings, Currency(scope))
+    trials = expand(sweep)
+    inventory = take_inventory(sweep, trials, store.snapshot(), siblings, Currency(scope))
     all_cells = cells(sweep)
     return Plan(sweep, inventory, len(all_cells), sum(len(cell.configs) for cell in all_cells))
 

@@ -11,25 +11,25 @@ import pyarrow.compute as pc
 
 from orchestrator.columns import TABLES
 from orchestrator.running.job import Task
-from orchestrator.store import Store
+from orchestrator.store import Snapshot, Store
 from orchestrator.store.merge import copy_rows
 from orchestrator.store.schema import Layout, encode
 
 
-def copy(store: Store, source: Store, tasks: Mapping[str, Task], layout: Layout) -> None:
+def copy(store: Store, source: Snapshot, tasks: Mapping[str, Task], layout: Layout) -> None:
     """Copy the rows of trials, with this sweep's columns for their ids and params.
 
     Args:
         store: the store that receives the rows.
-        source: a sibling store in which all the trials are finished, with the same metrics.
+        source: what a sibling store holds, in which all the trials are finished.
         tasks: the trials to copy, by id.
         layout: the columns of ``store``.
     """
-    outcomes = source.outcomes()
-    for digests in {(outcomes[i].code_digest, outcomes[i].environment_digest) for i in tasks}:
-        store.archives.copy(source.archives, *digests)
-    index = source.index()
-    name = source.files.location.rstrip("/").rpartition("/")[2]
+    ends = [source.outcomes[trial_id] for trial_id in tasks]
+    for digests in {(end.code_digest, end.environment_digest) for end in ends}:
+        store.archives.copy(source.store.archives, *digests)
+    index = source.index
+    name = source.store.files.location.rstrip("/").rpartition("/")[2]
 
     def own(rows: pa.Table) -> pa.Table:
         return _with_own_columns(rows, tasks, name)

@@ -54,5 +54,5 @@ def run(
         sweep = sweep.as_smoke()
     display = Display(quiet=not progress)
     stores = Stores(str(store), display.warn)
-    Driver(sweep, stores, Options(runner, rerun_stale), display).run()
-    return Results(sweep, stores.store_of(sweep.name))
+    snapshot = Driver(sweep, stores, Options(runner, rerun_stale), display).run()
+    return Results(sweep, snapshot.store, snapshot)

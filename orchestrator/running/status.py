@@ -10,25 +10,27 @@ from rich.table import Table
 
 from orchestrator.columns import FINISHED, Status
 from orchestrator.labels import assignments, duration, label
+from orchestrator.results import Results
 from orchestrator.results.marks import End, marks_of
-from orchestrator.results.origins import Origin, Origins
-from orchestrator.results.replicas import equal_to_the_bit
+from orchestrator.results.origins import Origin
 from orchestrator.running import heartbeat
-from orchestrator.spec import Cell, Sweep, cells
+from orchestrator.spec import Cell, cells
 from orchestrator.spec.grid import varied
 from orchestrator.store import Outcome, Store
 
 
-def print_status(sweep: Sweep, store: Store, console: Console) -> None:
+def print_status(results: Results, console: Console) -> None:
     """Print counts, the seeds of each cell, and the running and failed trials with their logs."""
-    outcomes = store.outcomes()
+    sweep, store, outcomes = results.sweep, results.store, results.snapshot.outcomes
     all_cells = cells(sweep)
     planned = {i for cell in all_cells for ids in _ids(cell).values() for i in ids}
     done = {i for i in planned if i in outcomes and outcomes[i].status in FINISHED}
     failed = {i for i in planned if i in outcomes and outcomes[i].status == Status.FAILED}
     driver = heartbeat.driver_of(store)
     running = {i: epoch for i, epoch in (driver.running if driver else {}).items() if i in planned}
-    interrupted = planned.intersection(store.checkpoint_ids()) - done - failed - running.keys()
+    interrupted = (
+        planned.intersection(results.snapshot.checkpoint_ids) - done - failed - running.keys()
+    )
     left = driver.seconds_left if driver else None
 
     counts = [
@@ -45,8 +47,8 @@ def print_status(sweep: Sweep, store: Store, console: Console) -> None:
         log = escape(store.log_name(trial_id))
         console.print(f"running {trial_id}, epoch {epoch} done, log {log}", soft_wrap=True)
     _print_failures(failed, outcomes, store, console)
-    _print_marked(all_cells, {i: outcomes[i] for i in done}, store, console)
-    for remark in equal_to_the_bit(sweep, store.trials()) if len(done) > 1 else ():
+    _print_marked(all_cells, {i: outcomes[i] for i in done}, results, console)
+    for remark in results.equal_to_the_bit if len(done) > 1 else ():
         console.print(escape(remark), soft_wrap=True)
 
 
@@ -60,7 +62,7 @@ def _print_failures(
 
 
 def _print_marked(
-    all_cells: list[Cell], done: Mapping[str, Outcome], store: Store, console: Console
+    all_cells: list[Cell], done: Mapping[str, Outcome], results: Results, console: Console
 ) -> None:
     """Name the configs whose numbers carry a mark, with the logs of trials that diverged."""
     ends = {
@@ -71,14 +73,13 @@ def _print_marked(
         )
         for i, outcome in done.items()
     }
-    origins = Origins(store.archives)
     for cell in all_cells:
         for config in cell.configs:
             ids = [config.trial_id(seed) for seed in cell.seeds]
-            remarks = [text for _, text in marks_of(ids, ends, origins).remarks()]
+            remarks = [text for _, text in marks_of(ids, ends, results.origins).remarks()]
             if remarks:
                 diverged = (i for i in ids if i in done and done[i].status == Status.DIVERGED)
-                logs = [f"log {store.log_name(trial_id)}" for trial_id in diverged]
+                logs = [f"log {results.store.log_name(trial_id)}" for trial_id in diverged]
                 line = f"{assignments(config.selectors)}: {'; '.join([*remarks, *logs])}"
                 console.print(escape(line), soft_wrap=True)
 

@@ -3,8 +3,9 @@
 Workers write their trials' files; the driver merges them; anyone may read at any time.
 """
 
-from orchestrator.store.store import Outcome, Store
+from orchestrator.store.snapshot import Outcome, Snapshot
+from orchestrator.store.store import Store
 from orchestrator.store.stores import Stores
 from orchestrator.store.writer import Writer
 
-__all__ = ["Outcome", "Store", "Stores", "Writer"]
+__all__ = ["Outcome", "Snapshot", "Store", "Stores", "Writer"]

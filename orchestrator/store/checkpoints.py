@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from orchestrator.errors import CorruptFileError, StoreError
 from orchestrator.store.checkpoint import Checkpoint, DamagedError, Head, Part, StoredFile, joined
-from orchestrator.store.files import Files
+from orchestrator.store.files import Files, is_partial
 from orchestrator.store.names import checkpoint_folder, trial_folder
 from orchestrator.store.schema import PROBE_SCHEMA
 
@@ -20,6 +20,8 @@ HEAD = "head"
 _TRIES = 100
 """Attempts to read a checkpoint that is replaced meanwhile, which is rare."""
 
+OnCorrupt = Callable[[CorruptFileError], object]
+"""What a reader calls with a file that cannot be read, before it continues without it."""
 OnDamage = Callable[[CorruptFileError, str], object]
 """Receives an error, and the name of the head that does not count for it."""
 
@@ -44,10 +46,14 @@ def attempt_of(name: str) -> int | None:
     return int(number) if separator and number.isdecimal() else None
 
 
-def checkpoint_ids(files: Files) -> list[str]:
-    """List the trials that have a head."""
-    paths = (path.split("/") for path in files.tree("checkpoints"))
-    return sorted({p[0] for p in paths if len(p) == 2 and p[1].startswith(f"{HEAD}-")})
+def head_ids(paths: Iterable[str]) -> list[str]:
+    """Find the trials that have a head.
+
+    Args:
+        paths: the files below ``checkpoints``.
+    """
+    split = (path.split("/") for path in paths)
+    return sorted({p[0] for p in split if len(p) == 2 and p[1].startswith(f"{HEAD}-")})
 
 
 def read_checkpoint(
@@ -171,14 +177,28 @@ def drop_lower(files: Files, trial_id: str, attempt: int) -> None:
         files.delete_all([f"{checkpoint_folder(trial_id)}/{name}" for name in some])
 
 
-def tidy(files: Files, on_corrupt: Callable[[CorruptFileError], object]) -> None:
+def of_first_format(paths: Iterable[str]) -> list[str]:
+    """Find the checkpoints of format 1, which was a file for each trial.
+
+    Args:
+        paths: the files below ``checkpoints``.
+    """
+    return [path for path in paths if "/" not in path and not is_partial(path)]
+
+
+def tidy(files: Files, paths: Sequence[str], on_corrupt: OnCorrupt) -> None:
     """Move damaged checkpoints to ``corrupt/``, and delete those that no longer count.
 
     Only the driver does this, at its start and end.
+
+    Args:
+        files: the store.
+        paths: the files below ``checkpoints``.
+        on_corrupt: called with each that is damaged.
     """
-    files.clean("checkpoints")
-    for trial_id in checkpoint_ids(files):
-        files.clean(checkpoint_folder(trial_id))
+    useless = [*filter(is_partial, paths), *of_first_format(paths)]
+    files.delete_all([f"checkpoints/{path}" for path in useless])
+    for trial_id in head_ids(paths):
         damaged: dict[str, None] = {}
 
         def note(error: CorruptFileError, head: str, damaged: dict[str, None] = damaged) -> None:
@@ -192,13 +212,6 @@ def tidy(files: Files, on_corrupt: Callable[[CorruptFileError], object]) -> None
             drop_lower(files, trial_id, best.head.attempt)
         elif damaged:
             drop_checkpoint(files, trial_id)
-
-
-def drop_first_format(files: Files) -> int:
-    """Delete checkpoints of format 1, which was a file for each trial; return their number."""
-    names = files.names("checkpoints")
-    files.delete_all([f"checkpoints/{name}" for name in names])
-    return len(names)
 
 
 def retire_checkpoint(files: Files, trial_id: str) -> None:

@@ -77,9 +77,19 @@ class Files:
         with self._store_errors(name, but=()):
             bucket.make_folder(self.fs, self.path(name))
 
+    def stamps(self, folder: str) -> dict[str, str]:
+        """List the files in a folder by name, sorted, with a stamp of their sizes and times.
+
+        A stamp is only to be compared with a later one. Partial files, whose names begin with a
+        dot, are among them; without such a folder there are none.
+        """
+        infos = [i for i in self._list(self.path(folder)) if i.type == fs.FileType.File]
+        infos.sort(key=lambda info: info.base_name)
+        return {info.base_name: f"{info.size} {info.mtime_ns}" for info in infos}
+
     def names(self, folder: str) -> list[str]:
         """List the names of the files in a folder, sorted; none if there is no such folder."""
-        return [name for name in self._all_names(folder) if not name.startswith(".")]
+        return [name for name in self.stamps(folder) if not name.startswith(".")]
 
     def folders(self) -> list[str]:
         """List the names of the folders in the root, sorted."""
@@ -90,7 +100,11 @@ class Files:
         return sorted(info.base_name for info in entries if info.type == fs.FileType.Directory)
 
     def tree(self, folder: str) -> list[str]:
-        """List the paths of the files below a folder, sorted, without those that are partial.
+        """List the paths of the files below a folder, sorted, without those that are partial."""
+        return [path for path in self.whole_tree(folder) if not is_partial(path)]
+
+    def whole_tree(self, folder: str) -> list[str]:
+        """List the paths of the files below a folder, sorted.
 
         A bucket may have no folders, so the names of files alone tell which there are.
         """
@@ -101,18 +115,7 @@ class Files:
         else:
             top = str(self.local / folder)  # others may delete what is listed meanwhile
             found = [f"{path}/{name}" for path, _, names in os.walk(top) for name in names]
-        paths = (path.removeprefix(f"{top}/") for path in found)
-        return sorted(path for path in paths if not path.rpartition("/")[2].startswith("."))
-
-    def clean(self, folder: str) -> None:
-        """Delete the partial files of writers that were killed."""
-        for name in self._all_names(folder):
-            if name.startswith("."):
-                self.delete(f"{folder}/{name}")
-
-    def _all_names(self, folder: str) -> list[str]:
-        entries = self._list(self.path(folder))
-        return sorted(info.base_name for info in entries if info.type == fs.FileType.File)
+        return sorted(path.removeprefix(f"{top}/") for path in found)
 
     def _list(self, path: str, *, recursive: bool = False) -> list[fs.FileInfo]:
         selector = fs.FileSelector(path, allow_not_found=True, recursive=recursive)
@@ -126,12 +129,6 @@ class Files:
         """Tell whether a file exists."""
         with self._store_errors(name, "read"):
             return bool(self.fs.get_file_info(self.path(name)).type == fs.FileType.File)
-
-    def stamp(self, name: str) -> str:
-        """Write a file's size and modification time, only to compare with a later stamp."""
-        with self._store_errors(name, "read"):
-            info = self.fs.get_file_info(self.path(name))
-        return f"{info.size} {info.mtime_ns}"
 
     def read(self, name: str) -> bytes | None:
         """Read a whole file; None if there is no such file."""
@@ -270,6 +267,11 @@ class Files:
             else "choose another folder with --store"
         )
         return StoreError(f"{self.shown(name)} cannot be {action} ({reason}); {remedy}")
+
+
+def is_partial(path: str) -> bool:
+    """Tell whether a file is one that a writer has not finished."""
+    return path.rpartition("/")[2].startswith(".")
 
 
 def _open_no_link(path: str, flags: int) -> int:

@@ -2,52 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from enum import Enum, auto
 from functools import cached_property
-from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from orchestrator.columns import TABLES
-from orchestrator.errors import CorruptFileError, StoreError
-from orchestrator.store import bucket, format1
-from orchestrator.store.files import Files
-from orchestrator.store.schema import SCHEMA_FILE, conform, is_old
+from orchestrator.errors import CorruptFileError
+from orchestrator.store import format1
+from orchestrator.store.checkpoints import OnCorrupt
+from orchestrator.store.files import Files, is_partial
+from orchestrator.store.parts import (
+    MERGED,
+    UNREADABLE,
+    Part,
+    corrupt_file,
+    from_schema,
+    joined,
+    read_footer,
+)
+from orchestrator.store.schema import SCHEMA_FILE, Layout, conform, is_old, stored_layout
 
-Result = TypeVar("Result")
-
-UNREADABLE = (pa.ArrowException, OSError, LookupError, ValueError)
-"""What reading a damaged Parquet file raises."""
-
-MERGED = "merged-"
-"""Prefix of merged files, named by the time they were written; the latest wins."""
 TRIAL_IDS = b"trial_ids"
 """Footer key of a merged file that lists its trials."""
-
-_MAX_PENDING = 256
-"""Small tables to hold before they are joined into one."""
-_LARGE = 1024
-"""Rows from which a table is not small."""
-
-
-@dataclass(frozen=True)
-class Part:
-    """One Parquet file of a table, and the trials whose rows it holds."""
-
-    name: str
-    trial_ids: frozenset[str]
-    schema: pa.Schema | None = None
-    """The columns of a merged file."""
-
-    @property
-    def merged(self) -> bool:
-        """Whether the driver merged it, rather than a worker wrote a single trial."""
-        return self.name.rpartition("/")[2].startswith(MERGED)
+_SCHEMA_SOURCES = 2
+"""Files of rows whose columns are looked at where the schema file is missing or damaged."""
 
 
 class Index:
@@ -56,62 +37,88 @@ class Index:
     It lists the folders and reads the footers of merged files; the file of a single trial is
     named by its id. If a driver deletes a file meanwhile, the constructor and the methods that
     read raise FileNotFoundError: make a new index.
+
+    Attributes:
+        parts: the files of rows of each table: merged ones, the latest first, then single ones.
+        partial: files that a writer has not finished, or never will.
+        layout: the columns; None if the store has no tables yet.
+        is_old: whether files of format 1 may be among them.
+        committed: trials whose rows are in all three tables.
+        uncommitted: trials whose rows are in some tables only.
     """
 
-    def __init__(self, files: Files, on_corrupt: Callable[[CorruptFileError], None]) -> None:
+    def __init__(self, files: Files, on_corrupt: OnCorrupt) -> None:
         self._files = files
         self._on_corrupt = on_corrupt
-        listed = {table: row_files(files, table) for table in TABLES}
-        self.parts: dict[str, list[Part]] = {
-            table: self._merged_parts(table, merged) for table, (merged, _) in listed.items()
+        stamps = {
+            f"{table}/{name}": stamp
+            for table in TABLES
+            for name, stamp in files.stamps(table).items()
         }
-        self.is_old = self._has_old_files()
-        """Whether files of format 1 may be among them."""
-        for table, (_, singles) in listed.items():
-            self.parts[table] += [self._single(f"{table}/{name}") for name in singles]
+        self.partial = [name for name in stamps if is_partial(name)]
+        rows = {n: s for n, s in stamps.items() if n.endswith(".parquet") and not is_partial(n)}
+        schemas = {n for n in rows if n.endswith(f"/{SCHEMA_FILE}")}
+        merged = [n for n in rows if n.partition("/")[2].startswith(MERGED)]
+        singles = [n for n in rows if n not in schemas and n not in merged]
+        found = [p for name in reversed(merged) if (p := self._merged(name, rows[name]))]
+        old_trials = self._read_columns([*schemas, *merged, *singles])
+        self.is_old = old_trials or any(p.schema is not None and is_old(p.schema) for p in found)
+        found += [self._single(name, rows[name]) for name in singles]
+        self.parts: dict[str, list[Part]] = {
+            table: [p for p in found if p.name.startswith(f"{table}/")] for table in TABLES
+        }
         ids = [
             frozenset[str]().union(*(part.trial_ids for part in self.parts[table]))
             for table in TABLES
         ]
         self.committed: frozenset[str] = ids[0].intersection(*ids[1:])
-        """Trials whose rows are in all three tables."""
         self.uncommitted: frozenset[str] = ids[0].union(*ids[1:]) - self.committed
-        """Trials whose rows are in some tables only."""
 
-    def _merged_parts(self, table: str, names: list[str]) -> list[Part]:
-        """Read the footers of a table's merged files, the latest first."""
-        return [part for name in reversed(names) if (part := self._merged(f"{table}/{name}"))]
+    @property
+    def merged_parts(self) -> list[Part]:
+        """The files that a driver has merged."""
+        return [part for parts in self.parts.values() for part in parts if part.merged]
 
-    def _merged(self, name: str) -> Part | None:
+    def _merged(self, name: str, stamp: str) -> Part | None:
         try:
-            with self._files.open(name) as stream:
-                schema = pq.read_schema(stream)
+            metadata = read_footer(self._files, name)
+            schema = metadata.schema.to_arrow_schema()
             trial_ids = schema.metadata[TRIAL_IDS].decode().split()
-            return Part(name, self._present(trial_ids, schema), schema)
+            return Part(name, stamp, self._present(trial_ids, schema), metadata)
         except FileNotFoundError:
             raise
         except (*UNREADABLE, TypeError) as error:
             self._on_corrupt(corrupt_file(self._files, name, error))
             return None
 
-    def _has_old_files(self) -> bool:
-        """Look into merged files and the schema file, which a rewrite changes last."""
-        if any(
-            part.schema and is_old(part.schema) for parts in self.parts.values() for part in parts
-        ):
-            return True
-        try:
-            return from_schema(self._files, f"trials/{SCHEMA_FILE}", is_old) or False
-        except CorruptFileError:
-            return True  # so that each file is looked into
+    def _read_columns(self, names: Collection[str]) -> bool:
+        """Read the layout, and tell whether the schema file is of format 1, or does not tell.
 
-    def _single(self, name: str) -> Part:
+        A rewrite from format 1 changes the schema file of ``trials`` last.
+        """
+        trials = sorted(name for name in names if name.startswith("trials/"))
+        name = f"trials/{SCHEMA_FILE}"
+        layout, old = None, False
+        if name in trials:
+            trials.remove(name)
+            try:
+                found = from_schema(self._files, name, lambda s: (stored_layout(s), is_old(s)))
+                layout, old = found or (None, False)
+            except CorruptFileError as error:
+                self._on_corrupt(error)
+                old = True  # so that each file is looked into
+        merged_first = sorted(trials, key=lambda name: not name.startswith(f"trials/{MERGED}"))
+        others = merged_first[:_SCHEMA_SOURCES] if layout is None else []
+        self.layout = layout or layout_of(self._files, others, self._on_corrupt)
+        return old
+
+    def _single(self, name: str, stamp: str) -> Part:
         trial_ids = [name.rpartition("/")[2].removesuffix(".parquet")]
         try:
             schema = from_schema(self._files, name, lambda s: s) if self.is_old else None
         except CorruptFileError:
             schema = None  # it is reported when its rows are read
-        return Part(name, self._present(trial_ids, schema))
+        return Part(name, stamp, self._present(trial_ids, schema))
 
     def _present(self, trial_ids: list[str], schema: pa.Schema | None) -> frozenset[str]:
         """Return the present ids of a file's trials."""
@@ -167,132 +174,25 @@ class Index:
         Raises:
             CorruptFileError: the file, or a part of it, cannot be read.
         """
+        old_names = {format1.old_name(name) for name in schema.names} if self.is_old else set()
         try:
-            with self._opened(part) as stream, _parquet(stream) as file:
-                names, old = file.schema_arrow.names, is_old(file.schema_arrow)
-                wanted = [format1.old_name(name) if old else name for name in schema.names]
-                columns = [name for name in wanted if name in names]
-                for group in range(file.num_row_groups):
-                    share = _Share.ALL if probe is None else _share(file, group, probe)
-                    if share is _Share.NONE:
-                        continue
-                    rows = file.read_row_group(group, columns)
-                    if share is _Share.SOME:
-                        rows = rows.filter(pc.field("probe") == probe)
-                    if old:
-                        rows = format1.converted(rows, self._renamed)
-                    if trial_ids != part.trial_ids:
-                        rows = rows.filter(pc.field("trial_id").isin(sorted(trial_ids)))
-                    yield conform(rows, schema)
+            for group in part.row_groups(self._files, {*schema.names, *old_names}, probe):
+                rows = format1.converted(group, self._renamed) if is_old(group.schema) else group
+                if trial_ids != part.trial_ids:
+                    rows = rows.filter(pc.field("trial_id").isin(sorted(trial_ids)))
+                yield conform(rows, schema)
         except FileNotFoundError:
             raise
         except UNREADABLE as error:
             raise corrupt_file(self._files, part.name, error) from None
 
-    def _opened(self, part: Part) -> pa.NativeFile:
-        """Open a file; that of a single trial is small, and is read whole."""
-        if part.merged:
-            return self._files.open(part.name)
-        data = self._files.read(part.name)
-        if data is None:
-            raise FileNotFoundError(part.name)
-        return pa.BufferReader(data)
 
-
-def joined(pieces: Iterable[pa.Table], schema: pa.Schema) -> pa.Table:
-    """Join tables of one schema."""
-    return pa.concat_tables([schema.empty_table(), *gathered(pieces)]).unify_dictionaries()
-
-
-def gathered(pieces: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    """Join small tables as they come, and pass on large ones.
-
-    Thousands of tables of one row each, as of single trials, would take 20 KB each.
-    """
-    pending: list[pa.Table] = []
-    for piece in pieces:
-        pending.append(piece)
-        if len(piece) >= _LARGE or len(pending) == _MAX_PENDING:
-            yield _combined(pending)
-            pending = []
-    if pending:
-        yield _combined(pending)
-
-
-def _combined(tables: list[pa.Table]) -> pa.Table:
-    if len(tables) == 1:  # needs no copy
-        return tables[0]
-    return pa.concat_tables(tables).unify_dictionaries().combine_chunks()
-
-
-def _parquet(stream: pa.NativeFile) -> pq.ParquetFile:
-    return pq.ParquetFile(stream, pre_buffer=True, page_checksum_verification=True)
-
-
-class _Share(Enum):
-    """How many rows of a row group are of one probe, as far as its statistics show."""
-
-    NONE = auto()
-    SOME = auto()
-    ALL = auto()
-
-
-def _share(file: pq.ParquetFile, group: int, probe: str) -> _Share:
-    """Look up in the statistics which rows of a row group are of a probe."""
-    column = file.schema_arrow.get_field_index("probe")
-    statistics = file.metadata.row_group(group).column(column).statistics
-    if statistics is None or not statistics.has_min_max:
-        return _Share.SOME
-    if statistics.min == statistics.max == probe:
-        return _Share.ALL
-    return _Share.SOME if statistics.min <= probe <= statistics.max else _Share.NONE
-
-
-def row_files(files: Files, table: str) -> tuple[list[str], list[str]]:
-    """List the names of a table's merged files and of its single trials' files, each sorted."""
-    names = [name for name in files.names(table) if name.endswith(".parquet")]
-    merged = [name for name in names if name.startswith(MERGED)]
-    singles = [name for name in names if not name.startswith(MERGED) and name != SCHEMA_FILE]
-    return merged, singles
-
-
-def from_schema(files: Files, name: str, derive: Callable[[pa.Schema], Result]) -> Result | None:
-    """Derive something from the columns of a small Parquet file; None if there is no such file.
-
-    Raises:
-        CorruptFileError: the file cannot be read, or ``derive`` fails on its columns.
-    """
-    data = files.read(name)
-    if data is None:
-        return None
-    try:
-        return derive(pq.read_schema(pa.BufferReader(data)))
-    except UNREADABLE as error:
-        raise CorruptFileError(name, files.shown(name), str(error)) from None
-
-
-def corrupt_file(files: Files, name: str, error: Exception) -> CorruptFileError:
-    """Make the error of a file whose content cannot be read.
-
-    Raises:
-        StoreError: the file may be intact, but cannot be read now.
-        FileNotFoundError: it is gone.
-    """
-    if isinstance(error, OSError) and error.errno is not None:
-        raise StoreError(f"{files.shown(name)} cannot be opened ({error.strerror})") from None
-    if files.local is None and isinstance(error, OSError):
-        # A broken connection raises the same errors as damage: read the whole file to tell.
-        data = files.read(name)
-        if data is None:
-            raise FileNotFoundError(name)
-        if _is_whole(data):
-            raise bucket.refusal(error, files.shown(name)) from None
-    return CorruptFileError(name, files.shown(name), str(error))
-
-
-def _is_whole(data: bytes) -> bool:
-    try:
-        pq.read_table(pa.BufferReader(data), page_checksum_verification=True)
-    except UNREADABLE:
-        return False
-    return True
+def layout_of(files: Files, names: Iterable[str], on_corrupt: OnCorrupt) -> Layout | None:
+    """Read a store's columns from the first of these files that is there and can be read."""
+    for name in names:
+        try:
+            if layout := from_schema(files, name, stored_layout):
+                return layout
+        except CorruptFileError as error:
+            on_corrupt(error)
+    return None

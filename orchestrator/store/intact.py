@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 
 from orchestrator.store.files import Files
+from orchestrator.store.parts import Part
 
 FILE = ".whole.json"
 
@@ -23,13 +24,13 @@ class IntactFiles:
         except ValueError:
             self._stamps = {}
 
-    def includes(self, name: str) -> bool:
+    def includes(self, part: Part) -> bool:
         """Tell whether a file is unchanged since it was recorded."""
-        return self._stamps.get(name) == self._files.stamp(name)
+        return self._stamps.get(part.name) == part.stamp
 
-    def record(self, names: Iterable[str]) -> None:
+    def record(self, parts: Iterable[Part]) -> None:
         """Record these files as intact, and forget all others."""
-        stamps = {name: self._files.stamp(name) for name in names}
+        stamps = {part.name: part.stamp for part in parts}
         if stamps != self._stamps:
             self._stamps = stamps
             self._files.write(FILE, json.dumps(stamps).encode())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from orchestrator.errors import StoreError, StoreLockedError
 from orchestrator.store.store import Store
@@ -15,10 +15,11 @@ LOCK = ".lock"
 def holding(store: Store, holder: Callable[[], str]) -> Iterator[None]:
     """Lock a local store for this process; a bucket has no lock.
 
-    The lock ends with the process.
+    The lock ends with the process. The store's folder is made where it is missing, and does not
+    outlive the block if nothing else is written.
 
     Args:
-        store: a store whose folder exists.
+        store: the store.
         holder: describes the driver that holds the lock, for the message.
 
     Raises:
@@ -31,6 +32,8 @@ def holding(store: Store, holder: Callable[[], str]) -> Iterator[None]:
     if root is None:
         yield
         return
+    made = [folder for folder in (root, *root.parents) if not folder.exists()]
+    store.files.make_folder("")
     lock = filelock.FileLock(root / LOCK, blocking=False)
     try:
         lock.acquire()
@@ -43,4 +46,9 @@ def holding(store: Store, holder: Callable[[], str]) -> Iterator[None]:
     try:
         yield
     finally:
+        if made and [path.name for path in root.iterdir()] == [LOCK]:
+            (root / LOCK).unlink()
+            for folder in made:
+                with suppress(OSError):  # another sweep has a store in it by now
+                    folder.rmdir()
         lock.release()

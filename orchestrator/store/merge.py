@@ -10,7 +10,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from orchestrator.store.files import Files
-from orchestrator.store.index import MERGED, TRIAL_IDS, Index, Part, gathered, joined
+from orchestrator.store.index import TRIAL_IDS, Index
+from orchestrator.store.parts import MERGED, Part, gathered, joined
 from orchestrator.store.schema import Layout
 from orchestrator.store.store import Store
 

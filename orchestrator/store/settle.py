@@ -7,15 +7,17 @@ from dataclasses import replace
 
 import pyarrow as pa
 
-from orchestrator.columns import FINISHED, TABLES
+from orchestrator.columns import TABLES
 from orchestrator.errors import CorruptFileError
 from orchestrator.spec.model import Sweep
 from orchestrator.store.checkpoints import drop_checkpoint, retire_checkpoint, tidy
-from orchestrator.store.index import Index, Part, from_schema
+from orchestrator.store.index import Index
 from orchestrator.store.intact import IntactFiles
 from orchestrator.store.merge import copy_rows
 from orchestrator.store.names import log_file, rows_file
+from orchestrator.store.parts import Part, from_schema
 from orchestrator.store.schema import SCHEMA_FILE, Layout, same_columns, to_parquet
+from orchestrator.store.snapshot import Snapshot
 from orchestrator.store.store import Store
 
 FOLDERS = (*TABLES, "checkpoints", "folders", "logs", "code")
@@ -33,7 +35,9 @@ def clear(store: Store) -> None:
         store.files.delete_all([f"{folder}/{name}" for name in store.files.tree(folder)])
 
 
-def settle(store: Store, sweep: Sweep, drop: Collection[str] = ()) -> Layout:
+def settle(
+    store: Store, sweep: Sweep, drop: Collection[str] = (), *, before: Snapshot | None = None
+) -> Snapshot:
     """Give a store the sweep's columns, and merge each table into one file.
 
     Files that killed workers left are deleted; unreadable files are moved to ``corrupt/``, and
@@ -43,31 +47,54 @@ def settle(store: Store, sweep: Sweep, drop: Collection[str] = ()) -> Layout:
         store: the store, in which no trial runs.
         sweep: the sweep to run next.
         drop: trials whose rows to delete, because they run again or are retired.
+        before: what the store holds; by default, it is looked at.
 
     Returns:
-        The store's columns; without metrics if it holds no finished trial.
+        What the store holds now, ``before`` itself if nothing had to change; the layout has no
+        metrics if there is no finished trial.
     """
-    for table in TABLES:
-        store.files.clean(table)
-    tidy(store.files, store.on_corrupt)
+    snapshot = before or store.snapshot()
+    if snapshot.checkpoint_files:
+        tidy(store.files, snapshot.checkpoint_files, store.on_corrupt)
+        snapshot = store.snapshot()
+    store.files.delete_all(snapshot.index.partial)
+    intact = IntactFiles(store.files)
     damaged = False
     while True:
         try:
-            return _settle(store, sweep, frozenset(drop), damaged=damaged)
+            if _set_damaged_aside(store, snapshot):
+                damaged, snapshot = True, store.snapshot()
+                continue
+            if _settle(store, sweep, snapshot, frozenset(drop), intact, damaged=damaged):
+                snapshot = store.snapshot()
+            intact.record(snapshot.index.merged_parts)
+            return snapshot
         except CorruptFileError as error:
             store.on_corrupt(error)
             store.files.set_aside(error.name)
-            damaged = True
+            damaged, snapshot = True, store.snapshot()
         except FileNotFoundError:
-            continue  # a bucket is not locked: another driver has just merged the file
+            snapshot = store.snapshot()  # another driver has just merged a bucket's file
 
 
-def _refuse(error: CorruptFileError) -> None:
-    raise error
+def _set_damaged_aside(store: Store, snapshot: Snapshot) -> bool:
+    """Move the files aside that a look at all trials finds damaged; tell whether there are any."""
+    snapshot.outcomes  # noqa: B018
+    for name in snapshot.damaged:
+        store.files.set_aside(name)
+    return bool(snapshot.damaged)
 
 
-def _settle(store: Store, sweep: Sweep, drop: frozenset[str], *, damaged: bool) -> Layout:
-    """Settle once.
+def _settle(
+    store: Store,
+    sweep: Sweep,
+    snapshot: Snapshot,
+    drop: frozenset[str],
+    intact: IntactFiles,
+    *,
+    damaged: bool,
+) -> bool:
+    """Settle once, and tell whether that has changed anything.
 
     The schema files are written first, since rows with older columns can be converted to
     newer ones at any time, but not the reverse. Only where files of format 1 are rewritten do
@@ -76,19 +103,17 @@ def _settle(store: Store, sweep: Sweep, drop: frozenset[str], *, damaged: bool) 
     Raises:
         CorruptFileError: a file cannot be read; move it aside and settle again.
     """
-    outcomes, index, stored = store.outcomes(_refuse), store.index(_refuse), store.layout(_refuse)
-    finished = frozenset(i for i, end in outcomes.items() if end.status in FINISHED) - drop
-    failed = frozenset(outcomes) - finished - drop
-    layout = Layout.of(sweep).widened(stored) if stored else Layout.of(sweep)
+    index = snapshot.index
+    finished = snapshot.finished - drop
+    failed = frozenset(snapshot.outcomes) - finished - drop
+    layout = Layout.of(sweep).widened(index.layout) if index.layout else Layout.of(sweep)
     if not finished:
         layout = replace(layout, metrics=())
-    for trial_id in finished.intersection(store.checkpoint_ids()):
+    for trial_id in finished.intersection(snapshot.checkpoint_ids):
         drop_checkpoint(store.files, trial_id)  # its worker was killed after the commit
-    if not index.is_old:
-        write_schema(store, layout)
-    intact = IntactFiles(store.files)
+    changed = not index.is_old and write_schema(store, layout)
     current = _merge_all(store, index, finished, layout, intact)
-    _convert(store, index, failed, layout)
+    changed |= _convert(store, index, failed, layout)
     for table in TABLES:
         superseded = [
             part
@@ -108,10 +133,11 @@ def _settle(store: Store, sweep: Sweep, drop: frozenset[str], *, damaged: bool) 
         for part in incomplete:
             store.files.set_aside(part.name)
         store.files.delete_all([part.name for part in superseded if part not in incomplete])
-    intact.record(name for name in current.values() if name)
+        merged = {part.name for part in index.parts[table] if part.merged}
+        changed |= bool(superseded) or bool(current[table] and current[table] not in merged)
     if index.is_old:
-        write_schema(store, layout)
-    return layout
+        changed |= write_schema(store, layout)
+    return changed
 
 
 def _has_old_name(table: str, single: Part) -> bool:
@@ -157,15 +183,20 @@ def _merge(
     if [part.trial_ids for part in merged] == [finished]:
         (part,) = merged
         if same_columns(part.schema, schema):
-            if not intact.includes(part.name):
+            if not intact.includes(part):
                 for _ in index.pieces(part, finished, schema):
                     pass  # reading the file through reveals damage
             return part.name
     return copy_rows(store, index, table, layout, list(index.assigned(table, finished)))
 
 
-def _convert(store: Store, index: Index, failed: Collection[str], layout: Layout) -> None:
-    """Rewrite the files of failed trials, which are never merged, if they lack new columns."""
+def _convert(store: Store, index: Index, failed: Collection[str], layout: Layout) -> bool:
+    """Rewrite the files of failed trials, which are never merged, if they lack new columns.
+
+    Returns:
+        Whether any has been rewritten.
+    """
+    changed = False
     for table in TABLES:
         schema = layout.schema(table)
         for part, trial_ids in index.assigned(table, failed):
@@ -173,6 +204,8 @@ def _convert(store: Store, index: Index, failed: Collection[str], layout: Layout
                 rows = [schema.empty_table(), *index.pieces(part, trial_ids, schema)]
                 (trial_id,) = trial_ids
                 store.files.write(rows_file(table, trial_id), to_parquet(pa.concat_tables(rows)))
+                changed = True
+    return changed
 
 
 def _has_columns(store: Store, name: str, schema: pa.Schema) -> bool:
@@ -180,16 +213,22 @@ def _has_columns(store: Store, name: str, schema: pa.Schema) -> bool:
     return bool(from_schema(store.files, name, lambda stored: same_columns(stored, schema)))
 
 
-def write_schema(store: Store, layout: Layout) -> None:
+def write_schema(store: Store, layout: Layout) -> bool:
     """Write the empty files from which pandas reads the columns, where they differ.
+
+    Returns:
+        Whether any differed.
 
     Raises:
         CorruptFileError: an existing one cannot be read.
     """
+    changed = False
     for table in reversed(TABLES):
         name, schema = f"{table}/{SCHEMA_FILE}", layout.schema(table)
         if not _has_columns(store, name, schema):
             store.files.write(name, to_parquet(schema.empty_table()))
+            changed = True
+    return changed
 
 
 def retire(store: Store, sweep: Sweep, kept: Collection[str]) -> list[str]:
@@ -203,15 +242,14 @@ def retire(store: Store, sweep: Sweep, kept: Collection[str]) -> list[str]:
     Returns:
         The ids of the retired trials.
     """
-    layout = settle(store, sweep)
-    index = store.index()
-    committed = index.committed - set(kept)
-    unfinished = set(store.checkpoint_ids()) - set(kept)
-    if committed:
+    snapshot = settle(store, sweep)
+    committed = snapshot.index.committed - set(kept)
+    unfinished = set(snapshot.checkpoint_ids) - set(kept)
+    if committed and snapshot.layout:
         for table in TABLES:
-            sources = list(index.assigned(table, committed))
-            copy_rows(store, index, table, layout, sources, folder="retired/")
-        settle(store, sweep, drop=committed)
+            sources = list(snapshot.index.assigned(table, committed))
+            copy_rows(store, snapshot.index, table, snapshot.layout, sources, folder="retired/")
+        settle(store, sweep, committed, before=snapshot)
     for trial_id in committed | unfinished:
         if store.files.exists(name := log_file(trial_id)):
             store.files.move(name, f"retired/{name}")

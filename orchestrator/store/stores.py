@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from orchestrator.spec.model import SMOKE_SUFFIX
+from orchestrator.store.checkpoints import OnCorrupt
 from orchestrator.store.files import Files
-from orchestrator.store.store import OnCorrupt, Store, warn_of_corrupt_file
+from orchestrator.store.store import Store, warn_of_corrupt_file
 
 
 class Stores:
@@ -18,9 +21,12 @@ class Stores:
         """Open the store of a sweep, which need not exist."""
         return Store(f"{self.files.location}/{name}", self._on_corrupt)
 
-    def siblings_of(self, name: str) -> list[Store]:
+    def siblings_of(self, name: str) -> Iterator[Store]:
         """Open the stores whose trials a sweep may reuse; none from or for smoke runs."""
         if name.endswith(SMOKE_SUFFIX):
-            return []
-        others = (n for n in self.files.folders() if n != name and not n.endswith(SMOKE_SUFFIX))
-        return [store for store in map(self.store_of, others) if store.exists]
+            return
+        for other in self.files.folders():
+            if other != name and not other.endswith(SMOKE_SUFFIX):
+                store = self.store_of(other)
+                if store.exists:
+                    yield store

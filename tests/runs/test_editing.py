@@ -343,9 +343,12 @@ def test_a_damaged_sibling_gives_no_trial_without_its_epochs(bench: Bench) -> No
 
 def assert_each_once_in_readers(bench: Bench, name: str) -> None:
     store = Store(str(bench.path / "results" / name))
-    if store.outcomes():
-        counted = store.epochs().groupby("trial_id", observed=True)["epoch"].count()
-        assert counted.to_dict() == store.trials().set_index("trial_id")["epochs_run"].to_dict()
+    if store.snapshot().outcomes:
+        counted = store.snapshot().epochs().groupby("trial_id", observed=True)["epoch"].count()
+        assert (
+            counted.to_dict()
+            == store.snapshot().trials().set_index("trial_id")["epochs_run"].to_dict()
+        )
 
 
 # Other code
@@ -477,8 +480,8 @@ def test_an_unfinished_trial_shows_and_goes_on(interrupted: tuple[Bench, Path]) 
     assert unfinished["epochs_run"] == 1
     assert unfinished["score"] > 0
     store = Store(str(bench.path / "results/toy"))
-    assert list(store.epochs()["epoch"]) == [1]
-    assert list(store.probes("chance")["epoch"]) == [1]
+    assert list(store.snapshot().epochs()["epoch"]) == [1]
+    assert list(store.snapshot().probes("chance")["epoch"]) == [1]
     assert bench.plan(sweep)["missing"] == 2
 
     bench.sweep(sweep, code=130)  # stops in the second trial, which begins now

@@ -27,7 +27,7 @@ def store_of(folder: Folder) -> Store:
 def epochs_kept(folder: Folder) -> int:
     """Count the epochs that are durable, of finished trials and of others."""
     store = store_of(folder)
-    return len(store.epochs()) if store.layout() else 0
+    return len(store.snapshot().epochs()) if store.layout() else 0
 
 
 def logs(folder: Folder) -> dict[str, str]:
@@ -37,7 +37,7 @@ def logs(folder: Folder) -> dict[str, str]:
 
 def waiting(folder: Folder) -> int:
     """Count the trials that have saved their first epoch and wait at the gate."""
-    return len(store_of(folder).checkpoint_ids())
+    return len(store_of(folder).snapshot().checkpoint_ids)
 
 
 def open_gate(folder: Folder) -> None:
@@ -90,7 +90,7 @@ def at_the_gate(folder: Folder) -> list[Path]:
 
 
 def unfinished(folder: Folder) -> list[str]:
-    trials = store_of(folder).trials()
+    trials = store_of(folder).snapshot().trials()
     return list(trials["trial_id"][trials["status"] == "unfinished"])
 
 
@@ -98,7 +98,7 @@ def test_a_killed_worker_is_replaced_and_its_trial_goes_on(gated: tuple[Folder, 
     folder, sweep = gated
     driver = folder.start("sweep", sweep)
     until(lambda: waiting(folder) >= 2, driver)
-    trial_id = store_of(folder).checkpoint_ids()[0]
+    trial_id = store_of(folder).snapshot().checkpoint_ids[0]
     (pid,) = re.findall(r"process (\d+)", logs(folder)[trial_id])
     os.kill(int(pid), signal.SIGKILL)
     open_gate(folder)
@@ -186,7 +186,7 @@ def test_another_terminal_sees_what_runs(gated: tuple[Folder, Path]) -> None:
     assert f"process {driver.pid} on" in status
     for trial_id in logs(folder):
         assert f"results/toy/logs/{trial_id}.log" in status
-    trials = store_of(folder).trials()
+    trials = store_of(folder).snapshot().trials()
     assert list(trials["status"]) == ["unfinished", "unfinished"]
     assert list(pd.read_parquet(folder.path / "results/toy/trials")["trial_id"]) == []
     open_gate(folder)

@@ -82,7 +82,7 @@ def test_a_sweep_into_a_bucket_is_one_into_a_folder(remote: Remote) -> None:
     assert "all 8 trials are already done" in remote.orch("sweep", sweep)
     assert json.loads(remote.folder.orch("plan", sweep, "--json", "--store", remote.root).stdout)[
         "done"
-    ] == len(remote.store.trials())
+    ] == len(remote.store.snapshot().trials())
     assert "8 of 8 trials done" in remote.orch("status", sweep)
     local = remote.folder.orch("table", sweep, "--store", "local").stdout
     assert remote.folder.orch("table", sweep, "--store", remote.root).stdout == local
@@ -90,8 +90,8 @@ def test_a_sweep_into_a_bucket_is_one_into_a_folder(remote: Remote) -> None:
     assert set(open_store(f"{remote.root}/toy").best()["x"]) == {1, 2}
     smaller = remote.folder.write(factors={"x": [1]})
     assert "4 trials moved to" in remote.orch("prune", smaller)
-    assert len(remote.store.trials()) == 4
-    assert len(Store(f"{remote.root}/toy/retired").trials()) == 4
+    assert len(remote.store.snapshot().trials()) == 4
+    assert len(Store(f"{remote.root}/toy/retired").snapshot().trials()) == 4
     assert_no_secret(remote)
 
 
@@ -115,7 +115,7 @@ def test_a_sweep_through_a_bad_connection_ends_complete(remote: Remote) -> None:
     remote.orch("sweep", sweep)
     assert len(remote.proxy.dealt) > 30
     remote.proxy.one_in = 0
-    trials = remote.store.trials()
+    trials = remote.store.snapshot().trials()
     assert set(trials["status"]) == {"completed"}
     assert set(trials["attempts"]) == {1}
     remote.assert_as_local(sweep)
@@ -159,12 +159,12 @@ def worker_of(remote: Remote, trial_id: str) -> int:
 def test_a_killed_worker_goes_on_from_its_checkpoint_in_the_bucket(remote: Remote) -> None:
     sweep = gated(remote)
     driver = remote.start(sweep)
-    until(lambda: len(remote.store.checkpoint_ids()) >= 2, driver)
-    trial_id = remote.store.checkpoint_ids()[0]
+    until(lambda: len(remote.store.snapshot().checkpoint_ids) >= 2, driver)
+    trial_id = remote.store.snapshot().checkpoint_ids[0]
     os.kill(worker_of(remote, trial_id), signal.SIGKILL)
     open_gate(remote)
     assert driver.wait(HANG_SECONDS) == 0
-    trials = remote.store.trials().set_index("trial_id")
+    trials = remote.store.snapshot().trials().set_index("trial_id")
     assert trials["attempts"][trial_id] == 2
     log = (remote.store.files.read(f"logs/{trial_id}.log") or b"").decode()
     assert "from the start" in log
@@ -176,8 +176,8 @@ def test_a_killed_worker_goes_on_from_its_checkpoint_in_the_bucket(remote: Remot
 def test_a_killed_driver_is_followed_by_one_that_goes_on(remote: Remote) -> None:
     sweep = gated(remote)
     driver = remote.start(sweep)
-    until(lambda: len(remote.store.checkpoint_ids()) >= 2, driver)
-    workers = [worker_of(remote, trial_id) for trial_id in remote.store.checkpoint_ids()]
+    until(lambda: len(remote.store.snapshot().checkpoint_ids) >= 2, driver)
+    workers = [worker_of(remote, trial_id) for trial_id in remote.store.snapshot().checkpoint_ids]
     driver.kill()
     driver.wait()
     # Else they would still commit their trials.
@@ -185,23 +185,26 @@ def test_a_killed_driver_is_followed_by_one_that_goes_on(remote: Remote) -> None
     assert "interrupted" in remote.orch("status", sweep)
     open_gate(remote)
     remote.orch("sweep", sweep)
-    logs = [remote.store.files.read(f"logs/{i}.log") for i in remote.store.trials()["trial_id"]]
+    logs = [
+        remote.store.files.read(f"logs/{i}.log")
+        for i in remote.store.snapshot().trials()["trial_id"]
+    ]
     assert sum(b"from epoch 2" in (log or b"") for log in logs) >= 2
-    assert remote.store.checkpoint_ids() == []
+    assert remote.store.snapshot().checkpoint_ids == []
     remote.assert_as_local(sweep)
 
 
 def test_two_drivers_at_once_do_no_harm(remote: Remote) -> None:
     sweep = gated(remote)
     first = remote.start(sweep, "--runner", "inline")
-    until(lambda: remote.store.checkpoint_ids(), first)
+    until(lambda: remote.store.snapshot().checkpoint_ids, first)
     second = remote.start(sweep, "--runner", "inline")
     until((remote.folder.path / f"waiting-{second.pid}").exists, second)
     open_gate(remote)
     ends = first.wait(HANG_SECONDS), second.wait(HANG_SECONDS)
     assert ends == (0, 0), remote.folder.said.read_text()
     remote.assert_as_local(sweep)
-    assert len(remote.store.trials()) == 4
+    assert len(remote.store.snapshot().trials()) == 4
     remote.orch("sweep", sweep)
     assert len(remote.store.files.names("trials")) == 2
 
@@ -210,13 +213,15 @@ def test_the_traceback_of_a_failed_trial_is_in_the_bucket(remote: Remote) -> Non
     fixed = {"epochs": 3, "fault": "raise", "marks": str(remote.folder.path)}
     sweep = remote.folder.write(fixed=fixed, factors={"x": [1]}, search={}, seeds=[0], retries=1)
     said = remote.orch("sweep", sweep, code=1)
-    (trial_id,) = remote.store.trials()["trial_id"]
+    (trial_id,) = remote.store.snapshot().trials()["trial_id"]
     name = f"logs/{trial_id}.log"
     assert f"{remote.root}/toy/{name}" in said.replace("\n", "")
     log = (remote.store.files.read(name) or b"").decode()
     assert log.count("RuntimeError: this trial always fails") == 2
     assert log.count("Traceback") == 2
-    assert list(remote.store.trials()["error"]) == ["RuntimeError: this trial always fails"]
+    assert list(remote.store.snapshot().trials()["error"]) == [
+        "RuntimeError: this trial always fails"
+    ]
 
 
 @pytest.mark.parametrize("command", ["sweep", "status", "prune"])

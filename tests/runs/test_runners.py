@@ -118,7 +118,7 @@ def test_a_failure_is_told_by_status_while_other_trials_still_run(cluster_folder
     )
     driver = cluster_folder.start("sweep", sweep)
     store = Store(str(cluster_folder.path / "results/toy"))
-    until(store.outcomes, driver)
+    until(lambda: store.snapshot().outcomes, driver)
     assert "1 failed" in cluster_folder.orch("status", sweep).stdout
     (cluster_folder.path / "gate").touch()
     assert driver.wait(HANG_SECONDS) == 1
@@ -151,7 +151,7 @@ def test_a_trial_that_fits_no_node_is_refused_before_the_start(cluster_folder: F
     done = cluster_folder.orch("sweep", sweep, code=2)
     assert "1 CPUs and 0.5 GPUs" in done.stderr
     assert "2 CPUs and 0 GPUs" in done.stderr
-    assert Store(str(cluster_folder.path / "results/toy")).outcomes() == {}
+    assert Store(str(cluster_folder.path / "results/toy")).snapshot().outcomes == {}
 
 
 def test_a_cluster_that_is_not_there_is_told_in_words(folder: Folder) -> None:

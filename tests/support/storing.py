@@ -133,7 +133,8 @@ class Lab:
     def prepare(self, sweep: Sweep, drop: set[str] = frozenset()) -> Layout:
         """Do what a driver does before the trials run and after the first epoch came."""
         settle.create(self.store)
-        layout = settle.settle(self.store, sweep, drop)
+        layout = settle.settle(self.store, sweep, drop).layout
+        assert layout
         if not layout.metrics:
             layout = layout.with_metrics(METRICS)
             settle.write_schema(self.store, layout)
@@ -185,14 +186,15 @@ def assert_shows(store: Store, trials: list[PlannedTrial], failed: set[str] = fr
     """Check that readers meet the trials, each row of them once, with the right numbers."""
     ids = {trial.trial_id for trial in trials}
     ran = sorted(ids - failed)
-    shown = store.trials()
+    snapshot = store.snapshot()
+    shown = snapshot.trials()
     assert sorted(shown["trial_id"]) == sorted(ids)
     scores = shown.set_index("trial_id")["score"].to_dict()
     assert {i: scores[i] for i in ran} == {i: score(i, EPOCHS) for i in ran}
     every_epoch = [(i, e, score(i, e)) for i in ran for e in range(1, EPOCHS + 1)]
     columns = ["trial_id", "epoch", "score"]
-    assert sorted(store.epochs()[columns].itertuples(index=False, name=None)) == every_epoch
-    probes = store.probes("skewness")[["trial_id", "epoch", "value"]]
+    assert sorted(snapshot.epochs()[columns].itertuples(index=False, name=None)) == every_epoch
+    probes = snapshot.probes("skewness")[["trial_id", "epoch", "value"]]
     assert sorted(probes.itertuples(index=False, name=None)) == every_epoch
     seeds = {trial.trial_id: trial.seed for trial in trials}
     assert shown.set_index("trial_id")["seed"].to_dict() == seeds

@@ -86,6 +86,9 @@ class FrameStore:
         self.files = Files("results/synthetic")
         self.archives = Archives(self.files)
 
+    def snapshot(self) -> FrameStore:
+        return self
+
     def trials(self) -> pd.DataFrame:
         return self._trials
 

@@ -115,7 +115,7 @@ def default_figures(results: Results) -> tuple[Figure, ...]:
             kind="layers",
             values=(f"{PROBE}{probe}",),
         )
-        for probe in results.store.probe_names(layerwise=True)
+        for probe in results.snapshot.probe_names(layerwise=True)
     )
     metric = results.sweep.select.metric
     return (Figure(name="curves", kind="curves", values=(metric,)), *layers)
