@@ -17,11 +17,12 @@ import pytest
 from pyarrow import fs
 from support.buckets import ACCESS, SECRET, Bucket, ask
 from support.comparing import VOLATILE, assert_same, in_order
+from support.finished import write_finished
 from support.folder import Folder
 from support.unreliable import Flaky, flaky
 from support.waiting import HANG_SECONDS, until
 
-from orchestrator import open_store
+from orchestrator import load, open_store
 from orchestrator.store import Store
 
 pytestmark = pytest.mark.slow
@@ -143,6 +144,30 @@ def test_requests_per_trial_do_not_grow_with_the_store(remote: Remote) -> None:
     (few, _), (many, each) = counts
     assert many <= few + 3
     assert each < 90  # three saves, of which each writes four files and deletes two
+
+
+def test_requests_of_a_command_are_as_many_for_ten_thousand_trials_as_for_ten(
+    folder: Folder, s3: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder.path)
+    tables = [{"name": "both", "rows": ["x"], "values": ["score", "probe:chance"]}]
+    counts: list[dict[str, int]] = []
+    with flaky(s3.server) as proxy:
+        remote = Folder(folder.path, folder.environment | s3.behind(proxy.url))
+        for trials in (10, 10_000):
+            root = f"{s3.address}/{trials}"
+            seeds = list(range(trials // 2))
+            sweep = remote.write(seeds=seeds, search={}, tables=tables)
+            write_finished(Store(f"{root}/toy"), load(sweep))
+            remote.orch("sweep", sweep, "--store", root)  # reads all through, once
+            counts.append({})
+            for command in ("status", "plan", "table", "sweep"):
+                proxy.requests.clear()
+                remote.orch(command, sweep, "--store", root)
+                counts[-1][command] = len(proxy.requests)
+    few, many = counts
+    assert few == many
+    assert max(few.values()) < 60
 
 
 def worker_of(remote: Remote, trial_id: str) -> int:

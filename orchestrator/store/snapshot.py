@@ -1,0 +1,223 @@
+"""What a store holds, looked at once and handed on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeVar
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from orchestrator.columns import FINISHED
+from orchestrator.errors import CorruptFileError, StoreError
+from orchestrator.store.checkpoint import Checkpoint
+from orchestrator.store.checkpoints import head_ids, read_checkpoint
+from orchestrator.store.index import Index
+from orchestrator.store.parts import joined
+from orchestrator.store.schema import Layout, conform
+
+if TYPE_CHECKING:
+    from orchestrator.store.store import Store
+
+Result = TypeVar("Result")
+
+_ATTEMPTS = 10
+"""Attempts to read while drivers merge files."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one trial ended."""
+
+    status: str
+    code_digest: str
+    environment_digest: str | None
+    config_id: str
+    seconds: float
+    error: str | None
+    reused_from: str | None
+    resumed_at: str | None
+    """Epochs after which it went on, as a JSON list; None in trials of the first format."""
+    epochs_run: int | None
+
+
+class Snapshot:
+    """What a store holds at one moment: its files, columns, trials and checkpoints.
+
+    Each thing is read when it is first asked for, and once: the lists of files, the footers of
+    merged files, the rows of ``trials``. If a driver merges files meanwhile, it looks again. To see
+    a later state, take another snapshot.
+
+    Args:
+        store: the store, whose `on_corrupt` is called with each file that cannot be read, before it
+            is left out.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._files = store.files
+        self._index: Index | None = None
+        self.damaged: dict[str, CorruptFileError] = {}
+        """The files that could not be read so far, by name."""
+
+    def _note(self, error: CorruptFileError) -> None:
+        if error.name not in self.damaged:
+            self.damaged[error.name] = error
+            self.store.on_corrupt(error)
+
+    @cached_property
+    def checkpoint_files(self) -> list[str]:
+        """The files below ``checkpoints``, those included that are partial."""
+        return self._files.whole_tree("checkpoints")
+
+    @property
+    def checkpoint_ids(self) -> list[str]:
+        """The trials that have a checkpoint."""
+        return head_ids(self.checkpoint_files)
+
+    @property
+    def index(self) -> Index:
+        """The files of the table folders."""
+        return self._reading(lambda index: index)
+
+    def _reading(self, read: Callable[[Index], Result]) -> Result:
+        """Read with an index of the files, or a new one if a driver merges them meanwhile."""
+        for _ in range(_ATTEMPTS):
+            try:
+                if self._index is None:
+                    # Checkpoints first: a trial that commits meanwhile is then in the tables.
+                    self.checkpoint_files  # noqa: B018
+                    self._index = Index(self._files, self._note)
+                return read(self._index)
+            except FileNotFoundError as error:
+                missing = error
+                self._look_again()
+        raise StoreError(f"{self._files} keeps changing while it is read; try again ({missing})")
+
+    def _look_again(self) -> None:
+        self._index = None
+        for name in ("rows", "outcomes"):
+            self.__dict__.pop(name, None)
+
+    @property
+    def layout(self) -> Layout | None:
+        """The store's columns; None if it has no tables yet."""
+        return self.index.layout
+
+    @cached_property
+    def rows(self) -> pa.Table:
+        """The committed rows of ``trials``; without any columns if the store has no tables yet."""
+        if self.layout is None:
+            return pa.table({})
+        schema = self.layout.schema("trials")
+        return self._reading(lambda index: index.read("trials", index.committed, schema))
+
+    @cached_property
+    def outcomes(self) -> dict[str, Outcome]:
+        """How each trial ended, by trial id."""
+        if self.layout is None:
+            return {}
+        rows = self.rows.select(["trial_id", *Outcome.__dataclass_fields__]).to_pylist()
+        return {row.pop("trial_id"): Outcome(**row) for row in rows}
+
+    @property
+    def finished(self) -> frozenset[str]:
+        """The trials that completed or diverged."""
+        return frozenset(i for i, end in self.outcomes.items() if end.status in FINISHED)
+
+    def last_values(
+        self, trial_ids: Collection[str], metrics: Collection[str]
+    ) -> dict[str, dict[str, float | None]]:
+        """Look up the last values of some metrics of trials that ended, by trial id and metric.
+
+        Args:
+            trial_ids: the trials.
+            metrics: their metrics; one that the store lacks is None.
+        """
+        if not trial_ids or self.layout is None:
+            return {}
+        known = set(self.layout.metrics).intersection(metrics)
+        rows = self.rows.filter(pc.field("trial_id").isin(list(trial_ids)))
+        absent = dict.fromkeys(metrics)
+        values = rows.select(["trial_id", *sorted(known)]).to_pylist()
+        return {row.pop("trial_id"): {**absent, **row} for row in values}
+
+    def trials(self) -> pd.DataFrame:
+        """One row per trial that ended, and per trial that has a checkpoint."""
+        schema = self._schema("trials")
+        unfinished = self._unfinished_rows("trials", schema, set(self.rows["trial_id"].to_pylist()))
+        rows = joined([conform(self.rows, schema), *unfinished], schema)
+        frame: pd.DataFrame = rows.to_pandas(split_blocks=True)
+        return frame
+
+    def epochs(self) -> pd.DataFrame:
+        """One row per epoch of those trials."""
+        return self._frame("epochs", self._schema("epochs"))
+
+    def probes(self, probe: str | None = None) -> pd.DataFrame:
+        """One row per epoch, probe and layer of those trials.
+
+        Args:
+            probe: read the rows of this probe only.
+        """
+        return self._frame("probes", self._schema("probes"), probe)
+
+    def probe_names(self, *, layerwise: bool = False) -> list[str]:
+        """List the names of probes in the store, sorted, without reading their values.
+
+        Args:
+            layerwise: leave out those that have units or bins.
+        """
+        schema = self._schema("probes")
+        columns = [schema.field(name) for name in ("trial_id", "probe", "unit", "at")]
+        rows = self._frame("probes", pa.schema(columns))
+        if layerwise:
+            rows = rows[rows["unit"].isna() & rows["at"].isna()]
+        return sorted(rows["probe"].unique())
+
+    def _schema(self, table: str) -> pa.Schema:
+        """Return the columns of a table, with those that only unfinished trials have."""
+        if self.layout is None:
+            raise StoreError(f"{self._files} holds no results yet; run `orch sweep` first")
+        unfinished = (name for saved in self._unfinished.values() for name in saved.metrics)
+        metrics = dict.fromkeys([*self.layout.metrics, *unfinished])
+        return self.layout.with_metrics(metrics).schema(table)
+
+    def _frame(self, table: str, schema: pa.Schema, probe: str | None = None) -> pd.DataFrame:
+        def read(index: Index) -> tuple[frozenset[str], pa.Table]:
+            return index.committed, index.read(table, index.committed, schema, probe)
+
+        committed, rows = self._reading(read)
+        unfinished = self._unfinished_rows(table, schema, committed)
+        if probe is not None:
+            unfinished = [part.filter(pc.field("probe") == probe) for part in unfinished]
+        rows = pa.concat_tables([rows, *unfinished]).unify_dictionaries()
+        # With these options millions of rows are copied once less, and not held twice.
+        frame: pd.DataFrame = rows.to_pandas(split_blocks=True, self_destruct=True)
+        return frame
+
+    def _unfinished_rows(
+        self, table: str, schema: pa.Schema, committed: Collection[str]
+    ) -> list[pa.Table]:
+        saved = self._unfinished
+        return [saved[i].table(table, schema) for i in saved if i not in committed]
+
+    @cached_property
+    def _unfinished(self) -> dict[str, Checkpoint]:
+        """The checkpoints that have rows, by trial id."""
+        ids = self.checkpoint_ids
+        if not ids:
+            return {}
+
+        def read(trial_id: str) -> Checkpoint | None:
+            return read_checkpoint(self._files, trial_id, lambda error, _: self._note(error))
+
+        with ThreadPoolExecutor(self._files.threads) as pool:
+            found = dict(zip(ids, pool.map(read, ids), strict=True))
+        if None in found.values():
+            self._look_again()  # a trial that has committed meanwhile is in the tables by now
+        return {i: saved for i, saved in found.items() if saved and saved.head.epochs}
