@@ -148,19 +148,21 @@ def test_a_second_driver_is_refused_until_the_first_is_dead(gated: tuple[Folder,
     assert_as_undisturbed(folder, sweep)
 
 
-def test_two_drivers_that_start_a_store_at_once_do_not_share_it(folder: Folder) -> None:
-    """Both find no store, and check their configs for a while."""
+def test_a_second_driver_is_refused_while_the_first_checks_the_configs_of_a_new_store(
+    folder: Folder,
+) -> None:
     slow = "import os, pathlib, time\nimport toy\n\ntrain = toy.train\n\n\ndef check(params):\n"
     slow += f"    while not pathlib.Path({str(folder.path / 'gate')!r}).exists():\n"
-    slow += f"        pathlib.Path({str(folder.path)!r}, f'at-{{os.getpid()}}').touch()\n"
+    slow += f"        pathlib.Path({str(folder.path)!r}, 'checking').touch()\n"
     slow += "        time.sleep(0.05)\n\n\ntrain.check = check\n"
     (folder.path / "slow.py").write_text(slow)
     sweep = folder.write(trainable="slow:train", fixed={"epochs": 3})
-    drivers = [folder.start("sweep", sweep, "--runner", "inline") for _ in range(2)]
-    until(lambda: len(list(folder.path.glob("at-*"))) == 2, drivers[0])
+    first = folder.start("sweep", sweep, "--runner", "inline")
+    until(lambda: (folder.path / "checking").exists(), first)
+    refused = folder.orch("sweep", sweep, "--runner", "inline", code=2)
+    assert "in use" in refused.stderr
     open_gate(folder)
-    codes = sorted(driver.wait(HANG_SECONDS) for driver in drivers)
-    assert codes[0] == 0
+    assert first.wait(HANG_SECONDS) == 0
     assert len(folder.trials()) == 8
     assert_as_undisturbed(folder, sweep)
 
