@@ -280,6 +280,15 @@ def test_a_raising_trial_is_retried_after_the_others_and_then_given_up(
     assert (simulation.progress.done, simulation.progress.given_up) == (1, 1)
 
 
+def test_a_trial_that_raises_once_goes_on_from_its_checkpoint(
+    simulation: Simulation, undisturbed: dict[str, pd.DataFrame]
+) -> None:
+    simulation.run(train=raising(ValueError("no luck"), times=1))
+    assert sorted(simulation.trials()["attempts"]) == [1, 1, 1, 2]
+    assert len(simulation.trained) == len(set(simulation.trained)) == 12
+    assert_as(undisturbed, simulation)
+
+
 def test_a_failed_trial_runs_again_in_the_next_run(
     simulation: Simulation, undisturbed: dict[str, pd.DataFrame]
 ) -> None:

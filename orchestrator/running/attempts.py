@@ -116,6 +116,7 @@ class Attempts:
         if again:
             self._waiting.append(Attempt(trial_id, attempt.number + 1))
         elif not self._give_up(trial_id, reason, attempt.number):
+            self._has_committed = True
             self._progress.finished(trial_id)
             return
         self._progress.failed(trial_id, reason, again=again)
