@@ -18,6 +18,8 @@ a traceback and exits with the class's ``exit_code``::
     └── RunError              the run stopped before its end
         ├── EditedError           a file that a trial needs was edited while the sweep ran
         ├── GpuMemoryError        a trial needs more of a GPU's memory than it has
+        ├── NodeMemoryError       a node's memory is full, and Ray has ended trials on it
+        ├── WorkerDiedError       a worker process ended while it ran a trial
         ├── TrialError            a trial broke the contract of `orchestrator.trial`
         │   └── NotLoadedError        it resumes, but has not taken its state
         └── TrialFailedError      a trial's process failed; its log says where
@@ -107,6 +109,14 @@ class EditedError(RunError):
 
 class GpuMemoryError(RunError):
     """A trial needs more memory than its share of a GPU has."""
+
+
+class NodeMemoryError(RunError):
+    """A node's memory is nearly full, and Ray has ended trials on it."""
+
+
+class WorkerDiedError(RunError):
+    """A worker process ended while it ran a trial."""
 
 
 class TrialError(RunError):

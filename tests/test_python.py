@@ -79,6 +79,14 @@ def test_failed_trials_are_rows_and_missing(capfd: pytest.CaptureFixture[str]) -
     assert "RuntimeError: no luck" in capfd.readouterr().err  # of the inline runner
 
 
+def test_an_inline_trial_is_retried_and_each_traceback_printed(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    results = run_here(fixed={"unlucky": 2}, seeds=[0], retries=2)
+    assert list(results.trials.sort_values("x")["attempts"]) == [1, 3]
+    assert capfd.readouterr().err.count("RuntimeError: no luck") == 3
+
+
 def test_nothing_is_printed_without_progress(capfd: pytest.CaptureFixture[str]) -> None:
     run_here()
     run_here()

@@ -9,6 +9,7 @@ import ray
 from ray.exceptions import RayError
 
 from orchestrator.pilot.trial_profile import TrialProfile, profile_trial
+from orchestrator.running import failures
 from orchestrator.running.job import Job
 from orchestrator.running.runners import Node
 from orchestrator.running.runners.ray_cluster import (
@@ -17,7 +18,7 @@ from orchestrator.running.runners.ray_cluster import (
     require_fit,
     silenced_stdout,
 )
-from orchestrator.running.runners.ray_errors import reason_for
+from orchestrator.running.runners.ray_errors import translated
 
 
 def run(
@@ -58,4 +59,4 @@ def _profile(reference: ray.ObjectRef[TrialProfile]) -> TrialProfile:
     try:
         return ray.get(reference)
     except RayError as error:
-        return TrialProfile(error=reason_for(error))
+        return TrialProfile(error=failures.reason(translated(error)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+import itertools
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from importlib.util import find_spec
@@ -68,27 +68,22 @@ class Display:
 
     @contextmanager
     def _lines(self, progress: Progress) -> Iterator[None]:
-        finished = threading.Event()
+        reported, seconds = 0, itertools.count(1)
 
         def report() -> None:
-            reported, seconds = 0, 0
-            while not finished.wait(1):
-                seconds += 1
-                for failure in progress.failures[reported:]:
-                    reported += 1
-                    if failure.retried:  # the others are listed at the end
-                        self.say(_failure_line(failure))
-                if seconds % _SECONDS_BETWEEN_LINES == 0:
-                    self.say(_line(progress))
+            nonlocal reported
+            for failure in progress.failures[reported:]:
+                reported += 1
+                if failure.retried:  # the others are listed at the end
+                    self.say(_failure_line(failure))
+            if next(seconds) % _SECONDS_BETWEEN_LINES == 0:
+                self.say(_line(progress))
 
-        thread = threading.Thread(target=report, name="progress lines", daemon=True)
         self.say(_line(progress))
-        thread.start()
         try:
-            yield
+            with progress.clock.repeating(report, 1, "progress lines"):
+                yield
         finally:
-            finished.set()
-            thread.join()
             self.say(_line(progress))
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from orchestrator.code import Currency
@@ -17,6 +18,8 @@ from orchestrator.errors import (
 )
 from orchestrator.labels import counted
 from orchestrator.running import heartbeat, preflight, reuse, runners
+from orchestrator.running.attempts import Attempts
+from orchestrator.running.clock import SYSTEM, Clock
 from orchestrator.running.display import Display
 from orchestrator.running.inventory import Inventory, take_inventory
 from orchestrator.running.job import Job, make_job
@@ -44,12 +47,30 @@ class Options:
 
 
 class Driver:
-    """Makes a store match a sweep: missing trials run, finished trials do not run again."""
+    """Makes a store match a sweep: missing trials run, finished trials do not run again.
 
-    def __init__(self, sweep: Sweep, stores: Stores, options: Options, display: Display) -> None:
+    Args:
+        sweep: the sweep.
+        stores: where its store lies, and its siblings.
+        options: of this run.
+        display: shows the run.
+        opened: makes a runner by name.
+        clock: by which the run tells of itself.
+    """
+
+    def __init__(
+        self,
+        sweep: Sweep,
+        stores: Stores,
+        options: Options,
+        display: Display,
+        opened: Callable[[str], AbstractContextManager[runners.Runner]] = runners.opened,
+        clock: Clock = SYSTEM,
+    ) -> None:
         self.sweep, self.stores, self.options, self.display = sweep, stores, options, display
         self.store = stores.store_of(sweep.name)
         self.trials = expand(sweep)
+        self._open, self._clock = opened, clock
         self._opened = contextlib.ExitStack()
         """Closes the runner."""
         self._running: runners.Runner | None = None
@@ -118,7 +139,7 @@ class Driver:
     def _runner(self) -> runners.Runner:
         """Start the runner, once."""
         if self._running is None:
-            self._running = self._opened.enter_context(runners.opened(self.options.runner))
+            self._running = self._opened.enter_context(self._open(self.options.runner))
         return self._running
 
     def _prepare(self, found: Inventory) -> Snapshot:
@@ -172,17 +193,23 @@ class Driver:
             return
         layout = inventory.snapshot.layout or Layout.of(self.sweep)
         job = self._job(todo, layout)
-        give_up = functools.partial(self._commit_failure, job)
-        add_metrics = MetricColumns(self.store, layout).add
-        progress = Progress(self.sweep, inventory, self.store, add_metrics, give_up)
-        order = [trial.trial_id for trial in todo]
+        progress = Progress(self.sweep, inventory, self.store, self._clock)
+        attempts = Attempts(
+            self.sweep,
+            [trial.trial_id for trial in todo],
+            progress,
+            add_metrics=MetricColumns(self.store, layout).add,
+            give_up=functools.partial(self._commit_failure, job),
+        )
+        epochs, seconds_left = progress.running_epochs, progress.seconds_left
         try:
             with (
-                heartbeat.beating(self.store, progress.running_epochs, progress.seconds_left),
+                heartbeat.beating(self.store, epochs, seconds_left, self._clock),
                 self.display.following(progress),
-                Watch(self.code, self.scope, self.display.say).looking(),
+                Watch(self.code, self.scope, self.display.say).looking(self._clock),
             ):
-                self._runner().run(job, order, self.sweep.retries, progress)
+                while not attempts.over:
+                    attempts.recover(self._runner().run(job, attempts))
         finally:
             self._opened.close()  # no worker may write while the store is settled
         if progress.not_run and not progress.done:  # there is nothing to show
@@ -197,12 +224,17 @@ class Driver:
                 text = unknown("metric", name, metrics)
                 self.display.say(f"warning: {self.sweep.name}: `diverged_on`: {text}")
 
-    def _commit_failure(self, job: Job, trial_id: str, text: str, attempts: int) -> None:
-        """Commit a trial as failed, unless its worker died after committing it as finished."""
+    def _commit_failure(self, job: Job, trial_id: str, text: str, attempts: int) -> bool:
+        """Commit a trial as failed, unless its worker died after committing it as finished.
+
+        Returns:
+            Whether it has failed.
+        """
         writer = Writer(self.store)
         if writer.is_finished(trial_id, RunCode(job, self.store).is_current):
-            return
+            return False
         layout = self.store.layout() or job.layout
         epochs, probes = (layout.schema(name).empty_table() for name in ("epochs", "probes"))
         row = failed_row(job, job.tasks[trial_id], text, attempts)
         writer.commit(row, epochs, probes, layout)
+        return True

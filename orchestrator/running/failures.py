@@ -8,8 +8,10 @@ from orchestrator.errors import (
     EditedError,
     GpuMemoryError,
     MetricError,
+    NodeMemoryError,
     NotLoadedError,
     TrialFailedError,
+    WorkerDiedError,
 )
 from orchestrator.running.gpus import larger_fraction
 
@@ -33,13 +35,13 @@ class Retries:
         self._limit = limit
         self._out_of_gpu_memory: set[str] = set()
 
-    def allow(self, trial_id: str, attempts: int, error: Exception | None) -> bool:
+    def allow(self, trial_id: str, attempts: int, error: BaseException) -> bool:
         """Decide whether a trial is retried after a failed attempt.
 
         Args:
             trial_id: the trial.
             attempts: how many attempts have failed, this one included.
-            error: what this one raised, if it is known.
+            error: what ended this one.
         """
         if isinstance(error, EditedError | MetricError | NotLoadedError):
             return False
@@ -92,7 +94,9 @@ def reason(error: BaseException, last_words: str = "") -> str:
         last_words: the last line that it wrote to standard error.
     """
     match error:
-        case GpuMemoryError() | MetricError() | TrialFailedError() | EditedError():
+        case GpuMemoryError() | NodeMemoryError() | WorkerDiedError() | TrialFailedError():
+            return str(error)
+        case MetricError() | EditedError():
             return str(error)
         case SystemExit():
             said = f" ({last_words})" if last_words else ""

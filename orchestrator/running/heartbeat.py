@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 
 from orchestrator.errors import StoreError
-from orchestrator.running.repeating import repeating
+from orchestrator.running.clock import SYSTEM, Clock
 from orchestrator.store import Store
 from orchestrator.store.lock import holding
 
@@ -55,6 +55,7 @@ def beating(
     store: Store,
     running: Callable[[], Mapping[str, int]],
     seconds_left: Callable[[], float | None],
+    clock: Clock = SYSTEM,
 ) -> Iterator[None]:
     """Write a heartbeat to a store every few seconds while the block runs; delete it after.
 
@@ -62,16 +63,17 @@ def beating(
         store: the sweep's store.
         running: returns the last finished epoch of each running trial.
         seconds_left: returns the expected time to the end.
+        clock: tells when.
     """
 
     def beat() -> None:
-        text = json.dumps(asdict(Heartbeat(running(), seconds_left())))
+        text = json.dumps(asdict(Heartbeat(running(), seconds_left(), time=clock.time())))
         with suppress(StoreError):  # if the disk is full, the trials fail and report it
             store.files.write(FILE, text.encode())
 
     try:
         beat()
-        with repeating(beat, INTERVAL, "heartbeat"):
+        with clock.repeating(beat, INTERVAL, "heartbeat"):
             yield
     finally:
         with suppress(StoreError):

@@ -1,19 +1,16 @@
-"""Tracks the progress of a running sweep: runners report to it, displays read it."""
+"""Tracks the progress of a running sweep: its attempts report to it, displays read it."""
 
 from __future__ import annotations
 
 import threading
-import time
 from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from orchestrator.errors import MetricError
+from orchestrator.running.clock import SYSTEM, Clock
 from orchestrator.running.execution import Epoch
 from orchestrator.running.inventory import Inventory
 from orchestrator.spec.grid import PlannedTrial
 from orchestrator.spec.model import Sweep
-from orchestrator.spec.problems import placed
 from orchestrator.store import Store
 
 
@@ -22,7 +19,8 @@ class Running:
     """A running trial."""
 
     trial: PlannedTrial
-    started: float = field(default_factory=time.monotonic)
+    started: float
+    """By the monotonic clock."""
     epoch: int = 0
     selected: float | None = None
     """The last value of the selection metric."""
@@ -42,17 +40,12 @@ class FailedTrial:
 class Progress:
     """Counts events for displays.
 
-    Runners call it from the driver's main thread; displays read it from other threads, holding
+    `Attempts` calls it from the driver's main thread; displays read it from other threads, holding
     ``lock``.
     """
 
     def __init__(
-        self,
-        sweep: Sweep,
-        inventory: Inventory,
-        store: Store,
-        add_metrics: Callable[[Iterable[str]], object],
-        give_up: Callable[[str, str, int], object],
+        self, sweep: Sweep, inventory: Inventory, store: Store, clock: Clock = SYSTEM
     ) -> None:
         self.sweep = sweep
         self.total = len(inventory.trials)
@@ -64,60 +57,40 @@ class Progress:
         self.not_run = Counter[str]()
         """Trials that an edited file kept from running, by the reason."""
         self.has_started = False
-        self.has_finished = False
-        """Whether a trial of this run is committed."""
+        self.clock = clock
         self.lock = threading.RLock()
         self._store = store
-        self._add_metrics = add_metrics
-        self._give_up = give_up
         self._waiting = {trial.trial_id: trial for trial in inventory.missing}
         self._trials = dict(self._waiting)
         self._durations = inventory.durations
         self._slots = 1
 
     def started(self, trial_id: str) -> None:
-        """As `runners.Watcher`."""
+        """A trial starts, or is retried."""
         with self.lock:
             self.has_started = True
             self._waiting.pop(trial_id, None)
-            self.running[trial_id] = Running(self._trials[trial_id])
+            self.running[trial_id] = Running(self._trials[trial_id], self.clock.monotonic())
             self._slots = max(self._slots, len(self.running))
 
     def epoch(self, trial_id: str, epoch: Epoch) -> None:
-        """As `runners.Watcher`; the store gets the metrics that it lacks."""
-        self._add_metrics(epoch.metrics)
+        """A trial finishes an epoch."""
         with self.lock:
             running = self.running[trial_id]
             running.epoch = epoch.number
             value = epoch.metrics.get(self.sweep.select.metric)
             running.selected = running.selected if value is None else value
 
-    def finished(self, trial_id: str, seconds: float) -> None:
-        """As `runners.Watcher`."""
+    def finished(self, trial_id: str, seconds: float | None = None) -> None:
+        """A trial is committed, after so many seconds if that is known."""
         with self.lock:
-            running = self.running.pop(trial_id)
-            self._durations.add(running.trial, seconds)
+            self.running.pop(trial_id, None)
+            if seconds is not None:
+                self._durations.add(self._trials[trial_id], seconds)
             self.done += 1
-            self.has_finished = True
 
-    def failed(
-        self,
-        trial_id: str,
-        text: str,
-        attempts: int,
-        *,
-        again: bool,
-        error: BaseException | None = None,
-    ) -> None:
-        """As `runners.Watcher`; a trial without another attempt is committed as failed.
-
-        Raises:
-            MetricError: the run's first trial lacks the selection metric, as all others would.
-        """
-        if isinstance(error, MetricError) and not self.has_finished:
-            raise placed(error, self.sweep.source, "select", "metric")
-        if not again:
-            self._give_up(trial_id, text, attempts)
+    def failed(self, trial_id: str, text: str, *, again: bool) -> None:
+        """An attempt at a trial fails; the trial is retried, or has failed for good."""
         with self.lock:
             self.running.pop(trial_id, None)
             trial = self._trials[trial_id]
@@ -129,7 +102,7 @@ class Progress:
                 self.given_up += 1
 
     def edited(self, trial_id: str, text: str) -> None:
-        """As `runners.Watcher`; the trial stays missing."""
+        """A trial is not run, or not committed, since a file was edited; it stays missing."""
         with self.lock:
             self.running.pop(trial_id, None)
             self.not_run[text] += 1
@@ -144,7 +117,7 @@ class Progress:
         with self.lock:
             if not self._waiting and not self.running:
                 return None
-            now = time.monotonic()
+            now = self.clock.monotonic()
             waiting = self._durations.total(list(self._waiting.values()))
             running = self._durations.total([r.trial for r in self.running.values()])
             if waiting is None or running is None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from orchestrator.code import Archive, Currency, Scope
-from orchestrator.running.repeating import repeating
+from orchestrator.running.clock import SYSTEM, Clock
 
 _SECONDS = 1.0
 
@@ -44,10 +44,10 @@ class Watch:
                 self._say(_message(text, _OPENED if is_opened else _IMPORTED))
 
     @contextlib.contextmanager
-    def looking(self) -> Iterator[None]:
+    def looking(self, clock: Clock = SYSTEM) -> Iterator[None]:
         """Look about once a second while the block runs, and at its end."""
         try:
-            with repeating(self.look, _SECONDS, "edits"):
+            with clock.repeating(self.look, _SECONDS, "edits"):
                 yield
         finally:
             self.look()

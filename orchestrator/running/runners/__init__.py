@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
-from orchestrator.running.execution import Epoch
+from orchestrator.running.attempts import Attempts
 from orchestrator.running.job import Job
 
 NAMES = ("tune", "inline")
@@ -24,51 +24,22 @@ class Node:
         return f"{self.cpus:g} CPUs and {self.gpus:g} GPUs"
 
 
-class Watcher(Protocol):
-    """Receives a runner's events, in the driver's process."""
-
-    def started(self, trial_id: str) -> None:
-        """A trial starts, or is retried."""
-
-    def epoch(self, trial_id: str, epoch: Epoch) -> None:
-        """A trial finishes an epoch; this comes before the trial goes on, or is committed."""
-
-    def finished(self, trial_id: str, seconds: float) -> None:
-        """A trial is committed after a number of seconds, without the imports of its process."""
-
-    def failed(
-        self,
-        trial_id: str,
-        text: str,
-        attempts: int,
-        *,
-        again: bool,
-        error: BaseException | None = None,
-    ) -> None:
-        """An attempt at a trial fails; ``again`` says whether the trial is retried.
-
-        If not, the trial has failed for good after that many attempts. ``error`` is what ended
-        it, if it is known.
-
-        Raises:
-            OrchError: the run ends.
-        """
-
-    def edited(self, trial_id: str, text: str) -> None:
-        """A trial is not run, or not committed, since a file that it needs was edited."""
-
-
 class Runner(Protocol):
-    """Runs trials until each is committed or has failed for good."""
+    """Runs the attempts of one run."""
 
-    def run(self, job: Job, todo: Sequence[str], retries: int, watcher: Watcher) -> None:
-        """Run trials in the given order, as many at once as resources allow.
+    def run(self, job: Job, attempts: Attempts) -> Exception | None:
+        """Run attempts, as many at once as resources allow, and say what becomes of each.
+
+        A runner takes attempts until there are none, or fewer; it is called again while attempts
+        remain. Errors that are not its own it passes on as our own, from `orchestrator.errors`.
 
         Args:
             job: what the workers need to run the trials.
-            todo: ids of the job's trials, in the order in which they start.
-            retries: how often a failed trial is retried.
-            watcher: receives the events.
+            attempts: the queue, which may grow until it is over.
+
+        Returns:
+            What ended it while it still ran attempts, if anything did. Whether they are lost is
+            decided by `Attempts.recover`.
 
         Raises:
             KeyboardInterrupt: Ctrl-C; committed trials are kept.

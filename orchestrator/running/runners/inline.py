@@ -8,20 +8,19 @@ import functools
 import signal
 import sys
 import threading
-import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator
 from types import FrameType
 
 from orchestrator.code import Trainable
 from orchestrator.code.recorder import Recorder
-from orchestrator.errors import EditedError
+from orchestrator.errors import EditedError, TrialFailedError
 from orchestrator.running import failures
+from orchestrator.running.attempts import Attempts
 from orchestrator.running.execution import Epoch, Execution, Launch
 from orchestrator.running.job import Job
 from orchestrator.running.last_words import LastWords
 from orchestrator.running.live_trial import LiveTrial, Report, Start, reports
 from orchestrator.running.processes.seeding import Seeding, seed_of
-from orchestrator.running.runners import Watcher
 from orchestrator.running.trial_code import RunCode, TrialCode
 from orchestrator.store import Store, Writer
 
@@ -29,20 +28,14 @@ from orchestrator.store import Store, Writer
 class InlineRunner:
     """Runs each trial where a breakpoint stops and a traceback points at the line.
 
-    A trial that raises is not retried: its traceback is printed, and the next one
-    starts. Under ``python -m pdb -m orchestrator sweep … --runner inline`` the debugger
-    stops where it raised. Global generators are seeded for each trial; whatever else a
-    trial changes in the process, the next one meets.
+    The traceback of each attempt that raises is printed, and the next attempt starts; a trial
+    is retried after all others. Under ``python -m pdb -m orchestrator sweep … --runner inline``
+    the debugger stops where it raised. Global generators are seeded for each trial; whatever
+    else a trial changes in the process, the next one meets.
     """
 
-    def run(
-        self,
-        job: Job,
-        todo: Sequence[str],
-        retries: int,  # noqa: ARG002  (the same code would fail again in the same process)
-        watcher: Watcher,
-    ) -> None:
-        """Run trials in the given order."""
+    def run(self, job: Job, attempts: Attempts) -> None:
+        """Run attempts one after another."""
         last_words, writer = LastWords(sys.stderr), Writer(Store(job.store))
         run_code = RunCode(job, writer.store)
         code = TrialCode(run_code)  # of all trials, since each finds what those before have loaded
@@ -57,30 +50,28 @@ class InlineRunner:
                 trainable = job.enter()
             finally:
                 recorder.require_unedited()
-            for trial_id in todo:
-                watcher.started(trial_id)
-                last_words.line = ""  # what was said before is not this trial's
-                started = time.perf_counter()
-                run = functools.partial(_launch, trainable, seeding, writer, trial_id)
+            while attempt := attempts.take():
+                attempts.started(attempt)
+                last_words.line = ""  # what was said before is not this attempt's
+                run = functools.partial(_launch, trainable, seeding, writer, attempt.trial_id)
                 launch = functools.partial(_noting, run, recorder, code)
-                task = job.tasks[trial_id]
-                execution = Execution(job, task, writer, launch, attempt=1, code=code)
+                task = job.tasks[attempt.trial_id]
+                execution = Execution(job, task, writer, launch, attempt.number, code)
                 try:
                     with contextlib.closing(execution):
                         for epoch in _epochs(execution, was_pressed):
-                            watcher.epoch(trial_id, epoch)
-                except _TrialFailedError as error:
-                    if edited := _edited(error.cause, recorder):
-                        watcher.edited(trial_id, str(edited))
-                        continue
-                    reason = _report(writer, trial_id, error.cause, last_words.line)
-                    watcher.failed(trial_id, reason, 1, again=False, error=error.cause)
+                            attempts.epoch(attempt, epoch)
+                except _RaisedError as raised:
+                    error = _edited(raised.cause, recorder) or _reported(
+                        writer, attempt.trial_id, raised.cause, last_words.line
+                    )
+                    attempts.failed(attempt, error)
                 else:
-                    watcher.finished(trial_id, time.perf_counter() - started)
+                    attempts.committed(attempt, execution.seconds)
 
 
-class _TrialFailedError(Exception):
-    """Distinguishes what a trial raised from what its watcher raised."""
+class _RaisedError(Exception):
+    """Distinguishes what a trial raised from what is raised about it."""
 
     def __init__(self, cause: BaseException) -> None:
         self.cause = cause
@@ -126,7 +117,7 @@ def _epochs(execution: Execution, was_pressed: Callable[[], bool]) -> Iterator[E
     except (Exception, SystemExit, KeyboardInterrupt) as error:
         if _in_debugger() or (isinstance(error, KeyboardInterrupt) and was_pressed()):
             raise
-        raise _TrialFailedError(error) from error
+        raise _RaisedError(error) from error
 
 
 @contextlib.contextmanager
@@ -150,12 +141,17 @@ def _ctrl_c() -> Iterator[Callable[[], bool]]:
         signal.signal(signal.SIGINT, before)
 
 
-def _report(writer: Writer, trial_id: str, error: BaseException, last_words: str) -> str:
+def _reported(
+    writer: Writer, trial_id: str, error: BaseException, last_words: str
+) -> BaseException:
+    """Print what a trial raised, and return it with all that is known of its reason."""
     text = failures.for_log(error)
     writer.log(trial_id, text)
     writer.flush_log()
     sys.stderr.write(text)
-    return failures.reason(error, last_words)
+    if isinstance(error, SystemExit):
+        return TrialFailedError(failures.reason(error, last_words))
+    return error
 
 
 def _in_debugger() -> bool:

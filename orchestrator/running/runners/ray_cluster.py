@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import socket
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +19,9 @@ from orchestrator.running.runners import Node
 
 OBJECT_STORE_BYTES = 200_000_000
 """Enough, since only the job with the trials' params goes through it, once."""
+
+_MANY_TRIALS = 200
+"""As many as Tune itself has for a grid."""
 
 
 @contextlib.contextmanager
@@ -97,6 +101,22 @@ def require_fit(job: Job, todo: Sequence[str]) -> None:
                 f"a trial requests {task.cpu:g} CPUs and {task.gpu:g} GPUs, more than any node has "
                 f"(nodes: {'; '.join(map(str, available))}); lower `resources` in the sweep file"
             )
+
+
+def trials_ahead(job: Job) -> int:
+    """Say how many trials are to be with Ray before it has room for them.
+
+    One for each slot, so that all slots fill at once and a process that becomes free finds its
+    next trial; not more, so that what follows from results may still come first. Many where small
+    trials fill the gaps beside large ones, or where a cluster grows by the demand that it sees.
+    """
+    kinds = {(task.cpu, task.gpu) for task in job.tasks.values()}
+    if len(kinds) > 1 or _can_grow():
+        return _MANY_TRIALS
+    ((cpu, gpu),) = kinds
+    return sum(
+        math.ceil(min(node.cpus / cpu, node.gpus / gpu if gpu else math.inf)) for node in nodes()
+    )
 
 
 def nodes() -> list[Node]:

@@ -1,37 +1,39 @@
 """Runs trials on Ray Tune: a pool of reused worker processes, on one node or many.
 
-The store decides which trials are finished. Tune only assigns each trial to a process with the
-resources for it, and reports how the trial ends.
+The store decides which trials are finished. Tune only assigns each attempt to a process with
+the resources for it, and reports how the attempt ends.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import ray
 from ray import tune
-from ray.exceptions import OutOfMemoryError, RayError
+from ray.exceptions import RayError
 from ray.tune.execution import class_cache
 from ray.tune.schedulers import FIFOScheduler
+from ray.tune.search import Searcher
 
-from orchestrator.errors import EditedError, OrchError, RunError
+from orchestrator.errors import OrchError
+from orchestrator.running.attempts import Attempts
 from orchestrator.running.execution import Epoch
-from orchestrator.running.failures import Retries
 from orchestrator.running.job import Job
-from orchestrator.running.runners import Watcher, other_nodes
-from orchestrator.running.runners.ray_cluster import require_fit
-from orchestrator.running.runners.ray_errors import error_of, reason_for
-from orchestrator.running.runners.tune_worker import Attempt, Worker
+from orchestrator.running.runners import other_nodes
+from orchestrator.running.runners.ray_cluster import require_fit, trials_ahead
+from orchestrator.running.runners.ray_errors import error_of, translated
+from orchestrator.running.runners.tune_worker import Worker, attempt_of, text_of
 
 TRIALS_PER_FIT = 5_000
-"""Trials per batch: Tune keeps all trials of a ``fit()`` in memory, and each ``fit()`` starts
+"""Trials per portion: Tune keeps all trials of a ``fit()`` in memory, and each ``fit()`` starts
 new processes.
 
 With 5,000 the driver of 10,000 trials takes 524 MiB, and five seconds are lost between two
-batches. Trials that fail in one batch are retried in the next.
+portions.
 """
 
 
@@ -51,33 +53,35 @@ def _aws_keys_kept_out_of_logs() -> Iterator[None]:
 
 
 class TuneRunner:
-    """Runs trials as Tune trials in reused processes, so that each imports only once."""
+    """Runs attempts as Tune trials in reused processes, so that each imports only once."""
 
-    def run(self, job: Job, todo: Sequence[str], retries: int, watcher: Watcher) -> None:
-        """Run trials in the given order, as many at once as resources allow."""
-        require_fit(job, todo)
-        other_nodes.check(job, todo)
-        queue = [Attempt(trial_id, 1) for trial_id in todo]
-        retry_policy = Retries(retries)
-        worker = tune.with_parameters(Worker, job=ray.put(job))
-        while queue:
-            batch, queue = queue[:TRIALS_PER_FIT], queue[TRIALS_PER_FIT:]
-            observer = _Observer(watcher, retry_policy)
-            error = _fit(worker, [attempt.as_text(job) for attempt in batch], observer)
-            observer.close(batch, error)
-            queue += observer.following
+    def __init__(self) -> None:
+        self._worker: type[Worker] | None = None
+
+    def run(self, job: Job, attempts: Attempts) -> Exception | None:
+        """Run a portion of the attempts, as many at once as resources allow."""
+        if self._worker is None:
+            require_fit(job, list(job.tasks))
+            other_nodes.check(job, list(job.tasks))
+            # With a searcher of one's own, Tune would start one trial after the other.
+            os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(trials_ahead(job))
+            self._worker = tune.with_parameters(Worker, job=ray.put(job))
+        return _fit(self._worker, _Queue(attempts, job), _Observer(attempts))
 
 
-def _fit(worker: type[Worker], attempts: list[str], observer: _Observer) -> Exception | None:
-    """Run a batch; return the error that ended it early, if any."""
+def _fit(worker: type[Worker], queue: _Queue, observer: _Observer) -> Exception | None:
+    """Run a portion; return the error that ended it early, if any."""
     error: Exception | None = None
     with tempfile.TemporaryDirectory(prefix="orch-tune-") as folder, _aws_keys_kept_out_of_logs():
         try:
             tune.Tuner(
                 worker,
-                param_space={"trial": tune.grid_search(attempts)},
                 tune_config=tune.TuneConfig(
-                    reuse_actors=True, trial_name_creator=_name, scheduler=_FirstComeFirstServed()
+                    search_alg=queue,
+                    num_samples=TRIALS_PER_FIT,
+                    reuse_actors=True,
+                    trial_name_creator=_name,
+                    scheduler=_FirstComeFirstServed(),
                 ),
                 run_config=tune.RunConfig(
                     storage_path=folder,
@@ -90,14 +94,38 @@ def _fit(worker: type[Worker], attempts: list[str], observer: _Observer) -> Exce
                 ),
             ).fit()
         except (RayError, tune.TuneError) as raised:
-            error = raised
+            error = translated(raised)
     if observer.fatal is not None:
         raise observer.fatal
     return error
 
 
 def _name(trial: Any) -> str:
-    return str(Attempt.of(trial.config))
+    return str(attempt_of(trial.config))
+
+
+class _Queue(Searcher):
+    """Hands out attempts as Tune asks for them; a retry may follow as long as one runs."""
+
+    def __init__(self, attempts: Attempts, job: Job) -> None:
+        super().__init__()
+        self._attempts, self._job = attempts, job
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Tune pickles its searcher into a state that nothing reads.
+        return (Searcher, ())
+
+    def suggest(self, trial_id: str) -> Any:
+        attempt = self._attempts.take()
+        if attempt is not None:
+            return {"trial": text_of(attempt, self._job)}
+        return Searcher.FINISHED if self._attempts.over else None
+
+    def on_trial_complete(self, trial_id: str, *result: Any, **info: Any) -> None:
+        """Ignore the end, which the observer tells."""
+
+    def save(self, checkpoint_path: str) -> None:
+        """Save nothing: the store says which trials are finished."""
 
 
 class _FirstComeFirstServed(FIFOScheduler):
@@ -125,88 +153,46 @@ class _FirstComeFirstServed(FIFOScheduler):
 
 
 class _Observer(tune.Callback):
-    """Passes Tune's events on to the watcher, and collects the attempts that follow."""
+    """Passes Tune's events on to the attempts."""
 
-    def __init__(self, watcher: Watcher, retries: Retries) -> None:
-        self._watcher = watcher
-        self._retries = retries
-        self._running: set[Attempt] = set()
-        self._ended: set[Attempt] = set()
-        self.following: list[Attempt] = []
-        """The attempts that replace those that did not finish."""
+    def __init__(self, attempts: Attempts) -> None:
+        self._attempts = attempts
         self.fatal: OrchError | None = None
+        """What ends the run, for example a full disk; Tune would print a traceback."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Tune pickles its callbacks into a state that nothing reads.
         return (tune.Callback, ())
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        attempt = Attempt.of(trial.config)
-        self._running.add(attempt)
-        self._watcher.started(attempt.trial_id)
+        self._attempts.started(attempt_of(trial.config))
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
-        if "metrics" not in result:
-            return
-        attempt = Attempt.of(trial.config)
+        if "metrics" in result:
+            epoch = Epoch(result["epoch"], result["metrics"])
+            with self._keeping_errors():
+                self._attempts.epoch(attempt_of(trial.config), epoch)
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        if trial.last_result.get("done") and self.fatal is None:
+            self._attempts.committed(attempt_of(trial.config), trial.last_result["seconds"])
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        with self._keeping_errors():
+            self._attempts.failed(attempt_of(trial.config), error_of(trial))
+
+    @contextlib.contextmanager
+    def _keeping_errors(self) -> Iterator[None]:
         try:
-            self._watcher.epoch(attempt.trial_id, Epoch(result["epoch"], result["metrics"]))
+            yield
         except OrchError as error:
             self.fatal = error
 
-    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        attempt = Attempt.of(trial.config)
-        self._running.discard(attempt)
-        if trial.last_result.get("done") and self.fatal is None:
-            self._ended.add(attempt)
-            self._watcher.finished(attempt.trial_id, trial.last_result["seconds"])
-
-    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        self._fail(Attempt.of(trial.config), error_of(trial))
-
-    def close(self, batch: Sequence[Attempt], error: Exception | None) -> None:
-        """Handle the attempts whose end Tune has not reported.
-
-        Running out of memory ends a whole `fit`: the trials that were running may be the cause
-        and count as failed; the others are queued again.
-
-        Raises:
-            RunError: Tune ended early for another reason, or while nothing was running.
-        """
-        lost = [attempt for attempt in batch if attempt not in self._ended]
-        if not lost:
-            return
-        if not (self._running and isinstance(error, OutOfMemoryError)):
-            raise RunError(
-                f"Ray ended the run early: {reason_for(error)}; finished trials are kept; run the "
-                "same command again to continue"
-            )
-        for attempt in lost:
-            if attempt in self._running:
-                self._fail(attempt, error)
-            else:
-                self.following.append(attempt)
-
-    def _fail(self, attempt: Attempt, error: Exception | None) -> None:
-        self._running.discard(attempt)
-        self._ended.add(attempt)
-        if isinstance(error, EditedError):
-            self._watcher.edited(attempt.trial_id, str(error))
-            return
-        again = self._retries.allow(attempt.trial_id, attempt.number, error)
-        if again:
-            self.following.append(Attempt(attempt.trial_id, attempt.number + 1))
-        try:
-            reason = reason_for(error)
-            self._watcher.failed(attempt.trial_id, reason, attempt.number, again=again, error=error)
-        except OrchError as fatal:  # for example a full disk; Tune would print a traceback
-            self.fatal = fatal
-
 
 class _Stopper(tune.Stopper):
-    """Ends the run after an error of the watcher."""
+    """Ends the run after an error that is not a trial's."""
 
     def __init__(self, observer: _Observer) -> None:
         self._observer = observer

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from ray import tune
 
 from orchestrator.errors import RunError, TrialFailedError
 from orchestrator.running import failures
+from orchestrator.running.attempts import Attempt
 from orchestrator.running.execution import Epoch, Execution
 from orchestrator.running.job import Job, Task
 from orchestrator.running.live_trial import Report, Start
@@ -19,26 +19,16 @@ from orchestrator.running.trial_code import RunCode, TrialCode
 from orchestrator.store import Store, Writer
 
 
-@dataclass(frozen=True)
-class Attempt:
-    """One attempt at a trial, numbered from 1."""
+def text_of(attempt: Attempt, job: Job) -> str:
+    """Write what Tune needs, briefly: it copies the texts of all trials for each trial."""
+    task = job.tasks[attempt.trial_id]
+    return f"{attempt.trial_id} {attempt.number} {task.cpu} {task.gpu}"
 
-    trial_id: str
-    number: int
 
-    def __str__(self) -> str:
-        return f"{self.trial_id}-{self.number}"
-
-    @classmethod
-    def of(cls, config: Mapping[str, Any]) -> Attempt:
-        """Read the attempt from a Tune config."""
-        trial_id, number, *_ = config["trial"].split()
-        return cls(trial_id, int(number))
-
-    def as_text(self, job: Job) -> str:
-        """Write what Tune needs, briefly: it copies the texts of all trials for each trial."""
-        task = job.tasks[self.trial_id]
-        return f"{self.trial_id} {self.number} {task.cpu} {task.gpu}"
+def attempt_of(config: Mapping[str, Any]) -> Attempt:
+    """Read the attempt from a Tune config."""
+    trial_id, number, *_ = config["trial"].split()
+    return Attempt(trial_id, int(number))
 
 
 class Worker(tune.Trainable):
@@ -61,7 +51,7 @@ class Worker(tune.Trainable):
         self._writer = Writer(Store(self._job.store))
         self._run_code = RunCode(job, self._writer.store)
         self._execution: Execution | None = None
-        self._attempt = Attempt.of(config)
+        self._attempt = attempt_of(config)
         job.set_environment()
         self._processes = TrialProcesses(
             job.trainable, job.folder, self._task.threads, self._run_code
@@ -74,7 +64,7 @@ class Worker(tune.Trainable):
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Switch to the next attempt."""
         self._close_execution()
-        self._attempt = Attempt.of(new_config)
+        self._attempt = attempt_of(new_config)
         return True
 
     def step(self) -> dict[str, Any]:

@@ -1,0 +1,148 @@
+"""The attempts of a run: which is next, and what follows from the end of each."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from orchestrator.errors import EditedError, MetricError, NodeMemoryError, RunError
+from orchestrator.running import failures
+from orchestrator.running.execution import Epoch
+from orchestrator.running.progress import Progress
+from orchestrator.spec.model import Sweep
+from orchestrator.spec.problems import placed
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One attempt at a trial, numbered from 1."""
+
+    trial_id: str
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.trial_id}-{self.number}"
+
+
+class Attempts:
+    """The queue from which a runner takes attempts, and to which it says what became of each.
+
+    An attempt that fails may put another one at the back of the queue, so the queue is over only
+    when nothing waits and nothing runs. What is said of an attempt that has ended is ignored: a
+    host that was cut off and comes back still runs attempts that others have replaced.
+
+    Args:
+        sweep: says how often a trial is retried.
+        order: ids of the trials, in the order in which they start.
+        progress: counts what happens.
+        add_metrics: adds the metrics to the store that it lacks.
+        give_up: commits a trial as failed, given its id, the reason and the number of attempts;
+            returns whether it is so, which it is not if an attempt has committed the trial.
+    """
+
+    def __init__(
+        self,
+        sweep: Sweep,
+        order: Sequence[str],
+        progress: Progress,
+        add_metrics: Callable[[Iterable[str]], object],
+        give_up: Callable[[str, str, int], bool],
+    ) -> None:
+        self._source = sweep.source
+        self._progress = progress
+        self._add_metrics, self._give_up = add_metrics, give_up
+        self._retries = failures.Retries(sweep.retries)
+        self._waiting = deque(Attempt(trial_id, 1) for trial_id in order)
+        self._taken: dict[Attempt, bool] = {}
+        """The attempts that a runner has, and whether each has started."""
+        self._has_committed = False
+
+    @property
+    def over(self) -> bool:
+        """Whether no attempt waits or runs, so that none can follow."""
+        return not (self._waiting or self._taken)
+
+    def take(self) -> Attempt | None:
+        """Take the next attempt; None if there is none now."""
+        if not self._waiting:
+            return None
+        attempt = self._waiting.popleft()
+        self._taken[attempt] = False
+        return attempt
+
+    def started(self, attempt: Attempt) -> None:
+        """An attempt starts."""
+        if attempt in self._taken:
+            self._taken[attempt] = True
+            self._progress.started(attempt.trial_id)
+
+    def epoch(self, attempt: Attempt, epoch: Epoch) -> None:
+        """An attempt finishes an epoch; this comes before it goes on, or is committed.
+
+        Raises:
+            StoreError: the store cannot be written.
+        """
+        if attempt in self._taken:
+            self._add_metrics(epoch.metrics)
+            self._progress.epoch(attempt.trial_id, epoch)
+
+    def committed(self, attempt: Attempt, seconds: float) -> None:
+        """An attempt is committed; its trial took so long, without the imports of its process."""
+        if self._taken.pop(attempt, None) is not None:
+            self._has_committed = True
+            self._progress.finished(attempt.trial_id, seconds)
+
+    def failed(self, attempt: Attempt, error: BaseException) -> None:
+        """An attempt fails: its trial is retried, or has failed for good.
+
+        Args:
+            attempt: the attempt.
+            error: what ended it, in our own classes where there is one.
+
+        Raises:
+            MetricError: the run's first trial lacks the selection metric, as all others would.
+            StoreError: the store cannot be written.
+        """
+        if self._taken.pop(attempt, None) is None:
+            return
+        trial_id, reason = attempt.trial_id, failures.reason(error)
+        if isinstance(error, EditedError):
+            self._progress.edited(trial_id, reason)
+            return
+        if isinstance(error, MetricError) and not self._has_committed:
+            raise placed(error, self._source, "select", "metric")
+        again = self._retries.allow(trial_id, attempt.number, error)
+        if again:
+            self._waiting.append(Attempt(trial_id, attempt.number + 1))
+        elif not self._give_up(trial_id, reason, attempt.number):
+            self._has_committed = True
+            self._progress.finished(trial_id)
+            return
+        self._progress.failed(trial_id, reason, again=again)
+
+    def recover(self, error: Exception | None) -> None:
+        """Decide about the attempts that a runner has taken, and left without telling their end.
+
+        A node that runs out of memory ends all that a runner runs: the attempts that had started
+        may be the cause, and fail; the others are the next ones again.
+
+        Args:
+            error: what ended the runner early, if it is known.
+
+        Raises:
+            RunError: it was something else, or nothing had started.
+        """
+        if not self._taken:
+            return
+        begun = [attempt for attempt, has_started in self._taken.items() if has_started]
+        if not (begun and isinstance(error, NodeMemoryError)):
+            reason = failures.reason(error) if error else "it does not say why"
+            raise RunError(
+                f"the runner ended early: {reason}; finished trials are kept; run the same "
+                "command again to continue"
+            )
+        for attempt in begun:
+            self.failed(attempt, error)
+        self._waiting.extendleft(reversed(self._taken))
+        self._taken.clear()
