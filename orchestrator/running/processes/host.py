@@ -89,18 +89,31 @@ class TrialProcesses:
         """
         if self._warm is not None and self._warm.is_dead:
             self.close()
+        warm = self._started()
+        try:
+            warm.require_ready()
+            if warm.cannot_fork:
+                log(f"this trial starts a new Python, since {warm.cannot_fork}")
+            yield from warm.run(start, state, log, note)
+        finally:
+            if warm.is_used_up:
+                self.close()
+
+    def start(self) -> None:
+        """Have the warm process import the trainable while the worker does something else.
+
+        If that fails, the first trial says why.
+        """
+        with contextlib.suppress(EditedError):
+            self._started()
+
+    def _started(self) -> _Warm:
         if self._warm is None:
             if self._code is not None:
                 self._code.require_closure_unedited()
             archive = self._code.archive if self._code else None
             self._warm = _Warm(self._trainable, self._folder, self._threads, archive)
-        if self._warm.cannot_fork:
-            log(f"this trial starts a new Python, since {self._warm.cannot_fork}")
-        try:
-            yield from self._warm.run(start, state, log, note)
-        finally:
-            if self._warm.is_used_up:
-                self.close()
+        return self._warm
 
     def close(self) -> None:
         """End the warm process and everything below it."""
@@ -127,19 +140,32 @@ class _Warm:
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
             )  # fmt: skip
+        self.cannot_fork: str | None = None
+        """Why a forked process would lack something; known once it is ready."""
         self.is_used_up = False
+        self._is_ready = False
         with contextlib.suppress(OSError):  # if it has died, the answer says so
             data = archive.data if archive else b""
             self._control.sendall(len(data).to_bytes(SIZE_BYTES) + data)
+
+    def require_ready(self) -> None:
+        """Wait until it has imported the trainable.
+
+        Raises:
+            EditedError: a file that it imports was edited while the sweep ran.
+            TrainableError: the trainable cannot be imported.
+        """
+        if self._is_ready:
+            return
         answer = self._answer()
+        self._is_ready = bool(answer and answer[0] == "ready")
+        self.is_used_up = not self._is_ready
         if answer is None:
-            self.close()
-            raise TrainableError(f"importing the trainable: {_died(self._process.returncode)}")
-        kind, detail = answer
+            status = self._process.wait()
+            raise TrainableError(f"importing the trainable: {_died(status)}")
+        kind, self.cannot_fork = answer
         if kind in _REFUSALS:
-            self.close()
-            raise _REFUSALS[kind](detail)
-        self.cannot_fork: str | None = detail
+            raise _REFUSALS[kind](self.cannot_fork)
 
     @property
     def is_dead(self) -> bool:

@@ -56,6 +56,7 @@ class Worker(tune.Trainable):
         self._processes = TrialProcesses(
             job.trainable, job.folder, self._task.threads, self._run_code
         )
+        self._processes.start()  # while Tune learns that the worker is there
 
     @property
     def _task(self) -> Task:
