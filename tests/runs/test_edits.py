@@ -197,6 +197,8 @@ def test_a_file_edited_while_the_sweep_runs_is_named_and_never_mixed_in(
         "            Path('died').touch()\n"
         "            os.kill(os.getppid(), signal.SIGKILL)\n"
         "            time.sleep(60)\n"
+        "        while not Path('retried').exists():\n"
+        "            time.sleep(0.01)\n"
         "    yield {'score': VERSION}\n"
     )
     (folder.path / "fit.py").write_text(text)
@@ -208,6 +210,9 @@ def test_a_file_edited_while_the_sweep_runs_is_named_and_never_mixed_in(
     (folder.path / "fit.py").write_text(text.replace("VERSION = 1", "VERSION = 2"))
     until(lambda: told("fit.py", NAMED) in said(), process, what="the naming", output=said)
     (folder.path / "gate").touch()
+    # The retry needs a process of its own, since the second trial keeps the other one.
+    until(lambda: "1 not run after an edit" in said(), process, what="the retry", output=said)
+    (folder.path / "retried").touch()
     assert process.wait() == 1, said()
     assert "1 trial not run: fit.py was edited while the sweep ran" in said()
     assert told("fit.py", "1 trial not run, ").rpartition(":")[0] in said()
