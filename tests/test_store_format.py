@@ -94,7 +94,7 @@ def test_a_run_rewrites_it_once_and_keeps_what_is_done(old: Folder) -> None:
     assert "1 trial begins anew, since checkpoints of format 1 are no longer read" in done.stderr
     assert not any(path.is_file() for path in (folder / "checkpoints").iterdir())
     assert formats(folder) == {b"2"}
-    old.orch("sweep", "old.yaml", "--seeds", "0,1", "--runner", "inline", code=1)
+    old.process("sweep", "old.yaml", "--seeds", "0,1", "--runner", "inline", code=1)  # it exits
     assert {
         key: value for key, value in finished(Store(str(folder))).items() if key in DONE
     } == DONE

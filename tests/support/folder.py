@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from orchestrator import open_store
-from support import comparing
+from support import commands, comparing
 from support.waiting import HANG_SECONDS
 
 
@@ -21,6 +22,11 @@ def environment() -> dict[str, str]:
     """Return this process's environment without the cluster, stores and data sets it names."""
     own = {"RAY_ADDRESS", "ORCH_STORE", "ORCH_DATA_DIR"}
     return {name: value for name, value in os.environ.items() if name not in own}
+
+
+def needs_ray(arguments: Sequence[object]) -> bool:
+    """Say whether a command runs trials on Ray, which ends with its process."""
+    return (arguments[0] == "sweep" and "inline" not in arguments) or "--pilot" in arguments
 
 
 @dataclass(frozen=True)
@@ -65,7 +71,17 @@ class Folder:
         return self.path / "said.log"
 
     def orch(self, *arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
-        """Run `orch` to its end and check its exit code."""
+        """Run `orch` to its end and check its exit code; in this process if it needs no Ray."""
+        if needs_ray(arguments):
+            return self.process(*arguments, code=code)
+        result = commands.orch(self.path, *arguments, environment=self.environment)
+        assert result.exit_code == code, f"exit code {result.exit_code}\n{result.output}"
+        return subprocess.CompletedProcess(
+            ["orch", *map(str, arguments)], result.exit_code, result.stdout, result.stderr
+        )
+
+    def process(self, *arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
+        """Run `orch` to its end in a process of its own and check its exit code."""
         done = subprocess.run(
             self.command(*arguments),
             cwd=self.path,
