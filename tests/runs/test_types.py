@@ -40,11 +40,11 @@ def test_one_and_its_float_are_two_trials_of_two_sweeps(types: Folder) -> None:
 def test_numbers_keep_their_type_on_the_way_to_a_worker(cluster_folder: Folder) -> None:
     (cluster_folder.path / "types_fit.py").write_text(
         "def train(params, trial):\n"
-        "    yield {name: type(params[name]) is float for name in ('whole', 'fraction')}\n"
+        "    yield {f'{name}_is_float': float(type(params[name]) is float) for name in 'ab'}\n"
     )
-    keys = {**KEYS, "select": {"metric": "whole", "mode": "max"}}
-    cluster_folder.orch("sweep", cluster_folder.write(fixed={"whole": 1, "fraction": 1.0}, **keys))
-    assert cluster_folder.trials()[["whole", "fraction"]].values.tolist() == [[0.0, 1.0]]
+    keys = {**KEYS, "select": {"metric": "a_is_float", "mode": "max"}}
+    cluster_folder.orch("sweep", cluster_folder.write(fixed={"a": 1, "b": 1.0}, **keys))
+    assert cluster_folder.trials()[["a_is_float", "b_is_float"]].values.tolist() == [[0.0, 1.0]]
 
 
 def test_an_integer_stays_one_when_a_fraction_joins_it_on_its_axis(types: Folder) -> None:
