@@ -15,6 +15,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from support.processes import run, start, working_in
+from support.waiting import until
 
 from orchestrator.errors import TrialFailedError
 from orchestrator.running.live_trial import Report, Start
@@ -332,6 +333,7 @@ def killed(worker: TrialProcesses, begin: Start, after: int) -> list[Report]:
     lines: list[str] = []
     trial = worker.run(begin, None, lines.append)
     done = list(itertools.islice(trial, after))
+    until(lambda: lines, what="the log, which may come after the first report")
     (process,) = re.findall(r"process (\d+) on", lines[0])
     os.kill(int(process), signal.SIGKILL)
     with pytest.raises(TrialFailedError, match="SIGKILL"):
