@@ -107,6 +107,7 @@ def test_its_trials_are_not_reused(old: Folder) -> None:
     assert json.loads(old.orch("plan", other, "--json").stdout)["reused"] == 0
 
 
+@pytest.mark.no_cover
 def test_a_crash_at_any_instant_of_the_rewrite_loses_and_doubles_nothing(tmp_path: Path) -> None:
     for instant in itertools.count():
         folder = tmp_path / str(instant)

@@ -366,6 +366,7 @@ def same(one: float | None, other: float | None) -> bool:
     return one == other or (math.isnan(one) and math.isnan(other))
 
 
+@pytest.mark.no_cover
 @settings(max_examples=12)
 @given(st.lists(st.lists(NESTED, min_size=1, max_size=5), min_size=1, max_size=5))
 def test_the_store_holds_what_was_yielded(sequences: list[Yielded]) -> None:
