@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from support import commands
 from support.toys import SWEEP, TRAINABLE, Toy
 
 from orchestrator.cli.main import main
@@ -30,10 +31,9 @@ Orch = Callable[..., Ended]
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store in which the toy sweep has run, made by a real process."""
+    """A store in which the toy sweep has run."""
     toy = Toy(tmp_path_factory.mktemp("finished"))
-    command = [sys.executable, "-m", "orchestrator", "sweep", "sweep.yaml", "--runner", "inline"]
-    subprocess.run(command, cwd=toy.folder, check=True, capture_output=True)
+    assert commands.orch(toy.folder, "sweep", "sweep.yaml", "--runner", "inline").exit_code == 0
     return toy.folder / "results"
 
 

@@ -86,6 +86,7 @@ def test_a_kill_at_any_change_of_files_loses_and_repeats_nothing(
         assert not list((path / "folders").iterdir())
 
 
+@pytest.mark.no_cover
 @BOTH
 def test_an_attempt_that_lives_on_beside_the_next_breaks_nothing(
     tmp_path: Path, undisturbed: dict[str, Any], train: Any
@@ -214,6 +215,7 @@ def save_many(attempts: Attempts, epochs: int, state: bytes = b"s", probes: int 
 # What a save costs
 
 
+@pytest.mark.no_cover
 def test_the_last_of_2000_saves_write_as_much_as_the_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -259,6 +259,7 @@ def settle_in(patch: pytest.MonkeyPatch, folder: Path) -> None:
         patch.delenv(name, raising=False)
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("page", [page for page in PAGES if page != FIRST])
 def test_what_a_page_shows_is_what_happens(page: str, made: Path, tmp_path: Path) -> None:
     if {"duckdb", "polars"} & set(re.findall(r"^import (\w+)", (DOCS / page).read_text(), re.M)):

@@ -333,7 +333,7 @@ def killed(worker: TrialProcesses, begin: Start, after: int) -> list[Report]:
     lines: list[str] = []
     trial = worker.run(begin, None, lines.append)
     done = list(itertools.islice(trial, after))
-    until(lambda: lines, what="the trial's first line")  # which comes by another pipe
+    until(lambda: lines, what="the log, which may come after the first report")
     (process,) = re.findall(r"process (\d+) on", lines[0])
     os.kill(int(process), signal.SIGKILL)
     with pytest.raises(TrialFailedError, match="SIGKILL"):

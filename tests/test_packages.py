@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from support import commands
 from support.toys import Toy
 
 ROOT = Path(__file__).parent.parent
@@ -36,28 +37,33 @@ def test_the_packages_are_held_apart(package: str, forbidden: set[str]) -> None:
         assert not imports(path) & forbidden, path
 
 
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Toy:
+    """A working folder in which the toy sweep has run."""
+    toy = Toy(tmp_path_factory.mktemp("finished"))
+    assert commands.orch(toy.folder, "sweep", toy.file, "--runner", "inline").exit_code == 0
+    return toy
+
+
 @pytest.mark.parametrize("command", ["--help", "plan", "status", "table", "sweep"])
 def test_commands_that_run_nothing_import_neither_ray_nor_torch(
-    tmp_path: Path, command: str
+    finished: Toy, command: str
 ) -> None:
-    toy = Toy(tmp_path)
     python = [sys.executable, "-c", REPORTING_IMPORTS]
-    run = partial(subprocess.run, cwd=tmp_path, capture_output=True, text=True, check=True)
-    run([*python, "sweep", toy.file.name, "--runner", "inline"])
-    done = run([*python, command, *([] if command == "--help" else [toy.file.name])])
-    assert done.stderr.splitlines()[-1] == "[]"
+    arguments = [command] if command == "--help" else [command, finished.file.name]
+    run = partial(subprocess.run, cwd=finished.folder, capture_output=True, text=True, check=True)
+    assert run([*python, *arguments]).stderr.splitlines()[-1] == "[]"
 
 
 def test_the_installed_command_and_the_module_are_one() -> None:
     script = str(Path(sys.executable).with_name("orch"))
-    for arguments, code in ((["--help"], 0), (["tabel"], 2)):
-        one, other = (
-            subprocess.run([*start, *arguments], capture_output=True, text=True, check=False)
-            for start in ([script], [sys.executable, "-m", "orchestrator"])
-        )
-        assert one.returncode == other.returncode == code
-        assert "Usage: orch [OPTIONS] COMMAND" in one.stdout + one.stderr
-        assert (one.stdout, one.stderr) == (other.stdout, other.stderr)
+    one, other = (
+        subprocess.run([*start, "tabel"], capture_output=True, text=True, check=False)
+        for start in ([script], [sys.executable, "-m", "orchestrator"])
+    )
+    assert one.returncode == other.returncode == 2
+    assert "Usage: orch [OPTIONS] COMMAND" in one.stderr
+    assert (one.stdout, one.stderr) == (other.stdout, other.stderr)
 
 
 REPORTING_IMPORTS = """

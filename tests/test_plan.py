@@ -357,6 +357,7 @@ def in_order(trials: list[dict[str, Any]]) -> list[Any]:
     return sorted(sorted(trial.items()) for trial in trials)
 
 
+@pytest.mark.no_cover
 @given(sweeps())
 def test_expanding_gives_each_wanted_combination_once_and_no_other(sweep: Sweep) -> None:
     assert in_order(params(sweep)) == in_order(plainly_expanded(sweep))
@@ -364,6 +365,7 @@ def test_expanding_gives_each_wanted_combination_once_and_no_other(sweep: Sweep)
     assert is_empty(sweep) == (not expand(sweep))
 
 
+@pytest.mark.no_cover
 @given(sweeps())
 def test_the_count_is_right_unless_search_values_are_excluded_and_then_an_upper_bound(
     sweep: Sweep,
@@ -381,6 +383,7 @@ def turns(sweep: Sweep, trials: list[PlannedTrial]) -> list[int]:
     return [seeds[trial.config.cell_id].index(trial.seed) for trial in trials]
 
 
+@pytest.mark.no_cover
 @given(sweeps(), st.randoms(use_true_random=False))
 def test_known_durations_change_the_order_within_a_turn_and_nothing_else(
     sweep: Sweep, random: Any

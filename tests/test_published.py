@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs/results"
 PUBLISHED = sorted(path.parent.name for path in RESULTS.glob("*/sweep.yaml"))
 
-pytestmark = pytest.mark.parametrize("name", PUBLISHED)
+pytestmark = [pytest.mark.parametrize("name", PUBLISHED), pytest.mark.no_cover]
 
 
 def orch(command: str, name: str, *options: str) -> str:

@@ -7,8 +7,6 @@ import io
 import json
 import pickle
 import shutil
-import subprocess
-import sys
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
@@ -18,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from support.commands import orch
 from support.toys import SWEEP, Toy
 
 from orchestrator import open_store
@@ -94,16 +93,11 @@ def test_the_bomb_goes_off_where_somebody_unpickles(mark: Path) -> None:
     assert mark.exists()
 
 
-def orch(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "orchestrator", *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-
-
 RUN = ("sweep", "sweep.yaml", "--runner", "inline")
 
 
 def test_pickles_in_place_of_a_stores_files_are_told_and_not_loaded(toy: Toy, mark: Path) -> None:
-    assert orch(toy.folder, *RUN).returncode == 0
+    assert orch(toy.folder, *RUN).exit_code == 0
     store = toy.folder / "results/toy"
     trial_id = expand(load(toy.file))[0].trial_id
     (store / "checkpoints" / trial_id).mkdir()
@@ -119,7 +113,7 @@ def test_pickles_in_place_of_a_stores_files_are_told_and_not_loaded(toy: Toy, ma
 
 def test_an_arrow_type_that_is_a_pickle_is_not_loaded(toy: Toy, mark: Path) -> None:
     """Old versions of Arrow unpickled the type of a column (CVE-2023-47248)."""
-    assert orch(toy.folder, *RUN).returncode == 0
+    assert orch(toy.folder, *RUN).exit_code == 0
     (merged,) = (toy.folder / "results/toy/trials").glob("merged-*.parquet")
     table = pq.read_table(merged)
     hostile = {
@@ -170,7 +164,7 @@ def test_a_checkpoint_that_would_run_code_is_refused_in_words(tmp_path: Path, ma
     own = TrialFolder(store.files, trial.trial_id)
     Saving(store.files, trial.trial_id, 1, own).save(rows, state.getvalue(), about)
     done = orch(tmp_path, "sweep", "digits.yaml", "--runner", "inline")
-    assert done.returncode == 1
+    assert done.exit_code == 1
     assert "the checkpoint contains objects other than tensors and plain values" in done.stderr
     assert not mark.exists()
 
@@ -230,9 +224,9 @@ def page_saying(word: str, folder: Path) -> str:
     folder.mkdir()
     (folder / "words.py").write_text(SAYING.format(word=word))
     (folder / "words.yaml").write_text(WORDS.format(word=json.dumps(word)))
-    assert orch(folder, "sweep", "words.yaml", "--runner", "inline").returncode == 1
+    assert orch(folder, "sweep", "words.yaml", "--runner", "inline").exit_code == 1
     done = orch(folder, "report", "words.yaml")
-    assert done.returncode == 0, done.stderr
+    assert done.exit_code == 0, done.stderr
     return (folder / "words.html").read_text(encoding="utf-8")
 
 
@@ -246,7 +240,7 @@ def test_no_word_of_a_file_or_a_trial_becomes_markup_in_a_report(tmp_path: Path)
 
 def test_the_code_beside_a_store_is_never_run(toy: Toy, mark: Path) -> None:
     """It is there to be read: what runs is the working folder's."""
-    assert orch(toy.folder, *RUN).returncode == 0
+    assert orch(toy.folder, *RUN).exit_code == 0
     (archive,) = (toy.folder / "results/toy/code").glob("*.zip")
     evil = toy.folder / "evil"
     evil.mkdir()
@@ -255,5 +249,5 @@ def test_the_code_beside_a_store_is_never_run(toy: Toy, mark: Path) -> None:
     shutil.rmtree(evil)
     more = SWEEP.replace("seeds: [0, 1]", "seeds: [0, 1, 2]")
     toy.file.write_text(more)
-    assert orch(toy.folder, *RUN).returncode == 0
+    assert orch(toy.folder, *RUN).exit_code == 0
     assert not mark.exists()

@@ -307,6 +307,7 @@ def test_mode_min_selects_what_mode_max_selects_of_the_negated(values):
     ]
 
 
+@pytest.mark.no_cover
 def test_the_work_of_selecting_grows_no_faster_than_the_number_of_trials():
     work = {}
     for n in (5, 10):

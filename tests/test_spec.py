@@ -549,6 +549,7 @@ def axes(count: int, values: int) -> str:
     return "\n".join(f"  a{i}: {list(range(values))}" for i in range(count))
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize(
     ("old", "new", "count"),
     [
@@ -566,11 +567,13 @@ def test_a_grid_too_large_is_counted_and_refused_without_expanding_it(
     )
 
 
+@pytest.mark.no_cover
 def test_exactly_the_largest_grid_is_accepted() -> None:
     text = replaced("[0.1, 1e-2]", f"{list(range(125))}\n{axes(1, 1000)}")
     load_text(text, "sweep.yaml")
 
 
+@pytest.mark.no_cover
 def test_what_exclude_and_variants_take_away_does_not_count() -> None:
     text = replaced("  lr: [0.1, 1e-2]", f"{axes(1, 600)}\n  b: {list(range(600))}")
     assert "2,880,000" in refusal(text)
@@ -588,6 +591,7 @@ def chain() -> str:
     return "\n".join(["x0: &x0 [1]", *levels])
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize(
     ("ending", "said"),
     [
@@ -616,6 +620,7 @@ def frozen(value: Any) -> Any:
     return tuple(map(frozen, value)) if isinstance(value, list) else value
 
 
+@pytest.mark.no_cover
 @given(factor=AXES, search=AXES, fixed=VALUES, seeds=st.sets(st.integers(0, 2**63 - 1), min_size=1))
 def test_whatever_params_a_file_holds_are_read_back_unchanged(
     factor: list[Any], search: list[Any], fixed: Any, seeds: set[int]
@@ -638,6 +643,7 @@ def test_whatever_params_a_file_holds_are_read_back_unchanged(
     assert sweep.seeds == tuple(seeds)
 
 
+@pytest.mark.no_cover
 @given(st.text())
 def test_any_text_is_refused_in_words_with_its_line(text: str) -> None:
     assert refusal(text).startswith("sweep.yaml: line ")
@@ -648,6 +654,7 @@ YAML_PIECES = st.sampled_from(
 )
 
 
+@pytest.mark.no_cover
 @given(st.lists(YAML_PIECES, max_size=12).map("".join))
 def test_any_value_is_read_or_refused_in_words(value: str) -> None:
     message = ""
@@ -678,6 +685,7 @@ def test_what_is_no_list_of_seeds_is_refused_and_repeated(text: str) -> None:
     assert str(caught.value).startswith(f"--seeds {text}: ")
 
 
+@pytest.mark.no_cover
 def test_other_seeds_are_refused_where_they_make_the_grid_too_large() -> None:
     sweep = load_text(SWEEP, "sweep.yaml")
     assert with_seeds(sweep, (5, 6, 7)).seeds == (5, 6, 7)

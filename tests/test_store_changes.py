@@ -133,6 +133,7 @@ MIXED = make_sweep(
 )
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize(
     ("old", "new"),
     [(NUMBERED, NUMBERED), (NUMBERED, WIDER), (NAMED, MIXED)],

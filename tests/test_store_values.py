@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.storing import Lab, assert_shows, make_sweep
@@ -57,6 +58,7 @@ def a_lab() -> Iterator[Lab]:
         yield Lab(f"{folder}/toy")
 
 
+@pytest.mark.no_cover
 @given(st.lists(VALUES, min_size=1, max_size=4), st.lists(VALUES, max_size=3))
 @settings(max_examples=12, deadline=None)
 def test_any_values_come_back_as_they_were_through_edits_and_merges(

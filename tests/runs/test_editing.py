@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import shutil
 import signal
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click.testing
 import pandas as pd
 import pytest
+from support import commands
 from support.comparing import assert_same
 from support.folder import Folder, environment
 from support.toys import TRAINABLE
 
-from orchestrator.cli.main import main
 from orchestrator.spec.grid import expand
 from orchestrator.spec.loading import load
 from orchestrator.store import Store
@@ -29,14 +25,13 @@ TABLES = ("trials", "epochs", "probes")
 
 
 class Bench(Folder):
-    """A working folder whose commands run in this process, which saves their start."""
+    """A working folder with the sweep that these tests edit."""
 
     def write(self, name: str = "toy", **keys: Any) -> Path:
         return super().write(name, **{"fixed": FIXED, **keys})
 
     def run(self, *arguments: object, code: int = 0) -> click.testing.Result:
-        with as_in_a_new_process(self.path):
-            done = click.testing.CliRunner().invoke(main, list(map(str, arguments)))
+        done = commands.orch(self.path, *arguments)
         assert done.exit_code == code, done.output
         return done
 
@@ -62,25 +57,6 @@ class Bench(Folder):
     def change_code(self) -> None:
         with (self.path / "toy.py").open("a") as file:
             file.write("\nANOTHER = True\n")
-
-
-@contextmanager
-def as_in_a_new_process(folder: Path) -> Iterator[None]:
-    """Let imports find the folder's modules as they are now, and nothing of earlier ones."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.setattr(sys, "path", sys.path.copy())
-        patch.setattr(sys, "dont_write_bytecode", True)
-        for module in ("toy", "early"):
-            patch.delitem(sys.modules, module, raising=False)
-        importlib.invalidate_caches()
-        handler = signal.getsignal(signal.SIGINT)
-        try:
-            yield
-        finally:
-            signal.signal(signal.SIGINT, handler)
-            for module in ("toy", "early"):
-                sys.modules.pop(module, None)
 
 
 @pytest.fixture(scope="module")
@@ -334,10 +310,7 @@ def test_a_damaged_sibling_gives_no_trial_without_its_epochs(bench: Bench) -> No
     data = bytearray(merged.read_bytes())
     data[40:60] = bytes(20)
     merged.write_bytes(data)
-    with as_in_a_new_process(bench.path):
-        click.testing.CliRunner().invoke(
-            main, ["sweep", str(bench.write("other")), "--runner", "inline"]
-        )
+    commands.orch(bench.path, "sweep", bench.write("other"), "--runner", "inline")
     assert_each_once_in_readers(bench, "other")
 
 
@@ -536,9 +509,9 @@ def test_status_and_table_of_a_store_in_which_nothing_has_finished(tmp_path: Pat
 
 
 def test_a_driver_that_is_killed_leaves_a_store_that_goes_on(folder: Folder) -> None:
-    """The one test here that kills: the command runs in a process of its own."""
+    """The one test here that kills."""
     sweep = folder.write(factors={"fault": [None, "die once"]}, search={}, seeds=[0])
-    folder.orch("sweep", sweep, "--runner", "inline", code=-signal.SIGKILL)
+    folder.process("sweep", sweep, "--runner", "inline", code=-signal.SIGKILL)
     assert sorted(folder.trials()["status"]) == ["completed", "unfinished"]
     bench = Bench(folder.path, folder.environment)
     status = bench.run("status", sweep).stdout

@@ -135,38 +135,30 @@ def test_a_glob_of_no_use_is_refused_with_its_line(
     assert not (plain.path / "results").exists()
 
 
-def test_a_module_that_only_one_trial_imports_counts_for_that_trial(cluster_folder: Folder) -> None:
+def test_what_only_one_trial_imports_counts_for_it_and_its_environment_lists_what_it_loaded(
+    cluster_folder: Folder,
+) -> None:
     folder = cluster_folder
     for number in (1, 2):
         (folder.path / f"variant_{number}.py").write_text(f"VALUE = {number}\n")
     (folder.path / "fit.py").write_text(
         "import importlib\n"
         "def train(params, trial):\n"
+        "    if params['a'] == 1:\n"
+        "        import numpy\n"
         "    yield {'score': importlib.import_module(f'variant_{params[\"a\"]}').VALUE}\n"
     )
     file = folder.write(**KEYS)
     folder.orch("sweep", file)
-    digests = dict(folder.trials().set_index("a")["code_digest"])
-    for number, digest in digests.items():
+    trials = folder.trials().set_index("a")
+    for number, digest in trials["code_digest"].items():
         assert archived(folder, digest) == {"fit.py", f"variant_{number}.py"}
+    for number, packages in {1: {"numpy": version("numpy")}, 2: {}}.items():
+        digest = trials["environment_digest"][number]
+        listed = json.loads((folder.path / f"results/toy/code/{digest}.json").read_text())
+        assert listed == {"python": platform.python_version(), "packages": packages}
     (folder.path / "variant_2.py").write_text("VALUE = 3\n")
     assert counts(folder, file)["stale"] == 1
-
-
-def test_the_environment_lists_what_the_trial_had_loaded(cluster_folder: Folder) -> None:
-    folder = cluster_folder
-    (folder.path / "fit.py").write_text(
-        "def train(params, trial):\n"
-        "    import numpy\n"
-        "    yield {'score': float(numpy.ones(1)[0])}\n"
-    )
-    folder.orch("sweep", folder.write(**KEYS))
-    (digest,) = set(folder.trials()["environment_digest"])
-    listed = json.loads((folder.path / f"results/toy/code/{digest}.json").read_text())
-    assert listed == {
-        "python": platform.python_version(),
-        "packages": {"numpy": version("numpy")},
-    }
 
 
 # While a sweep runs.
@@ -220,8 +212,7 @@ def test_a_file_edited_while_the_sweep_runs_is_named_and_never_mixed_in(
     planned = counts(folder, file)
     assert (planned["done"], planned["stale"], planned["missing"]) == (1, 1, 1)
 
-    done = folder.orch("sweep", file)
-    assert NAMED not in done.stderr
+    assert NAMED not in inline(folder, file)
     assert values(folder) == {1: 2, 2: 1}
     (first,) = [row for row in folder.trials().to_dict("records") if row["a"] == 1]
     log = (folder.path / f"results/toy/logs/{first['trial_id']}.log").read_text()
@@ -257,7 +248,7 @@ def test_a_module_edited_before_its_late_import_is_not_run_unless_it_means_the_s
     if is_edit:
         assert "no trial has run: late.py was edited while the sweep ran" in said()
         assert f"{NAMED}late.py differs" in said()
-        folder.orch("sweep", file)
+        inline(folder, file)
     else:
         assert NAMED not in said()
     assert values(folder) == dict.fromkeys((1, 2), 2 if is_edit else 1)
@@ -288,7 +279,7 @@ def test_a_listed_file_that_is_edited_before_the_commit_leaves_the_trial_uncommi
     assert "1 trial not run: base.json was edited while the sweep ran" in said()
     assert f"{NAMED}base.json differs" in said()
     assert values(folder) == {1: 1}
-    folder.orch("sweep", file)
+    inline(folder, file)
     assert values(folder) == {1: 1, 2: 2}
     assert counts(folder, file)["stale"] == 1
 

@@ -15,6 +15,7 @@ import pyarrow.dataset
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.comparing import assert_same
 from support.folder import Folder, environment
 
 from orchestrator import open_store
@@ -55,35 +56,58 @@ def values(found: list[dict[str, Any]], metric: str) -> list[float | None]:
     return [row[metric] for row in found]
 
 
-@pytest.mark.parametrize("runner", RUNNERS)
-def test_metrics_may_come_now_and_then(cluster_folder: Folder, runner: str) -> None:
-    sparse = [
-        {"train": {"loss": 1 / step}, "val": None}
-        | ({"accuracy": step / 10} if step % 3 == 0 else {})
-        | ({"late": 1.0} if step == 6 else {})
-        for step in range(1, 7)
-    ]
-    sweep = sweep_of(cluster_folder, {"a": sparse, "b": sparse}, seeds=[0, 1])
-    printed = cluster_folder.orch("sweep", sweep, "--runner", runner).stdout
+SPARSE: Yielded = [
+    {"train": {"loss": 1 / step}, "val": None}
+    | ({"accuracy": step / 10} if step % 3 == 0 else {})
+    | ({"late": 1.0} if step == 6 else {})
+    for step in range(1, 7)
+]
+BESIDE = {
+    case: [{"accuracy": 0.5 + i / 10, "explained": value} for i, value in enumerate(explained)]
+    for case, explained in {"nan": [NAN, 0.1, 0.1], "fine": [0.1, 0.1, math.inf]}.items()
+}
+TAKEN = [{"accuracy": 0.5, "seed": 7, "epoch": e, "lr": 0.1, "best_loss": 2} for e in (8, 9)]
+OWN = {
+    f"case{i}": [{f"own{i}/{epoch}": float(epoch), "accuracy": 0.5} for epoch in range(4)]
+    for i in range(4)
+}
+"""Trials of which each brings metrics of its own."""
+DYING = [{"early": 1.0}, {"accuracy": 0.5}, "die once", {"accuracy": 0.75, "step": 9}]
+
+
+def test_both_runners_keep_the_same_of_trials_that_run_at_once_yield_anything_and_die(
+    cluster_folder: Folder,
+) -> None:
+    """What is kept is looked at below, where no Ray is needed."""
+    cases = {"sparse": SPARSE, **BESIDE, "taken": TAKEN, **OWN, "dying": DYING}
+    sweep = sweep_of(cluster_folder, cases, fixed={"lr": 0.5}, diverged_on=["explained"])
+    cluster_folder.orch("sweep", sweep)
+    trials = {case: found[0] for case, found in rows(cluster_folder, "trials").items()}
+    assert {case for case, trial in trials.items() if trial["attempts"] > 1} == {"dying"}
+    assert {case for case, trial in trials.items() if trial["status"] == "diverged"} == {*BESIDE}
+    cluster_folder.orch("sweep", sweep, "--runner", "inline", "--store", "inline")
+    ours, inline = (
+        {table: frame.sort_index(axis="columns") for table, frame in numbers.items()}
+        for numbers in (cluster_folder.numbers(), cluster_folder.numbers(root="inline"))
+    )  # as metrics came, so are their columns ordered
+    assert_same(ours, inline)
+
+
+def test_metrics_may_come_now_and_then(folder: Folder) -> None:
+    sweep = sweep_of(folder, {"a": SPARSE, "b": SPARSE}, seeds=[0, 1])
+    printed = folder.orch("sweep", sweep, "--runner", "inline").stdout
     assert printed.count("60.00 ± 0.00 (2)") == 2
-    epochs = rows(cluster_folder, "epochs")["a"][:6]
+    epochs = rows(folder, "epochs")["a"][:6]
     assert values(epochs, "train/loss") == [1 / step for step in range(1, 7)]
     assert values(epochs, "accuracy") == [None, None, 0.3, None, None, 0.6]
     assert values(epochs, "late") == [None] * 5 + [1.0]
     assert values(epochs, "val") == [None] * 6
 
 
-@pytest.mark.parametrize("runner", RUNNERS)
-def test_a_nan_beside_the_selection_metric_is_a_value_like_others(
-    cluster_folder: Folder, runner: str
-) -> None:
-    cases = {
-        case: [{"accuracy": 0.5 + i / 10, "explained": value} for i, value in enumerate(explained)]
-        for case, explained in {"nan": [NAN, 0.1, 0.1], "fine": [0.1, 0.1, math.inf]}.items()
-    }
-    sweep = sweep_of(cluster_folder, cases)
-    cluster_folder.orch("sweep", sweep, "--runner", runner)
-    trials, epochs = rows(cluster_folder, "trials"), rows(cluster_folder, "epochs")
+def test_a_nan_beside_the_selection_metric_is_a_value_like_others(folder: Folder) -> None:
+    sweep = sweep_of(folder, BESIDE)
+    folder.orch("sweep", sweep, "--runner", "inline")
+    trials, epochs = rows(folder, "trials"), rows(folder, "epochs")
     assert {case: found[0]["accuracy"] for case, found in trials.items()} == {
         "nan": 0.7,
         "fine": 0.7,
@@ -92,10 +116,10 @@ def test_a_nan_beside_the_selection_metric_is_a_value_like_others(
     assert math.isnan(epochs["nan"][0]["explained"])
     assert epochs["fine"][2]["explained"] == math.inf
 
-    strict = sweep_of(cluster_folder, cases, name="strict", diverged_on=["explained"])
-    cluster_folder.orch("sweep", strict, "--runner", runner)
-    ended = rows(cluster_folder, "trials", "strict")
-    assert [(ended[case][0]["status"], ended[case][0]["epochs_run"]) for case in cases] == [
+    strict = sweep_of(folder, BESIDE, name="strict", diverged_on=["explained"])
+    folder.orch("sweep", strict, "--runner", "inline")
+    ended = rows(folder, "trials", "strict")
+    assert [(ended[case][0]["status"], ended[case][0]["epochs_run"]) for case in BESIDE] == [
         ("diverged", 1),
         ("diverged", 3),
     ]
@@ -153,21 +177,13 @@ def test_trials_with_other_metrics_are_reused_and_their_columns_with_them(folder
     ]
 
 
-@pytest.mark.parametrize("runner", RUNNERS)
-def test_trials_that_run_at_once_may_each_bring_metrics_of_their_own(
-    cluster_folder: Folder, runner: str
-) -> None:
-    cases = {
-        f"case{i}": [{f"own{i}/{epoch}": float(epoch), "accuracy": 0.5} for epoch in range(4)]
-        for i in range(4)
-    }
-    sweep = sweep_of(cluster_folder, cases)
-    cluster_folder.orch("sweep", sweep, "--runner", runner)
-    trials = {case: found[0] for case, found in rows(cluster_folder, "trials").items()}
+def test_trials_may_each_bring_metrics_of_their_own(folder: Folder) -> None:
+    folder.orch("sweep", sweep_of(folder, OWN), "--runner", "inline")
+    trials = {case: found[0] for case, found in rows(folder, "trials").items()}
     for i in range(4):
         for epoch in range(4):
             column = {case: row[f"own{i}/{epoch}"] for case, row in trials.items()}
-            assert column == dict.fromkeys(cases) | {f"case{i}": float(epoch)}
+            assert column == dict.fromkeys(OWN) | {f"case{i}": float(epoch)}
 
 
 def test_an_older_trial_is_null_in_a_column_that_came_later(folder: Folder) -> None:
@@ -186,15 +202,15 @@ def test_an_older_trial_is_null_in_a_column_that_came_later(folder: Folder) -> N
     ]
 
 
-def test_a_resumed_trial_keeps_a_metric_that_it_had_only_before_the_kill(
-    cluster_folder: Folder,
-) -> None:
-    cases = {"a": [{"early": 1.0}, {"accuracy": 0.5}, "die once", {"accuracy": 0.75, "step": 9}]}
-    sweep = sweep_of(cluster_folder, cases)
-    cluster_folder.orch("sweep", sweep)
-    (trial,) = rows(cluster_folder, "trials")["a"]
-    assert (trial["early"], trial["accuracy"], trial["attempts"]) == (1.0, 0.75, 2)
-    epochs = rows(cluster_folder, "epochs")["a"]
+def test_a_resumed_trial_keeps_a_metric_that_it_had_only_before_it_failed(folder: Folder) -> None:
+    sweep = sweep_of(folder, {"a": DYING})
+    folder.orch("sweep", sweep, "--runner", "inline", code=1)
+    folder.orch("sweep", sweep, "--runner", "inline")
+    (trial,) = rows(folder, "trials")["a"]
+    assert (trial["early"], trial["accuracy"]) == (1.0, 0.75)
+    log = next((folder.path / "results/toy/logs").iterdir()).read_text()
+    assert "from epoch 3" in log
+    epochs = rows(folder, "epochs")["a"]
     assert values(epochs, "epoch") == [1, 2, 3, 4]
     assert values(epochs, "early") == [1.0, None, None, None]
     assert values(epochs, "accuracy") == [None, 0.5, None, 0.75]
@@ -260,59 +276,49 @@ def test_what_is_no_number_fails_the_trial_naming_the_metric(
 
 
 def test_names_that_are_taken_are_kept_under_another_and_the_log_says_so_once(
-    cluster_folder: Folder,
+    folder: Folder,
 ) -> None:
-    cases = {
-        "a": [{"accuracy": 0.5, "seed": 7, "epoch": e, "lr": 0.1, "best_loss": 2} for e in (8, 9)]
-    }
-    sweep = sweep_of(cluster_folder, cases, fixed={"lr": 0.5})
-    cluster_folder.orch("sweep", sweep)
-    epochs = rows(cluster_folder, "epochs")["a"]
+    sweep = sweep_of(folder, {"a": TAKEN}, fixed={"lr": 0.5})
+    folder.orch("sweep", sweep, "--runner", "inline")
+    epochs = rows(folder, "epochs")["a"]
     assert values(epochs, "epoch") == [1, 2]
     assert values(epochs, "logged/epoch") == [8.0, 9.0]
-    (trial,) = rows(cluster_folder, "trials")["a"]
+    (trial,) = rows(folder, "trials")["a"]
     assert trial["seed"] == 0
     assert [trial[f"logged/{name}"] for name in ("seed", "lr", "best_loss")] == [7.0, 0.1, 2.0]
-    log = next((cluster_folder.path / "results/toy/logs").iterdir()).read_text()
+    log = next((folder.path / "results/toy/logs").iterdir()).read_text()
     for name in ("seed", "epoch", "lr", "best_loss"):
         assert log.count(f"the metric `{name}` is stored as `logged/{name}`") == 1
 
 
 SCALARS = """
 import numpy, torch
+BAD = {
+    "torch.Tensor": torch.ones(2),
+    "numpy.ndarray": numpy.ones(2),
+    "numpy.complex64": numpy.complex64(1j),
+    "numpy.str_": numpy.str_("1"),
+}
 def train(params, trial):
     yield {"accuracy": numpy.float32(0.5), "loss": torch.tensor(2.5), "good": True,
            "count": numpy.int64(3), "step": numpy.int64(100)}
-    yield {"bad": BAD}
+    if params["kind"] in BAD:
+        yield {"bad": BAD[params["kind"]]}
 """
 
 
-@pytest.mark.parametrize(
-    ("bad", "kind"),
-    [
-        ("torch.ones(2)", "torch.Tensor"),
-        ("numpy.ones(2)", "numpy.ndarray"),
-        ("numpy.complex64(1j)", "numpy.complex64"),
-        ("numpy.str_('1')", "numpy.str_"),
-    ],
-)
-def test_scalars_of_numpy_and_torch_are_numbers_and_arrays_are_not(
-    folder: Folder, bad: str, kind: str
-) -> None:
-    (folder.path / "scalars.py").write_text(SCALARS.replace("BAD", bad))
-    sweep = folder.write(
-        trainable="scalars:train", seeds=[0], factors={"x": [1]}, search=None, fixed=None,
-        select={"metric": "accuracy"}, retries=0,
-    )  # fmt: skip
+def test_scalars_of_numpy_and_torch_are_numbers_and_arrays_are_not(folder: Folder) -> None:
+    (folder.path / "scalars.py").write_text(SCALARS)
+    kinds = ["torch.Tensor", "numpy.ndarray", "numpy.complex64", "numpy.str_"]
+    keys = {"factors": {"kind": [*kinds, "none"]}, "select": {"metric": "accuracy"}}
+    sweep = folder.write(trainable="scalars:train", seeds=[0], search=None, fixed=None, **keys)
     folder.orch("sweep", sweep, "--runner", "inline", code=1)
-    (error,) = folder.trials()["error"]
-    assert "yielded `bad`" in error
-    assert f"of type {kind}" in error
-    fine = SCALARS.replace('    yield {"bad": BAD}\n', "")
-    (folder.path / "scalars.py").write_text(fine)
-    folder.orch("sweep", sweep, "--runner", "inline")
-    (trial,) = folder.trials()[["accuracy", "loss", "good", "count"]].values.tolist()
-    assert trial == [0.5, 2.5, 1.0, 3.0]
+    trials = folder.trials().set_index("kind")
+    for kind in kinds:
+        assert "yielded `bad`" in trials["error"][kind]
+        assert f"of type {kind}" in trials["error"][kind]
+    fine = trials.loc["none", ["accuracy", "loss", "good", "count"]]
+    assert list(fine) == [0.5, 2.5, 1.0, 3.0]
     assert list(open_store(folder.path / "results/toy").epochs["step"]) == [100.0]
 
 
@@ -360,6 +366,7 @@ def same(one: float | None, other: float | None) -> bool:
     return one == other or (math.isnan(one) and math.isnan(other))
 
 
+@pytest.mark.no_cover
 @settings(max_examples=12)
 @given(st.lists(st.lists(NESTED, min_size=1, max_size=5), min_size=1, max_size=5))
 def test_the_store_holds_what_was_yielded(sequences: list[Yielded]) -> None:

@@ -45,8 +45,9 @@ def open_gate(folder: Folder) -> None:
 
 
 @pytest.fixture
-def gated(folder: Folder) -> tuple[Folder, Path]:
+def gated(cluster_folder: Folder) -> tuple[Folder, Path]:
     """Write a sweep whose trials wait after their first epoch until the gate is open."""
+    folder = cluster_folder
     return folder, folder.write(fixed=waiting_trials(folder), search={}, seeds=[0, 1])
 
 

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import signal
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ from support.comparing import VOLATILE, assert_same, in_order
 from support.finished import write_finished
 from support.folder import Folder
 from support.unreliable import Flaky, flaky
-from support.waiting import HANG_SECONDS, until
+from support.waiting import HANG_SECONDS, Process, until
 
 from orchestrator import load, open_store
 from orchestrator.store import Store
@@ -43,7 +42,7 @@ class Remote:
         assert SECRET not in done.stdout + done.stderr
         return done.stdout + done.stderr
 
-    def start(self, sweep: Path, *more: object) -> subprocess.Popen[str]:
+    def start(self, sweep: Path, *more: object) -> Process:
         return self.folder.start("sweep", sweep, "--store", self.root, *more)
 
     @property

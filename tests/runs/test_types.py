@@ -24,18 +24,27 @@ KEYS: dict[str, Any] = {
 
 
 @pytest.fixture
-def types(cluster_folder: Folder) -> Folder:
-    (cluster_folder.path / "types_fit.py").write_text(TRAINABLE)
-    return cluster_folder
+def types(folder: Folder) -> Folder:
+    (folder.path / "types_fit.py").write_text(TRAINABLE)
+    return folder
 
 
-@pytest.mark.parametrize("runner", ["tune", "inline"])
-def test_one_and_its_float_are_two_trials_of_two_sweeps(types: Folder, runner: str) -> None:
+def test_one_and_its_float_are_two_trials_of_two_sweeps(types: Folder) -> None:
     for name, part, images in (("whole", 1, 1.0), ("fraction", 1.0, 1000.0)):
         file = types.write(name, fixed={"part": part}, **KEYS)
         assert json.loads(types.orch("plan", file, "--json").stdout)["missing"] == 1
-        types.orch("sweep", file, "--runner", runner)
+        types.orch("sweep", file, "--runner", "inline")
         assert list(types.trials(name)["images"]) == [images]
+
+
+def test_numbers_keep_their_type_on_the_way_to_a_worker(cluster_folder: Folder) -> None:
+    (cluster_folder.path / "types_fit.py").write_text(
+        "def train(params, trial):\n"
+        "    yield {f'{name}_is_float': float(type(params[name]) is float) for name in 'ab'}\n"
+    )
+    keys = {**KEYS, "select": {"metric": "a_is_float", "mode": "max"}}
+    cluster_folder.orch("sweep", cluster_folder.write(fixed={"a": 1, "b": 1.0}, **keys))
+    assert cluster_folder.trials()[["a_is_float", "b_is_float"]].values.tolist() == [[0.0, 1.0]]
 
 
 def test_an_integer_stays_one_when_a_fraction_joins_it_on_its_axis(types: Folder) -> None:

@@ -12,6 +12,7 @@ import os
 import random
 import signal
 import sys
+import tempfile
 from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -122,6 +123,8 @@ def interrupt_at(instant: int, act: Callable[[], object], patch: pytest.MonkeyPa
 
 def main() -> None:
     """Kill an attempt at each of its changes."""
+    with tempfile.TemporaryDirectory() as folder:
+        Attempts(f"{folder}/toy").finish(1)  # imports, once, what each fork would import
     for instant in itertools.count():
         attempts = Attempts(f"{sys.argv[1]}/{instant}")
         status = _forked(lambda a=attempts, i=instant: _doomed(a, i))

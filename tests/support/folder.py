@@ -6,21 +6,28 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pandas as pd
 
 from orchestrator import open_store
-from support import comparing
-from support.waiting import HANG_SECONDS
+from support import commands, comparing, warm
+from support.waiting import HANG_SECONDS, Process
 
 
 def environment() -> dict[str, str]:
     """Return this process's environment without the cluster, stores and data sets it names."""
     own = {"RAY_ADDRESS", "ORCH_STORE", "ORCH_DATA_DIR"}
     return {name: value for name, value in os.environ.items() if name not in own}
+
+
+def needs_ray(arguments: Sequence[object]) -> bool:
+    """Say whether a command runs trials on Ray, which ends with its process."""
+    return (arguments[0] == "sweep" and "inline" not in arguments) or "--pilot" in arguments
 
 
 @dataclass(frozen=True)
@@ -47,17 +54,17 @@ class Folder:
         path.write_text("\n".join(lines) + "\n")
         return path
 
-    def start(self, *arguments: object) -> subprocess.Popen[str]:
+    def start(self, *arguments: object) -> Process:
         """Start `orch` in this folder without waiting for it."""
         with self.said.open("a") as output:
-            return subprocess.Popen(
-                self.command(*arguments),
-                cwd=self.path,
-                env=self.environment,
-                stdout=output,
-                stderr=output,
-                text=True,
-            )
+            return self._start(arguments, output, output)
+
+    def _start(self, arguments: Sequence[object], out: IO[str], err: IO[str]) -> Process:
+        if "RAY_ADDRESS" in self.environment:
+            return warm.start([*map(str, arguments)], self.path, self.environment, out, err)
+        return subprocess.Popen(
+            self.command(*arguments), cwd=self.path, env=self.environment, stdout=out, stderr=err
+        )
 
     @property
     def said(self) -> Path:
@@ -65,17 +72,21 @@ class Folder:
         return self.path / "said.log"
 
     def orch(self, *arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
-        """Run `orch` to its end and check its exit code."""
-        done = subprocess.run(
-            self.command(*arguments),
-            cwd=self.path,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=HANG_SECONDS,
-            check=False,
-        )
-        assert done.returncode == code, f"exit code {done.returncode}\n{done.stdout}{done.stderr}"
+        """Run `orch` to its end and check its exit code; in this process if it needs no Ray."""
+        if needs_ray(arguments):
+            return self.process(*arguments, code=code)
+        result = commands.orch(self.path, *arguments, environment=self.environment)
+        assert result.exit_code == code, f"exit code {result.exit_code}\n{result.output}"
+        return subprocess.CompletedProcess(arguments, code, result.stdout, result.stderr)
+
+    def process(self, *arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
+        """Run `orch` to its end in a process of its own and check its exit code."""
+        with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+            ended = self._start(arguments, out, err).wait(HANG_SECONDS)
+            out.seek(0)
+            err.seek(0)
+            done = subprocess.CompletedProcess(arguments, ended, out.read(), err.read())
+        assert ended == code, f"exit code {ended}\n{done.stdout}{done.stderr}"
         return done
 
     def command(self, *arguments: object) -> list[str]:

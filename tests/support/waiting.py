@@ -13,8 +13,21 @@ HANG_SECONDS = 900.0
 class Process(Protocol):
     """What can end before it does what a test waits for."""
 
+    @property
+    def pid(self) -> int:
+        """The process's id."""
+
     def poll(self) -> int | None:
         """Return the exit code, or None while it runs."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for its end and return the exit code."""
+
+    def send_signal(self, sig: int, /) -> None:
+        """Send it a signal."""
+
+    def kill(self) -> None:
+        """Kill it."""
 
 
 def until(

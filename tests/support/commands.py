@@ -1,0 +1,69 @@
+"""The `orch` command in this process, which spares the start of another and its imports."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import click.testing
+import pytest
+
+from orchestrator.cli.main import main
+
+
+def orch(
+    folder: Path, *arguments: object, environment: Mapping[str, str] | None = None
+) -> click.testing.Result:
+    """Run a command in a folder; what no user should see, a traceback, fails the test.
+
+    Args:
+        folder: where the command is typed.
+        arguments: what is typed after `orch`.
+        environment: all environment variables; None for those of this process.
+    """
+    with as_in_a_new_process(folder, environment):
+        done = click.testing.CliRunner().invoke(main, list(map(str, arguments)), prog_name="orch")
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return done
+
+
+@contextlib.contextmanager
+def as_in_a_new_process(
+    folder: Path, environment: Mapping[str, str] | None = None
+) -> Iterator[None]:
+    """Stand in a folder whose modules are imported as they are now, and leave no trace."""
+    before = dict(os.environ)
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr(sys, "path", sys.path.copy())
+        patch.setattr(sys, "dont_write_bytecode", True)
+        try:
+            if environment is not None:
+                _replace_environment(environment)
+            importlib.invalidate_caches()
+            yield
+        finally:
+            _replace_environment(before)
+            signal.signal(signal.SIGINT, handler)
+            forget_modules(folder)
+
+
+def _replace_environment(variables: Mapping[str, str]) -> None:
+    for name in os.environ.keys() - variables.keys():
+        del os.environ[name]
+    os.environ.update(variables)
+
+
+def forget_modules(folder: Path) -> None:
+    """Have what was imported from a folder imported anew."""
+    for name, module in list(sys.modules.items()):
+        origin = getattr(module, "__file__", None)
+        if origin is not None and Path(origin).is_relative_to(folder):
+            del sys.modules[name]
