@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from orchestrator.columns import FINISHED, Status
 from orchestrator.labels import counted
 from orchestrator.results.origins import Origin, Origins
 from orchestrator.results.selection import CellSelection
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 DIVERGED = "†"
 UNEVEN = "‡"
@@ -101,7 +103,7 @@ def ends_of(trials: pd.DataFrame) -> dict[str, End]:
         str(trial_id): End(
             str(status),
             int(epochs),
-            Origin(str(code), None if pd.isna(environment) else str(environment)),
+            Origin(str(code), environment if isinstance(environment, str) else None),
         )
         for trial_id, status, epochs, code, environment in zip(
             *(finished[name] for name in names), strict=True

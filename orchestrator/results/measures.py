@@ -6,8 +6,6 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
 from orchestrator.columns import FINISHED, Status
 from orchestrator.errors import ShowError
 from orchestrator.labels import PROBE, quoted
@@ -15,6 +13,8 @@ from orchestrator.results.selection import CellSelection, metric_columns, select
 from orchestrator.spec.model import Claim
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from orchestrator.results.results import Results
 
 

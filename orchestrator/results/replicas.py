@@ -9,15 +9,16 @@ import json
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.columns import BEST, Status
 from orchestrator.labels import assignments, label
 from orchestrator.results.selection import metric_columns
 from orchestrator.spec import PlannedTrial, Sweep, cells, expand
 from orchestrator.spec.grid import varied
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 LIMIT = 3
 """How many equalities are named, and how many values of one."""

@@ -10,8 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import fmean
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from orchestrator.columns import BEST, FINISHED, STORE_COLUMNS, Status
 from orchestrator.errors import ShowError
@@ -19,6 +18,9 @@ from orchestrator.labels import quoted
 from orchestrator.results.statistics import Statistics, statistics
 from orchestrator.spec.grid import Cell, Config, cells
 from orchestrator.spec.model import Select, Sweep
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TIE = 1e-12
 """Relative tolerance within which means are equal: accuracies are multiples of 1 / images, which

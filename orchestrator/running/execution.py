@@ -33,7 +33,7 @@ from orchestrator.store.saving import Saving
 from orchestrator.store.schema import PROBE_SCHEMA, Layout
 from orchestrator.store.trial_folder import TrialFolder
 
-_NO_PROBES = PROBE_SCHEMA.empty_table()
+_NO_PROBES = pa.Table.from_batches([], PROBE_SCHEMA)  # `empty_table` would import pandas
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -21,6 +20,8 @@ from orchestrator.store.parts import joined
 from orchestrator.store.schema import Layout, conform
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from orchestrator.store.store import Store
 
 Result = TypeVar("Result")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Protocol
 
 from orchestrator.running.attempts import Attempts
@@ -63,7 +65,9 @@ def opened(name: str) -> Iterator[Runner]:
 
     apply()
     from orchestrator.running.runners.ray_cluster import cluster, silenced_stdout
-    from orchestrator.running.runners.tune import TuneRunner
 
-    with silenced_stdout(), cluster():
-        yield TuneRunner()
+    with ThreadPoolExecutor(1) as pool:
+        # Tune takes a second to import, in which the start of Ray mostly waits.
+        tune = pool.submit(import_module, "orchestrator.running.runners.tune")
+        with silenced_stdout(), cluster() as is_own:
+            yield tune.result().TuneRunner(own_ray=is_own)

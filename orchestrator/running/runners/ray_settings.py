@@ -18,6 +18,8 @@ _SETTINGS = {
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
+    # As Tune sets it: PyTorch Lightning is not to fork (ray-project/ray#28197).
+    "PL_DISABLE_FORK": "1",
     # The driver needs no accelerator, and must not hide them from its workers.
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }

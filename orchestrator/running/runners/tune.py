@@ -38,24 +38,33 @@ portions.
 
 
 @contextlib.contextmanager
-def _aws_keys_kept_out_of_logs() -> Iterator[None]:
-    """Keep Tune from copying the driver's AWS keys into Ray's logs, which others may read.
+def _workers_environment(*, inherited: bool) -> Iterator[None]:
+    """Set which variables Tune copies into the runtime environment of the workers.
 
-    Workers have the environment of their node. Tune has no setting for this, so its list of
-    variables is replaced while it starts workers.
+    It has no setting for this, so its list is replaced while it starts workers. None where they
+    inherit the driver's: any runtime environment would keep them from being the processes that
+    Ray has started already. Elsewhere all but AWS keys, which would be in Ray's logs, where others
+    may read them; workers have the environment of their node.
     """
-    before = class_cache.ENV_VARS_TO_PROPAGATE
-    class_cache.ENV_VARS_TO_PROPAGATE = {n for n in before if not n.startswith("AWS_")}
+    names, fixed = class_cache.ENV_VARS_TO_PROPAGATE, class_cache.DEFAULT_ENV_VARS
+    allowed = set() if inherited else {n for n in names if not n.startswith("AWS_")}
+    class_cache.ENV_VARS_TO_PROPAGATE = allowed
+    class_cache.DEFAULT_ENV_VARS = {} if inherited else fixed
     try:
         yield
     finally:
-        class_cache.ENV_VARS_TO_PROPAGATE = before
+        class_cache.ENV_VARS_TO_PROPAGATE, class_cache.DEFAULT_ENV_VARS = names, fixed
 
 
 class TuneRunner:
-    """Runs attempts as Tune trials in reused processes, so that each imports only once."""
+    """Runs attempts as Tune trials in reused processes, so that each imports only once.
 
-    def __init__(self) -> None:
+    Args:
+        own_ray: whether Ray was started for this run, with the environment of this process.
+    """
+
+    def __init__(self, *, own_ray: bool) -> None:
+        self._own_ray = own_ray
         self._worker: type[Worker] | None = None
 
     def run(self, job: Job, attempts: Attempts) -> Exception | None:
@@ -66,13 +75,14 @@ class TuneRunner:
             # With a searcher of one's own, Tune would start one trial after the other.
             os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(trials_ahead(job))
             self._worker = tune.with_parameters(Worker, job=ray.put(job))
-        return _fit(self._worker, _Queue(attempts, job), _Observer(attempts))
+        with _workers_environment(inherited=self._own_ray):
+            return _fit(self._worker, _Queue(attempts, job), _Observer(attempts))
 
 
 def _fit(worker: type[Worker], queue: _Queue, observer: _Observer) -> Exception | None:
     """Run a portion; return the error that ended it early, if any."""
     error: Exception | None = None
-    with tempfile.TemporaryDirectory(prefix="orch-tune-") as folder, _aws_keys_kept_out_of_logs():
+    with tempfile.TemporaryDirectory(prefix="orch-tune-") as folder:
         try:
             tune.Tuner(
                 worker,
