@@ -17,9 +17,9 @@ def folder(tmp_path: Path) -> Folder:
     return Folder(tmp_path, environment())
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def ray_address() -> Iterator[str]:
-    """Keep one Ray cluster of two CPUs for the tests that only need some Ray."""
+    """Keep one Ray cluster of two CPUs for the tests of this folder that only need some Ray."""
     from ray.cluster_utils import Cluster
 
     cluster = Cluster(
@@ -31,5 +31,5 @@ def ray_address() -> Iterator[str]:
 
 @pytest.fixture
 def cluster_folder(folder: Folder, ray_address: str) -> Folder:
-    """Make a working folder whose sweeps join the session's cluster."""
+    """Make a working folder whose sweeps join the folder's cluster."""
     return Folder(folder.path, folder.environment | {"RAY_ADDRESS": ray_address})

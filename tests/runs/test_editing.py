@@ -93,6 +93,7 @@ def assert_each_once(bench: Bench, name: str = "toy") -> None:
         assert set(zip(frame["trial_id"], frame["epoch"], strict=True)) == expected
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize(
     ("edit", "trials", "missing"),
     [

@@ -64,6 +64,5 @@ def _replace_environment(variables: Mapping[str, str]) -> None:
 def forget_modules(folder: Path) -> None:
     """Have what was imported from a folder imported anew."""
     for name, module in list(sys.modules.items()):
-        origin = getattr(module, "__file__", None)
-        if origin is not None and Path(origin).is_relative_to(folder):
+        if str(getattr(module, "__file__", None)).startswith(f"{folder}{os.sep}"):
             del sys.modules[name]

@@ -17,7 +17,7 @@ settings.register_profile("no_deadline", deadline=None)
 settings.load_profile("no_deadline")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_trial() -> type[MemoryTrial]:
     return MemoryTrial
 
@@ -50,9 +50,9 @@ def real_data() -> Callable[..., Path]:
     return find
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def digits_params() -> dict[str, Any]:
-    """A trial of about a second."""
+    """A trial of about a second; tests change a copy."""
     return {
         "model": "vgg16_8",
         "activation": "tanh",

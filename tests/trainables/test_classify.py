@@ -13,9 +13,15 @@ def run(params, trial):
     return list(train(params, trial))
 
 
-def test_a_narrow_network_learns_digits(digits_params, make_trial):
+@pytest.fixture(scope="module")
+def whole(digits_params, make_trial):
+    """The metrics of an uninterrupted trial, and the trial."""
     trial = make_trial()
-    epochs = run(digits_params, trial)
+    return run(digits_params, trial), trial
+
+
+def test_a_narrow_network_learns_digits(whole):
+    epochs, trial = whole
     assert [list(metrics) for metrics in epochs] == [
         ["train_loss", "train_accuracy", "test_loss", "test_accuracy"]
     ] * 3
@@ -46,10 +52,9 @@ def test_validation_is_measured_if_images_are_held_out(digits_params, make_trial
 
 @pytest.mark.parametrize("killed_after", [1, 2, 3])
 def test_a_resumed_trial_is_bit_identical_to_an_uninterrupted_one(
-    digits_params, make_trial, killed_after
+    digits_params, make_trial, whole, killed_after
 ):
-    whole = make_trial()
-    uninterrupted = run(digits_params, whole)
+    uninterrupted, trial = whole
     first = make_trial()
     epochs = train(digits_params, first)
     before = [next(epochs) for _ in range(killed_after)]
@@ -58,7 +63,7 @@ def test_a_resumed_trial_is_bit_identical_to_an_uninterrupted_one(
     second = make_trial(saved=first.saved)
     after = run(digits_params, second)
     assert before + after == uninterrupted
-    assert first.rows + second.rows == whole.rows
+    assert first.rows + second.rows == trial.rows
     assert len(after) == 3 - killed_after
 
 
@@ -114,15 +119,14 @@ def test_losses_between_epochs_are_logged_by_step(digits_params, make_trial):
     assert 0 < last < 3
 
 
-def test_trials_in_one_process_are_independent(digits_params, make_trial):
-    alone = run(digits_params, make_trial())
+def test_trials_in_one_process_are_independent(digits_params, make_trial, whole):
     other = train({**digits_params, "seed": 2, "activation": "relu"}, make_trial())
     interleaved = []
     for metrics in train(digits_params, make_trial()):
         interleaved.append(metrics)
         torch.rand(7)
         next(other)
-    assert interleaved == alone
+    assert interleaved == whole[0]
 
 
 def test_the_global_generator_keeps_its_state(digits_params, make_trial):
@@ -139,9 +143,9 @@ def test_seeds_differ(digits_params, make_trial):
     assert first["train_loss"] != second["train_loss"]
 
 
-def test_probing_does_not_change_training(digits_params, make_trial):
+def test_probing_does_not_change_training(digits_params, make_trial, whole):
     often = make_trial()
-    assert run({**digits_params, "probe_epochs": "all"}, often) == run(digits_params, make_trial())
+    assert run({**digits_params, "probe_epochs": "all"}, often) == whole[0]
     assert len([row for row in often.rows if row.probe == "skewness"]) == 3 * 5
 
 

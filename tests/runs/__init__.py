@@ -1,0 +1,1 @@
+"""Tests that start sweeps; they share a Ray cluster, which ends with the last of them."""
