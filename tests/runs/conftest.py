@@ -22,9 +22,12 @@ def ray_address() -> Iterator[str]:
     """Keep one Ray cluster of two CPUs for the tests of this folder that only need some Ray."""
     from ray.cluster_utils import Cluster
 
-    cluster = Cluster(
-        initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False}
-    )
+    from orchestrator.running.runners.ray_cluster import bare_node
+
+    with bare_node():
+        cluster = Cluster(
+            initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False}
+        )
     yield cluster.address
     cluster.shutdown()
 

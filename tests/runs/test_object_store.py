@@ -37,7 +37,7 @@ class Remote:
 
     def orch(self, command: str, sweep: Path, *more: object, code: int = 0) -> str:
         """Run a command on the bucket's store; return what it printed and said."""
-        done = self.folder.orch(command, sweep, "--store", self.root, *more, code=code)
+        done = self.folder.process(command, sweep, "--store", self.root, *more, code=code)
         assert "Traceback" not in done.stderr
         assert SECRET not in done.stdout + done.stderr
         return done.stdout + done.stderr
@@ -51,7 +51,7 @@ class Remote:
 
     def assert_as_local(self, sweep: Path) -> None:
         """Compare every number with those of a sweep on a disk."""
-        self.folder.orch("sweep", sweep, "--runner", "inline", "--store", "local")
+        self.folder.process("sweep", sweep, "--runner", "inline", "--store", "local")
         store = self.store
         here = {t: in_order(getattr(store, t)()) for t in ("trials", "epochs", "probes")}
         assert_same(here, self.folder.numbers(root="local"))
@@ -80,12 +80,11 @@ def test_a_sweep_into_a_bucket_is_one_into_a_folder(remote: Remote) -> None:
     assert "8 of 8 trials done" in said
     remote.assert_as_local(sweep)
     assert "all 8 trials are already done" in remote.orch("sweep", sweep)
-    assert json.loads(remote.folder.orch("plan", sweep, "--json", "--store", remote.root).stdout)[
-        "done"
-    ] == len(remote.store.snapshot().trials())
+    planned = remote.folder.process("plan", sweep, "--json", "--store", remote.root).stdout
+    assert json.loads(planned)["done"] == len(remote.store.snapshot().trials())
     assert "8 of 8 trials done" in remote.orch("status", sweep)
-    local = remote.folder.orch("table", sweep, "--store", "local").stdout
-    assert remote.folder.orch("table", sweep, "--store", remote.root).stdout == local
+    local = remote.folder.process("table", sweep, "--store", "local").stdout
+    assert remote.folder.process("table", sweep, "--store", remote.root).stdout == local
     remote.orch("report", sweep, "-o", "page.html")
     assert set(open_store(f"{remote.root}/toy").best()["x"]) == {1, 2}
     smaller = remote.folder.write(factors={"x": [1]})
@@ -254,7 +253,7 @@ def test_what_is_wrong_with_a_bucket_is_one_line(command: str, remote: Remote) -
     with_secret = f"s3://{ACCESS}:{SECRET}@bucket/runs"
     without_bucket = remote.root.replace("/lab/", "-not/")
     for root in (without_bucket, with_secret):
-        done = remote.folder.orch(command, sweep, "--store", root, code=2)
+        done = remote.folder.process(command, sweep, "--store", root, code=2)
         (line,) = done.stderr.strip().splitlines()
         assert line.startswith("error: ")
         assert done.stdout == ""
@@ -276,7 +275,7 @@ def test_refused_credentials_and_lost_endpoints_are_one_line(
         remote.folder.path,
         remote.folder.environment | {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"},
     )
-    done = lost.orch("status", sweep, "--store", remote.root, code=2)
+    done = lost.process("status", sweep, "--store", remote.root, code=2)
     assert re.fullmatch(r"error: s3://\S+: it cannot be reached; .*\n", done.stderr)
 
 

@@ -49,7 +49,7 @@ def cluster() -> Iterator[bool]:
     else:
         _require_reachable(address)
     try:
-        with _bare_node():
+        with bare_node():
             ray.init(**settings)
     except Exception as error:  # noqa: BLE001  (Ray raises plain Exceptions, for example on a timeout)
         raise _no_cluster(address, error) from None
@@ -60,7 +60,7 @@ def cluster() -> Iterator[bool]:
 
 
 @contextlib.contextmanager
-def _bare_node() -> Iterator[None]:
+def bare_node() -> Iterator[None]:
     """Keep a local Ray from starting, and waiting for, processes that a sweep has no use for.
 
     They are the dashboard's, which starts even without one, one that forwards logs, which are not
