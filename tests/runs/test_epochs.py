@@ -203,7 +203,7 @@ def test_an_older_trial_is_null_in_a_column_that_came_later(folder: Folder) -> N
 
 
 def test_a_resumed_trial_keeps_a_metric_that_it_had_only_before_it_failed(folder: Folder) -> None:
-    sweep = sweep_of(folder, {"a": DYING})
+    sweep = sweep_of(folder, {"a": DYING}, retries=0)
     folder.orch("sweep", sweep, "--runner", "inline", code=1)
     folder.orch("sweep", sweep, "--runner", "inline")
     (trial,) = rows(folder, "trials")["a"]

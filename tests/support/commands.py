@@ -7,7 +7,7 @@ import importlib
 import os
 import signal
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 import click.testing
@@ -38,7 +38,7 @@ def as_in_a_new_process(
     folder: Path, environment: Mapping[str, str] | None = None
 ) -> Iterator[None]:
     """Stand in a folder whose modules are imported as they are now, and leave no trace."""
-    before = dict(os.environ)
+    before, modules = dict(os.environ), set(sys.modules)
     handler = signal.getsignal(signal.SIGINT)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
@@ -52,7 +52,7 @@ def as_in_a_new_process(
         finally:
             _replace_environment(before)
             signal.signal(signal.SIGINT, handler)
-            forget_modules(folder)
+            forget_modules(folder, modules)
 
 
 def _replace_environment(variables: Mapping[str, str]) -> None:
@@ -61,8 +61,15 @@ def _replace_environment(variables: Mapping[str, str]) -> None:
     os.environ.update(variables)
 
 
-def forget_modules(folder: Path) -> None:
-    """Have what was imported from a folder imported anew."""
+def forget_modules(folder: Path, but: Collection[str] = ()) -> None:
+    """Have what was imported from a folder imported anew.
+
+    Args:
+        folder: the folder.
+        but: modules that stay, as the project's own do where the folder is the project's.
+    """
     for name, module in list(sys.modules.items()):
-        if str(getattr(module, "__file__", None)).startswith(f"{folder}{os.sep}"):
+        if name not in but and str(getattr(module, "__file__", None)).startswith(
+            f"{folder}{os.sep}"
+        ):
             del sys.modules[name]
