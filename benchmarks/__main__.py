@@ -21,7 +21,8 @@ PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 
 USUAL = (
     *("training", "probes", "trial_profile", "memory", "processes"),
-    *("scheduling", "startup", "packing", "makespan", "store", "bucket", "staleness"),
+    *("scheduling", "first_epoch", "startup", "packing", "makespan"),
+    *("store", "bucket", "staleness"),
 )
 """The scripts that run by default; together they take 30 minutes on two cores."""
 

@@ -48,7 +48,7 @@ def train(params, trial):
 """
 """Imports torch, trains for one step, and says how long that takes."""
 
-DIGITS = {
+DIGITS: dict[str, Any] = {
     "trainable": "trainables.classify:train",
     "factors": {"activation": ["tanh"]},
     "fixed": {

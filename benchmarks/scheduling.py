@@ -1,4 +1,4 @@
-"""What the tool itself costs per trial, how well it keeps slots busy, and how soon it starts.
+"""What the tool itself costs per trial, and how well it keeps slots busy.
 
 Trials of one empty epoch, two at a time, stored like any trial, are compared with the same trials
 on Ray Tune alone, whose results are discarded.
@@ -11,7 +11,6 @@ from collections.abc import Iterator
 
 from benchmarks._measure import Record, absolute, at_least, at_most, interleaved, main, ratio
 from benchmarks._sweeps import (
-    DIGITS,
     SLEEPER,
     TORCH,
     folder,
@@ -102,27 +101,10 @@ def utilisation() -> Record:
     )
 
 
-def first_start(**keys: object) -> list[float]:
-    """Return seconds from the command to the start of the first trial, after its imports."""
-    seconds = []
-    for _ in range(5):
-        with folder() as here:
-            started = here.orch("sweep", here.write("first", **keys))
-            seconds.append((here.trials("first")["started_at"].min() - started).total_seconds())
-    return seconds
-
-
 def benchmark() -> Iterator[Record]:
     """Run every comparison."""
     yield from per_trial()
     yield utilisation()
-    for name, seconds in {
-        "a no-op": first_start(),
-        "a network on digits, importing torch": first_start(**DIGITS),
-    }.items():
-        yield absolute(
-            f"from the command to the start of the first trial: {name}", seconds, "s", at_most(8)
-        )
 
 
 if __name__ == "__main__":
