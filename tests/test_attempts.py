@@ -355,6 +355,7 @@ FAULTS: list[Callable[[FakeRunner], object]] = [
 ]
 
 
+@pytest.mark.no_cover
 @settings(max_examples=10)
 @given(plan=st.dictionaries(st.integers(0, 12), st.sampled_from(FAULTS), max_size=6))
 def test_no_plan_of_faults_changes_a_number(

@@ -18,7 +18,7 @@ from orchestrator import open_store
 from orchestrator.columns import TABLES
 from orchestrator.errors import StoreError
 from orchestrator.spec import expand, load_text
-from orchestrator.store import Store, settle
+from orchestrator.store import Snapshot, Store, settle
 from orchestrator.store.stored_sweep import stored_sweep
 
 DATA = Path(__file__).parent / "data" / "format1"
@@ -46,25 +46,25 @@ def old(tmp_path: Path) -> Folder:
     return Folder(tmp_path, environment())
 
 
-def finished(store: Store) -> dict[tuple[float, int, int], float]:
+def finished(found: Snapshot) -> dict[tuple[float, int, int], float]:
     """Return the last value of each completed trial, after looking at ids and at its epochs."""
-    sweep = stored_sweep(store)
-    trials = store.snapshot().trials()
+    sweep = stored_sweep(found.store)
+    trials = found.trials()
     ids = {trial.trial_id: trial for trial in expand(sweep)}
     assert set(trials["trial_id"]) <= ids.keys()
     for row in trials.itertuples():
         config = ids[row.trial_id].config
         assert (row.config_id, row.cell_id) == (config.config_id, config.cell_id)
     ended = trials[trials["status"] == "completed"]
-    assert set(ended["trial_id"]) <= set(store.snapshot().probes("norm")["trial_id"])
-    last = store.snapshot().epochs().groupby("trial_id")["perplexity"].last()
+    assert set(ended["trial_id"]) <= set(found.probes("norm")["trial_id"])
+    last = found.epochs().groupby("trial_id")["perplexity"].last()
     assert (last[ended["trial_id"]].to_numpy() == ended["perplexity"].to_numpy()).all()
     keys = ended[["rate", "depth", "seed"]].itertuples(index=False, name=None)
     return dict(zip(keys, ended["perplexity"], strict=True))
 
 
-def with_status(store: Store, status: str) -> set[tuple[float, int, int]]:
-    trials = store.snapshot().trials()
+def with_status(found: Snapshot, status: str) -> set[tuple[float, int, int]]:
+    trials = found.trials()
     rows = trials[trials["status"] == status]
     return set(rows[["rate", "depth", "seed"]].itertuples(index=False, name=None))
 
@@ -77,9 +77,9 @@ def formats(folder: Path) -> set[bytes | None]:
 def test_a_store_of_the_first_format_reads_as_it_did(old: Folder) -> None:
     before = contents(old.path / "results")
     results = open_store(old.path / "results" / "old")
-    assert finished(results.store) == DONE
-    assert with_status(results.store, "diverged") == DIVERGED
-    assert with_status(results.store, "failed") == FAILED
+    assert finished(results.snapshot) == DONE
+    assert with_status(results.snapshot, "diverged") == DIVERGED
+    assert with_status(results.snapshot, "failed") == FAILED
     selected = results.best().set_index(["rate", "depth"])["mean"].dropna().to_dict()
     assert selected == {(1.0, 1): 3.0, (1.0, 2): 1.5, (0.5, 1): 1.5, (0.5, 2): 0.75}
     assert json.loads(results.trials["facts"].dropna().iloc[0])["python"].startswith("3.")
@@ -96,7 +96,7 @@ def test_a_run_rewrites_it_once_and_keeps_what_is_done(old: Folder) -> None:
     assert formats(folder) == {b"2"}
     old.process("sweep", "old.yaml", "--seeds", "0,1", "--runner", "inline", code=1)  # it exits
     assert {
-        key: value for key, value in finished(Store(str(folder))).items() if key in DONE
+        key: value for key, value in finished(Store(str(folder)).snapshot()).items() if key in DONE
     } == DONE
 
 
@@ -119,12 +119,14 @@ def test_a_crash_at_any_instant_of_the_rewrite_loses_and_doubles_nothing(tmp_pat
                 settle.settle(store, stored_sweep(store))
         except CrashError:
             crashed = True
-            assert finished(store) == DONE
-            assert with_status(store, "failed") == FAILED
+            found = store.snapshot()
+            assert finished(found) == DONE
+            assert with_status(found, "failed") == FAILED
             settle.settle(store, stored_sweep(store))
-        assert finished(store) == DONE
-        assert with_status(store, "failed") == FAILED
-        ended = store.snapshot().trials()
+        found = store.snapshot()
+        assert finished(found) == DONE
+        assert with_status(found, "failed") == FAILED
+        ended = found.trials()
         assert len(ended) == len(DONE) + len(DIVERGED) + len(FAILED)
         assert formats(folder) == {b"2"}
         for table in TABLES:
