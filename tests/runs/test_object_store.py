@@ -52,8 +52,8 @@ class Remote:
     def assert_as_local(self, sweep: Path) -> None:
         """Compare every number with those of a sweep on a disk."""
         self.folder.process("sweep", sweep, "--runner", "inline", "--store", "local")
-        store = self.store
-        here = {t: in_order(getattr(store, t)()) for t in ("trials", "epochs", "probes")}
+        found = self.store.snapshot()
+        here = {t: in_order(getattr(found, t)()) for t in ("trials", "epochs", "probes")}
         assert_same(here, self.folder.numbers(root="local"))
 
 

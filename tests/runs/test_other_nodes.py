@@ -60,4 +60,4 @@ def test_nodes_that_have_everything_run_the_trials(folder: Folder, two_nodes: st
     (folder.path / "somewhere.py").write_text(DEPENDS_ON_NODE)
     there = Folder(folder.path, folder.environment | {"RAY_ADDRESS": two_nodes})
     there.orch("sweep", there.write(trainable="somewhere:train", factors={"x": [1, 3]}))
-    assert len(there.snapshot().trials()) == 8
+    assert len(there.trials()) == 8

@@ -14,4 +14,4 @@ SWEEPS = sorted((Path(__file__).parents[2] / "sweeps").glob("*.yaml"))
 @pytest.mark.parametrize("sweep", SWEEPS, ids=lambda path: path.stem)
 def test_every_cell_passes(folder: Folder, sweep: Path) -> None:
     # Two processes of this suite share the two cores, so that Ray would only add its start.
-    folder.process("sweep", sweep, "--smoke", "--runner", "inline")
+    folder.orch("sweep", sweep, "--smoke", "--runner", "inline")
