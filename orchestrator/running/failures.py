@@ -94,9 +94,14 @@ def reason(error: BaseException, last_words: str = "") -> str:
         last_words: the last line that it wrote to standard error.
     """
     match error:
-        case GpuMemoryError() | NodeMemoryError() | WorkerDiedError() | TrialFailedError():
-            return str(error)
-        case MetricError() | EditedError():
+        case (
+            GpuMemoryError()
+            | NodeMemoryError()
+            | WorkerDiedError()
+            | TrialFailedError()
+            | MetricError()
+            | EditedError()
+        ):
             return str(error)
         case SystemExit():
             said = f" ({last_words})" if last_words else ""

@@ -11,8 +11,7 @@ from rich.table import Table
 from orchestrator.columns import FINISHED, Status
 from orchestrator.labels import assignments, duration, label
 from orchestrator.results import Results
-from orchestrator.results.marks import End, marks_of
-from orchestrator.results.origins import Origin
+from orchestrator.results.marks import marks_of
 from orchestrator.running import heartbeat
 from orchestrator.spec import Cell, cells
 from orchestrator.spec.grid import varied
@@ -47,7 +46,8 @@ def print_status(results: Results, console: Console) -> None:
         log = escape(store.log_name(trial_id))
         console.print(f"running {trial_id}, epoch {epoch} done, log {log}", soft_wrap=True)
     _print_failures(failed, outcomes, store, console)
-    _print_marked(all_cells, {i: outcomes[i] for i in done}, results, console)
+    if done:
+        _print_marked(all_cells, results, console)
     for remark in results.equal_to_the_bit if len(done) > 1 else ():
         console.print(escape(remark), soft_wrap=True)
 
@@ -61,24 +61,15 @@ def _print_failures(
         console.print(f"failed {trial_id}: {escape(error)}; see {log}", soft_wrap=True)
 
 
-def _print_marked(
-    all_cells: list[Cell], done: Mapping[str, Outcome], results: Results, console: Console
-) -> None:
+def _print_marked(all_cells: list[Cell], results: Results, console: Console) -> None:
     """Name the configs whose numbers carry a mark, with the logs of trials that diverged."""
-    ends = {
-        i: End(
-            outcome.status,
-            outcome.epochs_run or 0,
-            Origin(outcome.code_digest, outcome.environment_digest),
-        )
-        for i, outcome in done.items()
-    }
+    ends = results.ends
     for cell in all_cells:
         for config in cell.configs:
             ids = [config.trial_id(seed) for seed in cell.seeds]
             remarks = [text for _, text in marks_of(ids, ends, results.origins).remarks()]
             if remarks:
-                diverged = (i for i in ids if i in done and done[i].status == Status.DIVERGED)
+                diverged = (i for i in ids if i in ends and ends[i].status == Status.DIVERGED)
                 logs = [f"log {results.store.log_name(trial_id)}" for trial_id in diverged]
                 line = f"{assignments(config.selectors)}: {'; '.join([*remarks, *logs])}"
                 console.print(escape(line), soft_wrap=True)

@@ -44,7 +44,6 @@ class Index:
         layout: the columns; None if the store has no tables yet.
         is_old: whether files of format 1 may be among them.
         committed: trials whose rows are in all three tables.
-        uncommitted: trials whose rows are in some tables only.
     """
 
     def __init__(self, files: Files, on_corrupt: OnCorrupt) -> None:
@@ -72,7 +71,6 @@ class Index:
             for table in TABLES
         ]
         self.committed: frozenset[str] = ids[0].intersection(*ids[1:])
-        self.uncommitted: frozenset[str] = ids[0].union(*ids[1:]) - self.committed
 
     @property
     def merged_parts(self) -> list[Part]:
