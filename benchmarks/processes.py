@@ -111,7 +111,7 @@ def first_epoch_of(processes: TrialProcesses, here: Folder) -> float:
     """Return the seconds from the request of a trial to its first epoch."""
     started = perf_counter()
     start = Start(
-        params={"seed": 0}, epoch=1, facts={}, threads=1, gpus=0.0, smoke=False,
+        trial_id="", params={"seed": 0}, epoch=1, facts={}, threads=1, gpus=0.0, smoke=False,
         checkpoint_every=1, attempt=1, folder=str(here.path),
     )  # fmt: skip
     epochs = processes.run(start, None, lambda _line: None)

@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import chdir
 from pathlib import Path
 from time import perf_counter
@@ -33,9 +33,9 @@ from benchmarks._measure import (
 from benchmarks._sweeps import Folder, folder
 from orchestrator.results import Results
 from orchestrator.results.tables import show
-from orchestrator.running.execution import Execution, Launch
+from orchestrator.running.execution import Execution
 from orchestrator.running.job import Job, Task
-from orchestrator.running.live_trial import LiveTrial, Report, Start, reports
+from orchestrator.running.live_trial import LiveTrial, Report, run_trainable
 from orchestrator.running.trial_code import RunCode, TrialCode
 from orchestrator.spec.grid import PlannedTrial, expand
 from orchestrator.spec.loading import load
@@ -174,14 +174,14 @@ def writing() -> Iterator[Record]:
 def milliseconds_per_epoch(path: Path, every: int) -> float:
     """Time a trial that only takes probes, saves checkpoints and yields."""
     with tempfile.TemporaryDirectory(dir=path) as root:
-        execution = _execution(Path(root), every, big.EPOCHS)
+        execution = _execution(Path(root), every)
         started = perf_counter()
-        while execution.advance():
-            pass
+        _run(execution, big.EPOCHS, lambda: None)
+        execution.commit()
         return 1e3 * (perf_counter() - started) / big.EPOCHS
 
 
-def _execution(root: Path, every: int, epochs: int) -> Execution:
+def _execution(root: Path, every: int) -> Execution:
     here = Folder(root)
     (here.path / "bench.py").write_text("")
     sweep = load(here.write("one", **{**big.KEYS, "seeds": [0]}))
@@ -189,27 +189,23 @@ def _execution(root: Path, every: int, epochs: int) -> Execution:
     settle.create(store)
     layout = Layout.of(sweep).with_metrics(big.METRICS)
     settle.write_schema(store, layout)
-    job, task, writer, launch = _work(trial, Writer(store), layout, every, epochs)
-    code = TrialCode(RunCode(job, store))
-    return Execution(job, task, writer, launch, attempt=1, code=code)
+    job, task = _work(trial, store, layout, every)
+    return Execution(job, task, Writer(store), attempt=1, code=TrialCode(RunCode(job, store)))
 
 
 def early_and_late(path: Path) -> tuple[float, float]:
     """Time an epoch with a checkpoint among the first epochs and among the last, in ms."""
     with tempfile.TemporaryDirectory(dir=path) as root:
-        execution = _execution(Path(root), every=1, epochs=MANY)
+        execution = _execution(Path(root), every=1)
         instants = [perf_counter()]
-        while execution.advance():
-            instants.append(perf_counter())
+        _run(execution, MANY, lambda: instants.append(perf_counter()))
         return (
             1e3 * (instants[SOME] - instants[0]) / SOME,
             1e3 * (instants[MANY] - instants[MANY - SOME]) / SOME,
         )
 
 
-def _work(
-    trial: PlannedTrial, writer: Writer, layout: Layout, every: int, epochs: int
-) -> tuple[Job, Task, Writer, Launch]:
+def _work(trial: PlannedTrial, store: Store, layout: Layout, every: int) -> tuple[Job, Task]:
     row = {
         "trial_id": trial.trial_id,
         "config_id": trial.config.config_id,
@@ -221,9 +217,9 @@ def _work(
     job = Job(
         trainable="bench:train",
         watched=frozenset({layout.select_metric}),
-        store=writer.store.files.location,
+        store=store.files.location,
         layout=layout,
-        checkpoint_every=every or epochs + 1,
+        checkpoint_every=every or big.EPOCHS + 1,
         code_digest="",
         folder="",
         excluded=(),
@@ -232,6 +228,10 @@ def _work(
         tasks={task.trial_id: task},
     )
 
+    return job, task
+
+
+def _run(execution: Execution, epochs: int, after_each: Callable[[], object]) -> None:
     def train(_params: Mapping[str, Any], live: Trial) -> Iterator[Mapping[str, float]]:
         for _ in range(epochs):
             for probe in big.PROBES:
@@ -241,10 +241,11 @@ def _work(
                 live.save(STATE)
             yield dict.fromkeys(big.METRICS, 0.5)
 
-    def launch(start: Start, state: bytes | None) -> Generator[Report, None, None]:
-        return reports(train, LiveTrial.of(start, state, lambda _: None))
+    def take(report: Report) -> None:
+        execution.take(report)
+        after_each()
 
-    return job, task, writer, launch
+    run_trainable(train, LiveTrial(execution.start, execution.state, lambda _: None, take))
 
 
 def benchmark() -> Iterator[Record]:

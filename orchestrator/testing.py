@@ -11,18 +11,16 @@ For example, in a test of ``train``::
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from orchestrator import trial as contract
 from orchestrator.code import Trainable
 from orchestrator.errors import TrialError
-from orchestrator.running.live_trial import LiveTrial, Start
+from orchestrator.running.live_trial import LiveTrial, Report, Start, run_trainable
 from orchestrator.running.resuming import require_loaded
-from orchestrator.running.yielded import Metrics, YieldedReader
+from orchestrator.running.yielded import Metrics
 
 __all__ = ["Epoch", "Probe", "Trial", "run"]
 
@@ -89,6 +87,7 @@ class Trial(LiveTrial):
     ) -> None:
         self._folder = folder
         start = Start(
+            trial_id="0" * 16,
             params={},
             epoch=1,
             facts={},
@@ -105,7 +104,23 @@ class Trial(LiveTrial):
         self.lines: list[str] = []
         self.steps: list[tuple[int, int]] = []
         self.epochs = epochs
-        super().__init__(start, state, self.lines.append, start.epoch, dict(start.facts))
+        self._before = len(epochs)
+        super().__init__(start, state, self.lines.append, self._keep)
+
+    def _keep(self, report: Report) -> None:
+        if self.state is not None:
+            require_loaded(report, self._before)
+        probes = [Probe(*row) for row in report.probes]
+        self.epochs.append(
+            Epoch(
+                number=self.epoch - 1,  # which has just ended
+                metrics=report.metrics,
+                step=report.step,
+                probes=probes,
+                facts=report.facts,
+                state=report.state,
+            )
+        )
 
     @property
     def folder(self) -> Path:
@@ -159,14 +174,7 @@ def run(train: Trainable, params: Mapping[str, Any], trial: Trial) -> list[Metri
         NotLoadedError: it does not load the state from which the trial resumes.
         Exception: whatever the trainable raises.
     """
-    before, reader = len(trial.epochs), YieldedReader(params, trial.log)
-    given: contract.Trial = trial
-    for yielded in train(copy.deepcopy(dict(params)), given):
-        number = trial.epoch
-        report = trial.end_epoch(*reader.read(yielded))
-        if trial.state is not None:
-            require_loaded(report, before)
-        probes = [Probe(*row) for row in report.probes]
-        epoch = Epoch(number, report.metrics, report.step, probes, report.facts, report.state)
-        trial.epochs.append(epoch)
+    before = len(trial.epochs)
+    trial.start = replace(trial.start, params=dict(params))
+    run_trainable(train, trial)
     return [epoch.metrics for epoch in trial.epochs[before:]]

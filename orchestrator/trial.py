@@ -1,27 +1,38 @@
 """The contract between a trainable and its runner.
 
-A trainable is a generator function::
+A trainable is a generator function, which yields one mapping of metrics per epoch::
 
     def train(params: Mapping[str, Any], trial: Trial) -> Iterator[Mapping[str, Any]]:
-        '''Run one trial; yield one mapping of metrics per epoch.'''
+        yield {"accuracy": 0.9}
 
-A metric is a number, a boolean or None, and a mapping inside becomes ``a/b``. An epoch may lack
-metrics and bring new ones; ``step`` is a counter of the trainable's own.
+or a function that reports them, from any thread of its process, such as a callback's::
+
+    def train(params: Mapping[str, Any], trial: Trial) -> Mapping[str, Any] | None:
+        trial.report(accuracy=0.9)
+
+A mapping that either returns is its last epoch. A metric is a number, a boolean or None, and a
+mapping inside becomes ``a/b``. An epoch may lack metrics and bring new ones; ``step`` is a counter
+of the trainable's own.
 
 ``params`` holds the factors, search params, fixed params and ``seed``. Within an epoch the
-order is: step, probe, save, yield. The function may have an attribute ``train.check``, a function
-of ``params`` that raises ValueError for params that cannot run. A trainable imports nothing from
-here: the protocol only describes its argument.
+order is: step, probe, save, and then yield or report. The function may have an attribute
+``train.check``, a function of ``params`` that raises ValueError for params that cannot run. A
+trainable imports nothing from here: the protocol only describes its argument.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class Trial(Protocol):
     """The second argument of a trainable, beside its params."""
+
+    @property
+    def id(self) -> str:
+        """The trial's id: 16 hexadecimal digits, by which tables and logs name it."""
 
     @property
     def attempt(self) -> int:
@@ -49,6 +60,17 @@ class Trial(Protocol):
     @property
     def smoke(self) -> bool:
         """Whether one epoch of two batches of at most 8 images is enough."""
+
+    def report(self, metrics: Mapping[str, Any] | None = None, /, **more: Any) -> None:
+        """End an epoch with these metrics, as `yield` does in a generator.
+
+        It returns once they are with the runner, together with the probes and the state of the
+        epoch. It may be called from any thread of the trial's process, by one at a time.
+
+        Args:
+            metrics: by name; for names that are no words of Python.
+            more: further metrics.
+        """
 
     def probe(
         self,
@@ -78,7 +100,7 @@ class Trial(Protocol):
         """
 
     def save(self, state: bytes) -> None:
-        """Save the state; it becomes durable together with the yield that follows."""
+        """Save the state; it becomes durable together with the yield or report that follows."""
 
     def step(self, images: int, *, of: int) -> None:
         """Report a training step; optional, and used only by `orch plan --pilot`.

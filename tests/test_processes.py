@@ -27,6 +27,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -80,6 +81,21 @@ class OutOfMemoryError(RuntimeError):
     pass
 
 
+def report(params, trial):
+    if params["by"] == "a thread":
+        thread = threading.Thread(target=go_on, args=(trial,))
+        thread.start()
+        thread.join()
+    else:
+        go_on(trial)
+
+
+def go_on(trial):
+    for epoch in range(1, 4):
+        trial.report(score=epoch)
+    Path("went-on").touch()
+
+
 DAEMON = """
 import os, time
 if os.fork() == 0:
@@ -99,11 +115,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture
-def processes(folder: Path) -> Iterator[Callable[[str], TrialProcesses]]:
+def processes(folder: Path) -> Iterator[Callable[..., TrialProcesses]]:
     opened: list[TrialProcesses] = []
 
-    def make(module: str) -> TrialProcesses:
-        opened.append(TrialProcesses(f"{module}:train", str(folder), threads=1))
+    def make(module: str, name: str = "train") -> TrialProcesses:
+        opened.append(TrialProcesses(f"{module}:{name}", str(folder), threads=1))
         return opened[-1]
 
     yield make
@@ -162,6 +178,21 @@ def test_a_trial_that_is_closed_ends_with_all_that_it_started(processes: Any, fo
     reports.close()
     assert not psutil.pid_exists(daemon)
     (folder / "daemon").unlink()
+
+
+@pytest.mark.parametrize("by", ["the main thread", "a thread"])
+def test_a_function_that_reports_ends_when_it_is_closed(
+    processes: Any, folder: Path, by: str
+) -> None:
+    worker = processes("endings", "report")
+    assert [r.metrics["score"] for r in run(worker, start(by=by))] == [1.0, 2.0, 3.0]
+    (folder / "went-on").unlink()
+    reports = worker.run(start(by=by), None, lambda _: None)
+    assert next(reports).metrics == {"score": 1.0}
+    reports.close()
+    assert not (folder / "went-on").exists()
+    assert len(run(worker, start(by=by))) == 3
+    (folder / "went-on").unlink()
 
 
 def test_nothing_outlives_a_killed_warm_process(processes: Any, folder: Path) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import json
 import random
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -94,9 +96,61 @@ def test_a_resumed_trial_is_the_next_attempt_in_the_same_folder(tmp_path: Path) 
         _ = Trial().folder
 
 
-def test_what_a_sweep_refuses_is_refused() -> None:
-    with pytest.raises(TrialError, match="not a mapping of metrics"):
-        run(lambda _params, _trial: iter([0.5]), PARAMS, Trial())
+@pytest.mark.parametrize("handed", [iter([0.5]), 0.5, "good"])
+def test_what_a_sweep_refuses_is_refused(handed: object) -> None:
+    with pytest.raises(TrialError, match=r"hands over .* an epoch is a mapping of metrics"):
+        run(lambda _params, _trial: handed, PARAMS, Trial())
+
+
+def test_a_function_reports_from_any_thread_and_returns_its_last_epoch() -> None:
+    def train(params: Mapping[str, Any], trial: Trial) -> Mapping[str, Any]:
+        trial.probe("norm", "only", 0.25, index=0)
+        trial.save(b"first")
+        trial.report({"val/loss": 0.5}, score=params["seed"])
+        thread = threading.Thread(target=trial.report, kwargs={"score": 2})
+        thread.start()
+        thread.join()
+        return {"score": 3}
+
+    trial = Trial()
+    assert run(train, {"seed": 1}, trial) == [
+        {"val/loss": 0.5, "score": 1},
+        {"score": 2},
+        {"score": 3},
+    ]
+    assert [epoch.number for epoch in trial.epochs] == [1, 2, 3]
+    assert [epoch.state for epoch in trial.epochs] == [b"first", None, None]
+    assert [len(epoch.probes) for epoch in trial.epochs] == [1, 0, 0]
+
+
+def test_what_a_generator_returns_is_its_last_epoch() -> None:
+    def train(_params: Mapping[str, Any], _trial: Trial) -> Any:
+        yield {"score": 1}
+        return {"score": 2}
+
+    assert run(train, PARAMS, Trial()) == [{"score": 1}, {"score": 2}]
+
+
+def test_a_function_that_has_reported_may_return_anything_else() -> None:
+    def train(_params: Mapping[str, Any], trial: Trial) -> object:
+        trial.report(score=1)
+        return object()
+
+    trial = Trial()
+    assert run(train, PARAMS, trial) == [{"score": 1}]
+    assert trial.lines == [
+        "what the trainable returned is no mapping of metrics, but of type object"
+    ]
+
+
+def test_a_refused_report_fails_the_trial_even_if_the_trainable_catches_the_error() -> None:
+    def train(_params: Mapping[str, Any], trial: Trial) -> Mapping[str, Any]:
+        with contextlib.suppress(Exception):
+            trial.report(score="high")
+        return {"score": 1}
+
+    with pytest.raises(TrialError, match="hands over `score` as 'high' of type str"):
+        run(train, PARAMS, Trial())
 
 
 def test_the_exported_names_are_documented_and_need_neither_ray_nor_torch() -> None:

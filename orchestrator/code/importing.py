@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
+from typing import Any
 
 from orchestrator.errors import TrainableError, unknown
 
-Trainable = Callable[..., Iterator[Mapping[str, float]]]
+Trainable = Callable[..., Iterator[Mapping[str, Any]] | Mapping[str, Any] | None]
 
 
 def import_from(folder: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import io
 import resource
 import signal
@@ -11,13 +10,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import TrialError
 from orchestrator.running import failures
 from orchestrator.running.job import Job, Task
+from orchestrator.running.live_trial import LiveTrial, Report, Start, run_trainable
 
 SECONDS = 30.0
 """How long a trial is profiled after warm-up."""
@@ -84,44 +84,53 @@ class _TimeUpError(BaseException):
     """Ends a trial from within; not an Exception, which the trainable might catch."""
 
 
-@dataclass
-class _ProfiledTrial:
-    """The `orchestrator.trial.Trial` of a pilot: times epochs and steps, stores nothing."""
+class _ProfiledTrial(LiveTrial):
+    """The trial of a pilot: times epochs and steps, stores nothing."""
 
-    task: Task
-    checkpoint_every: int
-    folder: Path
-    attempt: int = 1
-    epochs: list[float] = field(default_factory=list)
-    ended: bool = False
-    steps: int = 0
-    images: int | None = None
-    smoke: bool = False
-    _facts: dict[str, str] = field(default_factory=dict)
-    _timed_images: int = 0
-    _timed_seconds: float = 0.0
-    _last_step: float | None = None
-    """When the previous step of the current epoch ended."""
-    _warm_since: float | None = None
+    def __init__(self, task: Task, checkpoint_every: int, folder: Path) -> None:
+        start = Start(
+            trial_id=task.trial_id,
+            params=task.params,
+            epoch=1,
+            facts={},
+            threads=task.threads,
+            gpus=task.gpu,
+            smoke=False,
+            checkpoint_every=checkpoint_every,
+            attempt=1,
+            folder=str(folder),
+        )
+        super().__init__(start, None, lambda _text: None, self._end_epoch)
+        self.epochs: list[float] = []
+        self.ended = False
+        self.steps = 0
+        self.images: int | None = None
+        self._started = time.perf_counter()
+        self._timed_images, self._timed_seconds = 0, 0.0
+        self._last_step: float | None = None
+        """When the previous step of the current epoch ended."""
+        self._warm_since: float | None = None
 
     def run(self, job: Job) -> None:
         """Run the trial until it ends or its time is up."""
         trainable = job.enter()
-        started = time.perf_counter()
-        with _until(lambda: self._is_time_up(started)):
-            for _ in trainable(copy.deepcopy(dict(self.task.params)), self):
-                now = time.perf_counter()
-                self.epochs.append(now - started - sum(self.epochs))
-                self._last_step = None
-                self._warm_since = self._warm_since or now
+        self._started = time.perf_counter()
+        with _until(self._is_time_up):
+            run_trainable(trainable, self)
             if not self.epochs:
-                raise TrialError("the trainable ended without yielding metrics")
+                raise TrialError("the trainable ended without a metric: it yields or reports none")
             self.ended = True
 
-    def _is_time_up(self, started: float) -> bool:
+    def _end_epoch(self, _report: Report) -> None:
+        now = time.perf_counter()
+        self.epochs.append(now - self._started - sum(self.epochs))
+        self._last_step = None
+        self._warm_since = self._warm_since or now
+
+    def _is_time_up(self) -> bool:
         now = time.perf_counter()
         if self._warm_since is None:
-            return now - started > WARM_UP_SECONDS
+            return now - self._started > WARM_UP_SECONDS
         return now - self._warm_since > SECONDS
 
     @property
@@ -130,19 +139,7 @@ class _ProfiledTrial:
 
     def recorded_bytes(self, fact: str) -> int | None:
         """Return a fact that the trainable recorded as a number of bytes."""
-        return int(self._facts[fact]) if fact in self._facts else None
-
-    @property
-    def threads(self) -> int:
-        return self.task.threads
-
-    @property
-    def gpus(self) -> float:
-        return self.task.gpu
-
-    @property
-    def checkpoint_due(self) -> bool:
-        return (len(self.epochs) + 1) % self.checkpoint_every == 0
+        return int(self.facts[fact]) if fact in self.facts else None
 
     def step(self, images: int, *, of: int) -> None:
         now = time.perf_counter()
@@ -154,20 +151,8 @@ class _ProfiledTrial:
             self._timed_seconds += now - self._last_step
         self._last_step = now
 
-    def record(self, **facts: str) -> None:
-        self._facts.update(facts)
-
-    def load(self) -> bytes | None:
-        return None
-
     def probe(self, *_value: Any, **_place: Any) -> None:
         """Discard the value; the trainable has spent the time to compute it."""
-
-    def save(self, state: bytes) -> None:
-        """Discard the state; the cost of writing it depends on the store."""
-
-    def log(self, text: str) -> None:
-        """Discard the text."""
 
 
 @contextlib.contextmanager

@@ -1,9 +1,10 @@
-"""Runs one trial: drives the trainable epoch by epoch and writes its results to the store."""
+"""One attempt at a trial, as the store sees it: where it goes on, its epochs, its commit."""
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -45,16 +46,19 @@ class Epoch:
     metrics: Metrics
 
 
-Launch = Callable[[Start, bytes | None], Generator[Report, None, None]]
-"""Runs a trial's trainable, given the state of its checkpoint; closing it ends the trial."""
-
-
 class Execution:
-    """Runs one trial, an epoch at a time, starting from its last checkpoint."""
+    """Takes the epochs of one attempt, which starts from the last checkpoint, and stores them.
 
-    def __init__(
-        self, job: Job, task: Task, writer: Writer, launch: Launch, attempt: int, code: TrialCode
-    ) -> None:
+    Whoever runs the trainable gives it ``start`` and ``state``, hands over each epoch to `take`
+    until the trainable has ended or `is_over`, and calls `commit`; `follow` does so for what
+    another process reports.
+
+    Raises:
+        EditedError: a file that the trial needs was edited while the sweep ran.
+    """
+
+    def __init__(self, job: Job, task: Task, writer: Writer, attempt: int, code: TrialCode) -> None:
+        code.run.require_inputs_unedited()
         self._clock = time.perf_counter()
         self._job, self._task, self._writer, self._attempt = job, task, writer, attempt
         self._code = code
@@ -65,7 +69,7 @@ class Execution:
         self._started_at = datetime.now(UTC)
         self._resumed_at: tuple[int, ...] = ()
         self._facts: dict[str, str] = {}
-        self._status: Status | None = None
+        self._status = Status.COMPLETED
         self._placed = False
         """Whether the attempt's first epoch has shown where it goes on."""
         files = writer.store.files
@@ -74,10 +78,10 @@ class Execution:
         if checkpoint is not None:
             self._attempt = max(attempt, checkpoint.head.attempt + 1)
         self._saving = Saving(files, task.trial_id, self._attempt, self._folder)
-        self._state = self._resume(checkpoint)
-        self._resumed = self._state is not None
-        """Whether the epoch that the trial resumes from is still to be reported."""
-        start = Start(
+        self.state = self._resume(checkpoint)
+        """Of the checkpoint; None without one."""
+        self.start = Start(
+            trial_id=task.trial_id,
             params=task.params,
             epoch=len(self._epochs) + 1,
             facts=self._facts,
@@ -88,13 +92,19 @@ class Execution:
             attempt=self._attempt,
             folder=str(self._folder.path),
         )
-        self._reports = self._run(launch, start, self._state)
 
-    def _run(
-        self, launch: Launch, start: Start, state: bytes | None
-    ) -> Generator[Report, None, None]:
-        self._code.run.require_inputs_unedited()
-        yield from launch(start, state)
+    @property
+    def is_over(self) -> bool:
+        """Whether no further epoch is wanted, since the trial has diverged."""
+        return self._status is Status.DIVERGED
+
+    @property
+    def resumed_from(self) -> Epoch | None:
+        """The epoch whose state the attempt resumes from, to be reported before its own."""
+        if self.state is None:
+            return None
+        # A checkpoint's rows have all metrics so far, null where an epoch lacks one.
+        return Epoch(len(self._epochs), metrics_of(self._epochs[-1]))
 
     def _resume(self, checkpoint: Checkpoint | None) -> bytes | None:
         """Take over what an earlier attempt has left, and return its state."""
@@ -123,38 +133,13 @@ class Execution:
             )
         return bool(stale)
 
-    def advance(self) -> Epoch | None:
-        """Run one more epoch; None when the trial has ended and its rows are committed.
-
-        Raises:
-            EditedError: a file that the trial needs was edited while the sweep ran.
-            GpuMemoryError: the trial runs out of GPU memory.
-            MetricError: the trial ends without one value of the selection metric.
-            TrialError: the trainable breaks the contract of `orchestrator.trial`.
-            Exception: whatever the trainable raises.
-        """
-        if self._resumed:
-            self._resumed = False
-            # A checkpoint's rows have all metrics so far, null where an epoch lacks one.
-            return Epoch(len(self._epochs), metrics_of(self._epochs[-1]))
-        if self._status is None:
-            report = next(self._reports, None)
-            if not self._placed:
-                self._place(report)
-            if report is not None:
-                return self._end_epoch(report)
-            self._status = Status.COMPLETED
-        self._commit()
-        return None
-
     @property
     def seconds(self) -> float:
         """Time spent on the trial so far, in all attempts."""
         return self._seconds + time.perf_counter() - self._clock
 
     def close(self) -> None:
-        """End the trial's process, or close its generator, which frees what it holds."""
-        self._reports.close()
+        """Leave the trial's folder, once nothing runs in it."""
         self._folder.close()
 
     def _place(self, report: Report | None) -> None:
@@ -163,7 +148,7 @@ class Execution:
         count = len(self._epochs)
         if not count:
             return
-        if self._state is None:
+        if self.state is None:
             try:
                 count = rows_before(self._epochs, report and counters_of(report))
             except GapError:
@@ -176,7 +161,14 @@ class Execution:
         earlier = (epoch for epoch in self._resumed_at if epoch < count)
         self._resumed_at = (*earlier, count) if count else ()
 
-    def _end_epoch(self, report: Report) -> Epoch:
+    def take(self, report: Report) -> Epoch:
+        """Take one more epoch, and save what is due.
+
+        Raises:
+            TrialError: the attempt does not go on where the checkpoint ends.
+        """
+        if not self._placed:
+            self._place(report)
         metrics, number = dict(report.metrics), len(self._epochs) + 1
         now = time.perf_counter()
         self._epochs.append(
@@ -192,14 +184,13 @@ class Execution:
             self._probes.append(pa.table(arrays, schema=PROBE_SCHEMA))
         if is_diverged(metrics, self._job.watched):
             self._status = Status.DIVERGED
-            self.close()
         elif report.state is not None or self._is_kept_unsaved(number):
             self._save(report.state)
         return Epoch(number, metrics)
 
     def _is_kept_unsaved(self, epoch: int) -> bool:
         """Tell whether an epoch's rows are kept though the trial has not saved a state so far."""
-        has_state = self._state is not None or self._saving.has_state
+        has_state = self.state is not None or self._saving.has_state
         return not (has_state or self._job.smoke) and epoch % self._job.checkpoint_every == 0
 
     def _save(self, state: bytes | None) -> None:
@@ -222,10 +213,30 @@ class Execution:
     def _all_probes(self) -> pa.Table:
         return pa.concat_tables([self._saving.probes, *self._probes]).unify_dictionaries()
 
-    def _commit(self) -> None:
-        """Write the trial's rows, unless a worker of another driver has already done so."""
+    def follow(self, reports: Generator[Report, None, None]) -> Generator[Epoch, None, None]:
+        """Take what a trial's process reports, up to the commit; close it to end the attempt."""
+        with contextlib.closing(self):
+            if self.resumed_from is not None:
+                yield self.resumed_from
+            with contextlib.closing(reports):
+                for report in reports:
+                    yield self.take(report)
+                    if self.is_over:
+                        break
+            self.commit()
+
+    def commit(self) -> None:
+        """Write the trial's rows, unless a worker of another driver has already done so.
+
+        Raises:
+            EditedError: a file that the trial needs was edited while the sweep ran.
+            MetricError: the trial ends without one value of the selection metric.
+            TrialError: the trial ends without an epoch.
+        """
+        if not self._placed:
+            self._place(None)
         if not self._epochs:
-            raise TrialError("the trainable ended without yielding metrics")
+            raise TrialError("the trainable ended without a metric: it yields or reports none")
         task, job, epochs = self._task, self._job, table_of(self._epochs)
         if self._status is Status.COMPLETED:
             require_selected(epochs, job.layout.select_metric, job.trainable)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import copy
 import os
 import socket
-from collections.abc import Callable, Generator, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from orchestrator import trial as contract
 from orchestrator.code import Trainable
 from orchestrator.errors import TrialError
 from orchestrator.running import failures
@@ -21,6 +24,7 @@ from orchestrator.running.yielded import Metrics, YieldedReader
 class Start:
     """What a process needs to run a trial, besides the state of its checkpoint."""
 
+    trial_id: str
     params: Mapping[str, Any]
     epoch: int
     """The first epoch to run, from 1."""
@@ -55,6 +59,10 @@ class Report(NamedTuple):
     loaded: bool
 
 
+class ClosedError(BaseException):
+    """Ends a trial of which no further epoch is wanted; not an Exception, which it might catch."""
+
+
 @dataclass
 class LiveTrial:
     """The `orchestrator.trial.Trial` of a sweep: collects what an epoch hands over."""
@@ -63,20 +71,41 @@ class LiveTrial:
     state: bytes | None
     write: Callable[[str], None]
     """Takes lines for the log file."""
-    epoch: int
+    hand_over: Callable[[Report], None]
+    """Takes each epoch; an error that it raises fails the trial, even if the trainable goes on."""
+    epoch: int = field(init=False)
     """The current epoch, from 1."""
-    facts: dict[str, str]
+    facts: dict[str, str] = field(init=False)
     loaded: bool = False
     """Whether the trainable has asked for the state."""
     saved: bytes | None = None
     """The state saved in the current epoch."""
     probes: list[tuple[Any, ...]] = field(default_factory=list)
     """The current epoch's rows of the table ``probes``."""
+    error: Exception | None = None
+    """What an epoch was refused for."""
 
-    @classmethod
-    def of(cls, start: Start, state: bytes | None, write: Callable[[str], None]) -> LiveTrial:
-        """Make the trial that a trainable is given."""
-        return cls(start, state, write, start.epoch, dict(start.facts))
+    def __post_init__(self) -> None:
+        self.epoch, self.facts = self.start.epoch, dict(self.start.facts)
+        self._lock = threading.Lock()
+
+    @cached_property
+    def _reader(self) -> YieldedReader:
+        return YieldedReader(self.start.params, self.log)
+
+    def announce(self) -> None:
+        """Write to the log which attempt this is, where it runs, and where it goes on."""
+        start = self.start
+        origin = "from the start" if start.epoch == 1 else f"from epoch {start.epoch}"
+        if start.epoch > 1 and self.state is None:
+            origin = f"after epoch {start.epoch - 1}, if its own counter says so"
+        process = f"process {os.getpid()} on {socket.gethostname()}"
+        self.log(f"attempt {start.attempt}, {process}, {origin}")
+
+    @property
+    def id(self) -> str:
+        """The trial's id."""
+        return self.start.trial_id
 
     @property
     def attempt(self) -> int:
@@ -144,38 +173,72 @@ class LiveTrial:
         """Write a line, with the time, to the trial's log."""
         self.write(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} {text}")
 
-    def end_epoch(self, metrics: Metrics, step: float | None) -> Report:
-        """Hand over the epoch under way, and begin the next one."""
-        report = Report(metrics, step, self.probes, dict(self.facts), self.saved, self.loaded)
-        self.probes, self.saved = [], None
-        self.epoch += 1
-        return report
+    def report(self, metrics: Mapping[str, Any] | None = None, /, **more: Any) -> None:
+        """End the epoch under way with these metrics, and hand it over; from any thread."""
+        if metrics is not None and not isinstance(metrics, Mapping):
+            self.take(metrics)
+        self.take({**(metrics or {}), **more})
+
+    def take(self, handed: object) -> None:
+        """End the epoch under way with what a trainable has yielded, reported or returned.
+
+        Raises:
+            TrialError: it is no mapping of metrics.
+        """
+        with self._lock:
+            try:
+                metrics, step = self._reader.read(handed)
+                report = Report(
+                    metrics, step, self.probes, dict(self.facts), self.saved, self.loaded
+                )
+                self.probes, self.saved = [], None
+                self.epoch += 1
+                self.hand_over(report)
+            except Exception as error:
+                self.error = self.error or error
+                raise
 
 
-def reports(trainable: Trainable, trial: LiveTrial) -> Generator[Report, None, None]:
-    """Run a trainable to its end.
+def run_trainable(trainable: Trainable, trial: LiveTrial) -> None:
+    """Run a trainable to its end: a generator that yields, or a function that reports or returns.
 
     Raises:
         GpuMemoryError: the trial runs out of GPU memory.
         TrialError: the trainable breaks the contract of `orchestrator.trial`.
         Exception: whatever the trainable raises.
     """
-    start = trial.start
-    origin = "from the start" if start.epoch == 1 else f"from epoch {start.epoch}"
-    if start.epoch > 1 and trial.state is None:
-        origin = f"after epoch {start.epoch - 1}, if its own counter says so"
-    process = f"process {os.getpid()} on {socket.gethostname()}"
-    trial.log(f"attempt {start.attempt}, {process}, {origin}")
-    reader = YieldedReader(start.params, trial.log)
-    generator = trainable(copy.deepcopy(dict(start.params)), trial)
+    given: contract.Trial = trial
     try:
-        for yielded in generator:
-            yield trial.end_epoch(*reader.read(yielded))
+        returned: object = trainable(copy.deepcopy(dict(trial.start.params)), given)
+        if isinstance(returned, Iterator):
+            returned = _exhaust(returned, trial)
+        if returned is not None:
+            _take_returned(returned, trial)
     except Exception as error:
         if gpu_error := failures.of_gpu_memory(error, trial.gpus):
             raise gpu_error from error
         raise
+    if trial.error is not None:  # which the trainable has caught
+        raise trial.error
+
+
+def _exhaust(iterator: Iterator[object], trial: LiveTrial) -> object:
+    """Hand over all that a generator yields; return what it returns."""
+    try:
+        while True:
+            trial.take(next(iterator))
+    except StopIteration as end:
+        return end.value
     finally:
-        close = getattr(generator, "close", None)
+        close = getattr(iterator, "close", None)
         if close is not None:
             close()
+
+
+def _take_returned(returned: object, trial: LiveTrial) -> None:
+    """Hand over a last epoch; functions that have reported may return anything else as well."""
+    if isinstance(returned, Mapping) or trial.epoch == trial.start.epoch:
+        trial.take(returned)
+    else:
+        kind = type(returned).__name__
+        trial.log(f"what the trainable returned is no mapping of metrics, but of type {kind}")

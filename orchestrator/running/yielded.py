@@ -1,4 +1,4 @@
-"""What a trainable may yield: numbers and nulls, in mappings that may be nested."""
+"""What a trainable may hand over: numbers and nulls, in mappings that may be nested."""
 
 from __future__ import annotations
 
@@ -38,7 +38,11 @@ class YieldedReader:
             TrialError: it is no mapping, or a value in it is no number, or two have one name.
         """
         if not isinstance(yielded, Mapping):
-            raise TrialError(f"the trainable yielded {yielded!r}, not a mapping of metrics")
+            kind = _kind(yielded)
+            raise TrialError(
+                f"the trainable hands over {_shown(yielded)} of type {kind}; an epoch is a "
+                "mapping of metrics"
+            )
         metrics: dict[str, float | None] = {}
         step = None
         for name, value in _leaves(yielded):
@@ -47,7 +51,9 @@ class YieldedReader:
                 continue
             column = self._column(name)
             if column in metrics:
-                raise TrialError(f"the trainable yielded two metrics that are stored as `{column}`")
+                raise TrialError(
+                    f"the trainable hands over two metrics that are stored as `{column}`"
+                )
             metrics[column] = _number(name, value)
         return metrics, step
 
@@ -84,11 +90,14 @@ def _number(name: str, value: object) -> float | None:
         except RuntimeError as error:
             if "converted to Scalar" not in str(error):  # torch's, of a tensor of several numbers
                 raise
-    kind = f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
     raise TrialError(
-        f"the trainable yielded `{name}` as {_shown(value)} of type {kind}; a metric is a "
-        "number, a boolean, None, or a mapping of these"
+        f"the trainable hands over `{name}` as {_shown(value)} of type {_kind(value)}; a metric "
+        "is a number, a boolean, None, or a mapping of these"
     )
+
+
+def _kind(value: object) -> str:
+    return f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
 
 
 def _shown(value: object) -> str:

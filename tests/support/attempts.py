@@ -6,6 +6,7 @@ in turn, each time in a store of its own below the folder, and has a second atte
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
@@ -21,9 +22,9 @@ from typing import Any
 import pytest
 
 from orchestrator.code import Scope
-from orchestrator.running.execution import Execution
+from orchestrator.running.execution import Epoch, Execution
 from orchestrator.running.job import make_job
-from orchestrator.running.live_trial import LiveTrial, Report, Start, reports
+from orchestrator.running.live_trial import LiveTrial, Report, Start
 from orchestrator.running.trial_code import RunCode, TrialCode
 from orchestrator.spec.grid import expand
 from orchestrator.store import Store, Writer
@@ -62,6 +63,18 @@ def keeping(_params: Mapping[str, Any], trial: Any) -> Iterator[Mapping[str, flo
         yield {"step": 10.0 * epoch, "score": state[1], "loss": 1 / epoch}
 
 
+def reports(
+    train: Trainable, start: Start, state: bytes | None, log: Callable[[str], None]
+) -> Generator[Report, None, None]:
+    """Run a generator in this process, an epoch whenever the next report is asked for."""
+    handed: list[Report] = []
+    trial = LiveTrial(start, state, log, handed.append)
+    with contextlib.closing(train(start.params, trial)) as yielded:
+        for metrics in yielded:
+            trial.take(metrics)
+            yield handed.pop()
+
+
 class Attempts:
     """Attempts at one trial in a store."""
 
@@ -78,30 +91,27 @@ class Attempts:
     def store(self) -> Store:
         return self.lab.store
 
-    def start(self, number: int, train: Trainable | None = None) -> Execution:
+    def start(self, number: int, train: Trainable | None = None) -> Iterator[Epoch]:
         """Start an attempt, whose number is that of the runner."""
-
-        def launch(start: Start, state: bytes | None) -> Generator[Report, None, None]:
-            return reports(train or self.train, LiveTrial.of(start, state, self.log.append))
-
         layout = self.lab.prepare(self.sweep) if number == 1 else self.store.layout()
         code: Any = SimpleNamespace(digest="digest")
         scope = Scope(str(self.lab.folder))
         job = make_job(self.sweep, [self.trial], self.lab.location, layout, code, scope)
         task = job.tasks[self.trial.trial_id]
         own = TrialCode(RunCode(job, self.store))
-        return Execution(job, task, Writer(self.store), launch, number, own)
+        execution = Execution(job, task, Writer(self.store), number, own)
+        train = train or self.train
+        return execution.follow(reports(train, execution.start, execution.state, self.log.append))
 
     def finish(self, number: int, train: Trainable | None = None) -> None:
         """Run an attempt to its end."""
         run(self.start(number, train))
 
 
-def run(execution: Execution, epochs: int | None = None) -> None:
+def run(attempt: Iterator[Epoch], epochs: int | None = None) -> None:
     """Run some more epochs of an attempt, or all, and its commit."""
-    for _ in itertools.repeat(None) if epochs is None else range(epochs):
-        if execution.advance() is None:
-            return
+    for _ in itertools.islice(attempt, epochs):
+        pass
 
 
 def interrupt_at(instant: int, act: Callable[[], object], patch: pytest.MonkeyPatch) -> None:
@@ -135,10 +145,10 @@ def main() -> None:
 
 
 def _doomed(attempts: Attempts, instant: int) -> None:
-    execution = attempts.start(1)
+    attempt = attempts.start(1)
     with pytest.MonkeyPatch.context() as patch:
         interrupt_at(instant, lambda: os.kill(os.getpid(), signal.SIGKILL), patch)
-        run(execution)
+        run(attempt)
 
 
 def _forked(act: Callable[[], object]) -> int:

@@ -28,6 +28,7 @@ def working_in(folder: Path, **modules: str) -> Iterator[Path]:
 def start(gpus: float = 0, epoch: int = 1, **params: Any) -> Start:
     """Make what the first attempt of a trial is given."""
     return Start(
+        trial_id="0123456789abcdef",
         params={"seed": 3, **params},
         epoch=epoch,
         folder=str(Path.cwd()),

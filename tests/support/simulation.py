@@ -24,19 +24,18 @@ from orchestrator.running.attempts import Attempt, Attempts
 from orchestrator.running.clock import Clock
 from orchestrator.running.display import Display
 from orchestrator.running.driver import Driver, Options
-from orchestrator.running.execution import Execution
+from orchestrator.running.execution import Epoch, Execution
 from orchestrator.running.heartbeat import Heartbeat
 from orchestrator.running.job import Job
-from orchestrator.running.live_trial import LiveTrial, Report, Start, reports
 from orchestrator.running.progress import Progress
 from orchestrator.running.trial_code import RunCode, TrialCode
 from orchestrator.spec import load
 from orchestrator.store import Store, Stores, Writer
 from support import comparing, toy
+from support.attempts import Trainable, reports
 from support.toys import TRAINABLE
 
 DIED = WorkerDiedError("the worker process died")
-Trainable = Callable[[Mapping[str, Any], Any], Iterator[Mapping[str, Any]]]
 
 
 @dataclass
@@ -101,7 +100,7 @@ class Live:
 
     attempt: Attempt
     host: int
-    execution: Execution
+    epochs: Generator[Epoch, None, None]
     started: float
     dies: bool = False
     """Whether its worker dies before it tells of the next epoch, or of its commit."""
@@ -152,7 +151,7 @@ class FakeRunner:
             return ended.error
         finally:
             for live in self.live:
-                live.execution.close()
+                live.epochs.close()
             self.live = []
         return None
 
@@ -178,18 +177,15 @@ class FakeRunner:
         task = self.job.tasks[attempt.trial_id]
         code = TrialCode(RunCode(self.job, self.writer.store))
         log = functools.partial(self.writer.log, attempt.trial_id)
-
-        def launch(start: Start, state: bytes | None) -> Generator[Report, None, None]:
-            return reports(self.train, LiveTrial.of(start, state, log))
-
-        execution = Execution(self.job, task, self.writer, launch, attempt.number, code)
-        self.live.append(Live(attempt, host, execution, self.clock.now))
+        execution = Execution(self.job, task, self.writer, attempt.number, code)
+        epochs = execution.follow(reports(self.train, execution.start, execution.state, log))
+        self.live.append(Live(attempt, host, epochs, self.clock.now))
 
     def _advance(self, live: Live) -> None:
         if live.frozen_until > self.clock.now:
             return
         try:
-            epoch = live.execution.advance()
+            epoch = next(live.epochs, None)
         except Exception as error:  # noqa: BLE001  (whatever the trainable raises)
             self._end(live)
             self.attempts.failed(live.attempt, error)
@@ -204,7 +200,7 @@ class FakeRunner:
 
     def _end(self, live: Live) -> None:
         (self.live if live in self.live else self.cut_off).remove(live)
-        live.execution.close()
+        live.epochs.close()
 
     def crash(self, live: Live) -> None:
         """Kill the worker of an attempt."""

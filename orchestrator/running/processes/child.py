@@ -18,7 +18,7 @@ from orchestrator.code.recorder import Recorder
 from orchestrator.errors import GpuMemoryError
 from orchestrator.running import failures
 from orchestrator.running.last_words import LastWords
-from orchestrator.running.live_trial import LiveTrial, Start, reports
+from orchestrator.running.live_trial import ClosedError, LiveTrial, Report, Start, run_trainable
 from orchestrator.running.processes.messages import loading, receive, send
 from orchestrator.running.processes.seeding import Seeding, seed_of
 
@@ -43,7 +43,7 @@ def run(
         _redirect(output)
         last_words = LastWords.of_stderr()
         start, state = _receive_start(connection)
-        seeding.seed(seed_of(start.params["seed"], start.epoch - 1))
+        seeding.seed(seed_of(start))
         _report_all(connection, trainable, start, state, last_words, recorder)
     except (OSError, EOFError):
         os._exit(1)  # the worker is gone, and the trial with it
@@ -80,17 +80,24 @@ def _report_all(
     recorder: Recorder,
 ) -> None:
     """Report every epoch, then the end or why there is none."""
-    trial = LiveTrial.of(start, state, functools.partial(print, flush=True))
+
+    def hand_over(report: Report) -> None:
+        recorder.require_unedited()
+        content = {**report._asdict(), **loading(recorder)}
+        send(connection, "report", content, content.pop("state"))
+        if receive(connection).kind == "close":
+            if threading.current_thread() is not threading.main_thread():
+                _leave_now()  # the error would end this thread alone
+            raise ClosedError
+
+    trial = LiveTrial(start, state, functools.partial(print, flush=True), hand_over)
+    trial.announce()
     try:
-        with contextlib.closing(reports(trainable, trial)) as epochs:
-            for report in epochs:
-                recorder.require_unedited()
-                content = {**report._asdict(), **loading(recorder)}
-                send(connection, "report", content, content.pop("state"))
-                if receive(connection).kind == "close":
-                    return
+        run_trainable(trainable, trial)
         recorder.require_unedited()
         send(connection, "ended", loading(recorder))
+    except ClosedError:
+        return
     except (SystemExit, KeyboardInterrupt, Exception) as error:  # noqa: BLE001  (the trainable's)
         _fail(connection, error, last_words.line, recorder)
 
@@ -123,6 +130,10 @@ def _leave() -> None:
             thread.join()
     with contextlib.suppress(Exception):
         atexit._run_exitfuncs()
+    _leave_now()
+
+
+def _leave_now() -> None:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(Exception):
             stream.flush()

@@ -12,13 +12,15 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
+from orchestrator.running.live_trial import Start
+
 _LIMIT = 2**32
 """Numpy's seeds are below it; torch and random take them too."""
 
 
-def seed_of(seed: int, epochs: int) -> int:
+def seed_of(start: Start) -> int:
     """Derive the seed of a process from a trial's seed and the epochs that it has finished."""
-    digest = hashlib.sha256(f"{seed} {epochs}".encode()).digest()
+    digest = hashlib.sha256(f"{start.params['seed']} {start.epoch - 1}".encode()).digest()
     return int.from_bytes(digest[:8], "big") % _LIMIT
 
 

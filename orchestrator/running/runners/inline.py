@@ -8,18 +8,19 @@ import functools
 import signal
 import sys
 import threading
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from types import FrameType
 
 from orchestrator.code import Trainable
 from orchestrator.code.recorder import Recorder
-from orchestrator.errors import EditedError, TrialFailedError
+from orchestrator.errors import EditedError, OrchError, TrialFailedError
 from orchestrator.running import failures
-from orchestrator.running.attempts import Attempts
-from orchestrator.running.execution import Epoch, Execution, Launch
+from orchestrator.running.attempts import Attempt, Attempts
+from orchestrator.running.execution import Epoch, Execution
 from orchestrator.running.job import Job
 from orchestrator.running.last_words import LastWords
-from orchestrator.running.live_trial import LiveTrial, Report, Start, reports
+from orchestrator.running.live_trial import ClosedError, LiveTrial, Report, run_trainable
 from orchestrator.running.processes.seeding import Seeding, seed_of
 from orchestrator.running.trial_code import RunCode, TrialCode
 from orchestrator.store import Store, Writer
@@ -53,21 +54,71 @@ class InlineRunner:
             while attempt := attempts.take():
                 attempts.started(attempt)
                 last_words.line = ""  # what was said before is not this attempt's
-                run = functools.partial(_launch, trainable, seeding, writer, attempt.trial_id)
-                launch = functools.partial(_noting, run, recorder, code)
-                task = job.tasks[attempt.trial_id]
-                execution = Execution(job, task, writer, launch, attempt.number, code)
+                seconds = 0.0
                 try:
-                    with contextlib.closing(execution):
-                        for epoch in _epochs(execution, was_pressed):
-                            attempts.epoch(attempt, epoch)
+                    with _trial_errors(was_pressed):
+                        execution = Execution(
+                            job, job.tasks[attempt.trial_id], writer, attempt.number, code
+                        )
+                        with contextlib.closing(execution):
+                            taking = _Taking(execution, attempts, attempt, recorder, code)
+                            seeding.seed(seed_of(execution.start))
+                            taking.run(trainable, functools.partial(writer.log, attempt.trial_id))
+                            seconds = execution.seconds
                 except _RaisedError as raised:
                     error = _edited(raised.cause, recorder) or _reported(
                         writer, attempt.trial_id, raised.cause, last_words.line
                     )
                     attempts.failed(attempt, error)
                 else:
-                    attempts.committed(attempt, execution.seconds)
+                    attempts.committed(attempt, seconds)
+
+
+@dataclass
+class _Taking:
+    """Runs a trainable, and takes each epoch as it is handed over."""
+
+    execution: Execution
+    attempts: Attempts
+    attempt: Attempt
+    recorder: Recorder
+    code: TrialCode
+
+    def run(self, trainable: Trainable, log: Callable[[str], None]) -> None:
+        """Run the attempt to its commit."""
+        execution = self.execution
+        if execution.resumed_from is not None:
+            self._tell(execution.resumed_from)
+        trial = LiveTrial(execution.start, execution.state, log, self._take)
+        trial.announce()
+        with contextlib.suppress(ClosedError):
+            run_trainable(trainable, trial)
+        self._note()
+        execution.commit()
+
+    def _take(self, report: Report) -> None:
+        self._note()
+        self._tell(self.execution.take(report))
+        if self.execution.is_over:
+            raise ClosedError
+
+    def _note(self) -> None:
+        self.recorder.require_unedited()
+        self.code.note(self.recorder.files(), self.recorder.modules())
+
+    def _tell(self, epoch: Epoch) -> None:
+        try:
+            self.attempts.epoch(self.attempt, epoch)
+        except OrchError as error:  # the run's, which no trainable may catch
+            raise _RunEndedError(error) from None
+
+
+class _RunEndedError(BaseException):
+    """Takes an error that ends the run through the trainable's frames."""
+
+    def __init__(self, cause: OrchError) -> None:
+        self.cause = cause
+        super().__init__(cause)
 
 
 class _RaisedError(Exception):
@@ -78,40 +129,17 @@ class _RaisedError(Exception):
         super().__init__(cause)
 
 
-def _launch(
-    trainable: Trainable,
-    seeding: Seeding,
-    writer: Writer,
-    trial_id: str,
-    start: Start,
-    state: bytes | None,
-) -> Generator[Report, None, None]:
-    seeding.seed(seed_of(start.params["seed"], start.epoch - 1))
-    trial = LiveTrial.of(start, state, functools.partial(writer.log, trial_id))
-    return reports(trainable, trial)
-
-
-def _noting(
-    run: Launch, recorder: Recorder, code: TrialCode, start: Start, state: bytes | None
-) -> Generator[Report, None, None]:
-    """Note what has been imported at the end of each epoch, and of the trial."""
-    with contextlib.closing(run(start, state)) as epochs:
-        for report in epochs:
-            recorder.require_unedited()
-            code.note(recorder.files(), recorder.modules())
-            yield report
-    recorder.require_unedited()
-    code.note(recorder.files(), recorder.modules())
-
-
 def _edited(cause: BaseException, recorder: Recorder) -> EditedError | None:
     return cause if isinstance(cause, EditedError) else recorder.edited
 
 
-def _epochs(execution: Execution, was_pressed: Callable[[], bool]) -> Iterator[Epoch]:
+@contextlib.contextmanager
+def _trial_errors(was_pressed: Callable[[], bool]) -> Iterator[None]:
+    """Tell what a trial raises in the block from what the user, or the run, does."""
     try:
-        while epoch := execution.advance():
-            yield epoch
+        yield
+    except _RunEndedError as ended:
+        raise ended.cause from None
     except bdb.BdbQuit:
         raise KeyboardInterrupt from None  # the user left the debugger
     except (Exception, SystemExit, KeyboardInterrupt) as error:

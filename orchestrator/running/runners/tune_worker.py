@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import functools
+import contextlib
 from collections.abc import Generator, Mapping
 from typing import Any
 
@@ -11,9 +11,8 @@ from ray import tune
 from orchestrator.errors import RunError, TrialFailedError
 from orchestrator.running import failures
 from orchestrator.running.attempts import Attempt
-from orchestrator.running.execution import Epoch, Execution
+from orchestrator.running.execution import Execution
 from orchestrator.running.job import Job, Task
-from orchestrator.running.live_trial import Report, Start
 from orchestrator.running.processes.host import TrialProcesses
 from orchestrator.running.trial_code import RunCode, TrialCode
 from orchestrator.store import Store, Writer
@@ -50,8 +49,8 @@ class Worker(tune.Trainable):
         self._job = job
         self._writer = Writer(Store(self._job.store))
         self._run_code = RunCode(job, self._writer.store)
-        self._execution: Execution | None = None
         self._attempt = attempt_of(config)
+        self._epochs = self._run()
         job.set_environment()
         self._processes = TrialProcesses(
             job.trainable, job.folder, self._task.threads, self._run_code
@@ -64,46 +63,35 @@ class Worker(tune.Trainable):
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Switch to the next attempt."""
-        self._close_execution()
+        self._epochs.close()
         self._attempt = attempt_of(new_config)
+        self._epochs = self._run()
         return True
 
     def step(self) -> dict[str, Any]:
         """Run an epoch, with what the trainable prints going to the trial's log."""
         try:
-            epoch = self._advance()
+            return next(self._epochs)
         except Exception as error:
             if not isinstance(error, TrialFailedError):  # whose process has printed its traceback
                 self._log(failures.for_log(error))
             self._writer.flush_log()
             raise
-        if epoch is None:
-            return {"done": True, "seconds": self._execution.seconds if self._execution else 0.0}
-        return {"epoch": epoch.number, "metrics": dict(epoch.metrics)}
 
-    def _advance(self) -> Epoch | None:
-        if self._execution is None:
-            code = TrialCode(self._run_code)
-            launch = functools.partial(self._launch, code)
-            self._execution = Execution(
-                self._job, self._task, self._writer, launch, self._attempt.number, code
-            )
-        return self._execution.advance()
-
-    def _launch(
-        self, code: TrialCode, start: Start, state: bytes | None
-    ) -> Generator[Report, None, None]:
-        return self._processes.run(start, state, self._log, code.note)
+    def _run(self) -> Generator[dict[str, Any], None, None]:
+        """Run the attempt; yield the result of each step: an epoch, and then the end."""
+        code = TrialCode(self._run_code)
+        execution = Execution(self._job, self._task, self._writer, self._attempt.number, code)
+        reports = self._processes.run(execution.start, execution.state, self._log, code.note)
+        with contextlib.closing(execution.follow(reports)) as epochs:
+            for epoch in epochs:
+                yield {"epoch": epoch.number, "metrics": dict(epoch.metrics)}
+        yield {"done": True, "seconds": execution.seconds}
 
     def _log(self, text: str) -> None:
         self._writer.log(self._attempt.trial_id, text)
 
     def cleanup(self) -> None:
         """End the trial, and the processes that wait for the next one."""
-        self._close_execution()
+        self._epochs.close()
         self._processes.close()
-
-    def _close_execution(self) -> None:
-        if self._execution is not None:
-            self._execution.close()
-            self._execution = None
