@@ -120,7 +120,7 @@ def test_whole_epochs_are_timed_where_no_step_is_told(toy: Toy) -> None:
 
 def test_a_trial_that_fails_is_told_in_words(toy: Toy) -> None:
     assert measured(toy, "failing")["error"] == "RuntimeError: this trial fails"
-    assert "without yielding metrics" in measured(toy, "silent")["error"]
+    assert "ended without a metric" in measured(toy, "silent")["error"]
 
 
 @pytest.fixture

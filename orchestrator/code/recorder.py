@@ -33,6 +33,8 @@ class Recorder(importlib.abc.MetaPathFinder):
         self._before = frozenset(_loaded_names())
         self._files: dict[str, bytes] = {}
         self._told: set[str] = set()
+        self._others: set[str] = set()
+        """Top-level names that programs have loaded."""
         self.edited: EditedError | None = None
         """The import that was refused first, whatever the trainable made of the error."""
 
@@ -70,9 +72,21 @@ class Recorder(importlib.abc.MetaPathFinder):
         fresh, self._files = self._files, {}
         return fresh
 
+    def note(self, fullname: str, path: Path) -> None:
+        """Record a module that a program has imported.
+
+        Raises:
+            EditedError: it was edited while the sweep ran.
+        """
+        top = fullname.partition(".")[0]
+        self._others |= {top} - sys.stdlib_module_names
+        if top != TOOL and counts(path):
+            with contextlib.suppress(OSError):
+                self._record(fullname, path, path.read_bytes())
+
     def modules(self) -> list[str]:
         """Return, once each, the top-level names loaded so far that this tool had not loaded."""
-        fresh = _loaded_names() - self._before - self._told
+        fresh = ((_loaded_names() - self._before) | self._others) - self._told
         self._told |= fresh
         return sorted(fresh)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import traceback
 
 from orchestrator.errors import (
@@ -84,6 +85,19 @@ def for_log(error: BaseException) -> str:
     if isinstance(error, MetricError | EditedError):
         return f"{error}\n"
     return "".join(traceback.format_exception(error))
+
+
+def ended(status: int) -> str:
+    """Say how a process ended, after its name: by a signal, or with an exit code.
+
+    Args:
+        status: its exit code, or the negative number of the signal.
+    """
+    if status == -signal.SIGKILL:
+        return "was killed by SIGKILL, as the kernel does when memory is full"
+    if status < 0:
+        return f"was killed by {signal.Signals(-status).name}"
+    return f"ended with exit code {status}"
 
 
 def reason(error: BaseException, last_words: str = "") -> str:

@@ -260,11 +260,11 @@ def test_a_trial_without_one_value_of_the_selection_metric_fails(
 @pytest.mark.parametrize(
     ("yielded", "said"),
     [
-        ({"accuracy": "0.5"}, "yielded `accuracy` as '0.5' of type str"),
-        ({"a": {"b": [1, 2]}}, "yielded `a/b` as [1, 2] of type list"),
-        ({"a": {"b": 1}, "a/b": 2}, "yielded two metrics that are stored as `a/b`"),
-        ([0.5], "yielded [0.5], not a mapping of metrics"),
-        ({"accuracy": 10**400}, "yielded `accuracy` as 1000"),
+        ({"accuracy": "0.5"}, "hands over `accuracy` as '0.5' of type str"),
+        ({"a": {"b": [1, 2]}}, "hands over `a/b` as [1, 2] of type list"),
+        ({"a": {"b": 1}, "a/b": 2}, "hands over two metrics stored as `a/b`"),
+        ([0.5], "hands over [0.5] of type list; an epoch is a mapping of metrics"),
+        ({"accuracy": 10**400}, "hands over `accuracy` as 1000"),
     ],
 )
 def test_what_is_no_number_fails_the_trial_naming_the_metric(
@@ -315,7 +315,7 @@ def test_scalars_of_numpy_and_torch_are_numbers_and_arrays_are_not(folder: Folde
     folder.orch("sweep", sweep, "--runner", "inline", code=1)
     trials = folder.trials().set_index("kind")
     for kind in kinds:
-        assert "yielded `bad`" in trials["error"][kind]
+        assert "hands over `bad`" in trials["error"][kind]
         assert f"of type {kind}" in trials["error"][kind]
     fine = trials.loc["none", ["accuracy", "loss", "good", "count"]]
     assert list(fine) == [0.5, 2.5, 1.0, 3.0]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -24,11 +23,13 @@ from orchestrator.errors import (
     TrainableError,
     TrialFailedError,
 )
+from orchestrator.running import failures
 from orchestrator.running.live_trial import Report, Start
 from orchestrator.running.processes.descendants import become_subreaper, children, kill_descendants
 from orchestrator.running.processes.lines import Lines
 from orchestrator.running.processes.messages import Message, loaded, receive, send
 from orchestrator.running.processes.warm import FORK, HERE, SIZE_BYTES, STOP
+from orchestrator.running.runnable import is_program
 from orchestrator.running.trial_code import Note, RunCode
 
 GRACE_SECONDS = 10.0
@@ -47,19 +48,19 @@ _REFUSALS: dict[str, type[OrchError]] = {"broken": TrainableError, "edited": Edi
 
 
 class TrialProcesses:
-    """Runs trials of one trainable, one at a time, each in a process of its own.
+    """Runs trials of one sweep, one at a time, each in a process of its own.
 
     Args:
-        trainable: as ``module:generator``.
+        runs: the trainable's name, or a program as `Job.runs` has it.
         folder: from which it is imported, and in which trials run.
         threads: CPU threads of each trial.
         code: of the run, with which what is imported is compared; None to compare nothing.
     """
 
     def __init__(
-        self, trainable: str, folder: str, threads: int, code: RunCode | None = None
+        self, runs: str, folder: str, threads: int, code: RunCode | None = None
     ) -> None:
-        self._trainable = trainable
+        self._runs = runs
         self._folder = folder
         self._threads = threads
         self._code = code
@@ -89,6 +90,8 @@ class TrialProcesses:
         """
         if self._warm is not None and self._warm.is_dead:
             self.close()
+        if self._code is not None and is_program(self._runs):
+            self._code.require_closure_unedited()  # each program imports it anew
         warm = self._started()
         try:
             warm.require_ready()
@@ -112,7 +115,7 @@ class TrialProcesses:
             if self._code is not None:
                 self._code.require_closure_unedited()
             archive = self._code.archive if self._code else None
-            self._warm = _Warm(self._trainable, self._folder, self._threads, archive)
+            self._warm = _Warm(self._runs, self._folder, self._threads, archive)
         return self._warm
 
     def close(self) -> None:
@@ -125,7 +128,7 @@ class TrialProcesses:
 class _Warm:
     """The warm process, seen from the worker."""
 
-    def __init__(self, trainable: str, folder: str, threads: int, archive: Archive | None) -> None:
+    def __init__(self, runs: str, folder: str, threads: int, archive: Archive | None) -> None:
         self._others = children()
         """What this process has started besides, which a trial's end leaves alone."""
         self._control, theirs = socket.socketpair()
@@ -133,7 +136,7 @@ class _Warm:
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "orchestrator.running.processes.warm",
-                 str(theirs.fileno()), trainable, folder],
+                 str(theirs.fileno()), runs, folder],
                 pass_fds=[theirs.fileno()],
                 env=_environment(threads),
                 cwd=folder if Path(folder).is_dir() else None,
@@ -162,7 +165,7 @@ class _Warm:
         self.is_used_up = not self._is_ready
         if answer is None:
             status = self._process.wait()
-            raise TrainableError(f"importing the trainable: {_died(status)}")
+            raise TrainableError(f"importing the trainable: its process {failures.ended(status)}")
         kind, self.cannot_fork = answer
         if kind in _REFUSALS:
             raise _REFUSALS[kind](self.cannot_fork)
@@ -263,17 +266,9 @@ def _environment(threads: int) -> dict[str, str]:
 
 def _raise_failure(last: Message | None, status: int) -> None:
     if last is None:
-        raise TrialFailedError(_died(status))
+        raise TrialFailedError(f"its process {failures.ended(status)}")
     if last.kind == "edited":
         raise EditedError(last.content["reason"])
     if last.kind == "failed":
         kind = GpuMemoryError if last.content["gpu_memory"] else TrialFailedError
         raise kind(last.content["reason"])
-
-
-def _died(status: int) -> str:
-    if status == -signal.SIGKILL:
-        return "its process was killed by SIGKILL, as the kernel does when memory is full"
-    if status < 0:
-        return f"its process was killed by {signal.Signals(-status).name}"
-    return f"its process ended with exit code {status}"

@@ -6,9 +6,30 @@ import os
 import threading
 from collections.abc import Callable
 
-_CHUNK = 1 << 16
+CHUNK = 1 << 16
+"""Bytes to read at once."""
 _LONGEST = 1 << 20
 """Bytes without a line break after which a line is cut."""
+
+
+class LineBuffer:
+    """Makes lines of the chunks in which output comes."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, chunk: bytes) -> list[str]:
+        """Return the lines that end in a chunk."""
+        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        if len(self._rest) > _LONGEST:
+            lines.append(self._rest)
+            self._rest = b""
+        return list(map(_final, lines))
+
+    def rest(self) -> list[str]:
+        """Return the last line, if it has no line break."""
+        rest, self._rest = self._rest, b""
+        return [_final(rest)] if rest else []
 
 
 class Lines:
@@ -30,16 +51,13 @@ class Lines:
         self._thread.join()
 
     def _read(self) -> None:
-        rest = b""
+        buffer = LineBuffer()
         with os.fdopen(self._descriptor, "rb", buffering=0) as stream:
-            while chunk := stream.read(_CHUNK):
-                *lines, rest = (rest + chunk).split(b"\n")
-                if len(rest) > _LONGEST:
-                    lines, rest = [*lines, rest], b""
-                if lines:
-                    self._log("\n".join(map(_final, lines)))
-        if rest:
-            self._log(_final(rest))
+            while chunk := stream.read(CHUNK):
+                if lines := buffer.feed(chunk):
+                    self._log("\n".join(lines))
+        if rest := buffer.rest():
+            self._log(*rest)
 
 
 def _final(line: bytes) -> str:

@@ -1,7 +1,7 @@
 """A worker's warm process: it imports the trainable once, and is forked for every trial.
 
-Run as ``python -m orchestrator.running.processes.warm CONTROL TRAINABLE FOLDER``, where CONTROL is
-the descriptor of a socket to the worker. It is never forked from the worker itself, whose threads
+Run as ``python -m orchestrator.running.processes.warm CONTROL RUNS FOLDER``, where CONTROL is
+the descriptor of a socket to the worker, and RUNS a trainable's name or a program as JSON. It is never forked from the worker itself, whose threads
 are Ray's.
 """
 
@@ -20,7 +20,7 @@ import threading
 from io import RawIOBase
 from multiprocessing.connection import Connection
 
-from orchestrator.code import Archive, Trainable, import_trainable
+from orchestrator.code import Archive, Trainable
 from orchestrator.code.recorder import Recorder
 from orchestrator.errors import EditedError, TrainableError
 from orchestrator.running.processes import child
@@ -30,6 +30,7 @@ from orchestrator.running.processes.descendants import (
     kill_descendants,
 )
 from orchestrator.running.processes.seeding import Seeding
+from orchestrator.running.runnable import runnable
 
 SUBMODULES = ("torch._dynamo",)
 """What packages import on first use, which would cost each trial seconds: imported here, if the
@@ -48,13 +49,13 @@ FORK, HERE, STOP = b"f", b"h", b"s"
 def main() -> None:
     """Import the trainable, then run trials until the worker is gone."""
     control = socket.socket(fileno=int(sys.argv[1]))
-    trainable_name, folder = sys.argv[2:]
+    runs, folder = sys.argv[2:]
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the driver, which ends workers
     become_subreaper()
     recorder = Recorder.install(folder, _archive(control))
     seeding = Seeding.install()
     try:
-        trainable = import_trainable(trainable_name, folder)
+        trainable = runnable(runs, folder, recorder)
         recorder.require_unedited()
     except (TrainableError, EditedError) as error:
         edited = recorder.edited
