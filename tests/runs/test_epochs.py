@@ -262,7 +262,7 @@ def test_a_trial_without_one_value_of_the_selection_metric_fails(
     [
         ({"accuracy": "0.5"}, "hands over `accuracy` as '0.5' of type str"),
         ({"a": {"b": [1, 2]}}, "hands over `a/b` as [1, 2] of type list"),
-        ({"a": {"b": 1}, "a/b": 2}, "hands over two metrics stored as `a/b`"),
+        ({"a": {"b": 1}, "a/b": 2}, "hands over two metrics that are stored as `a/b`"),
         ([0.5], "hands over [0.5] of type list; an epoch is a mapping of metrics"),
         ({"accuracy": 10**400}, "hands over `accuracy` as 1000"),
     ],

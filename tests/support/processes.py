@@ -25,8 +25,10 @@ def working_in(folder: Path, **modules: str) -> Iterator[Path]:
         yield folder
 
 
-def start(gpus: float = 0, epoch: int = 1, **params: Any) -> Start:
-    """Make what the first attempt of a trial is given."""
+def start(
+    gpus: float = 0, epoch: int = 1, *, smoke: bool = False, attempt: int = 1, **params: Any
+) -> Start:
+    """Make what an attempt at a trial is given."""
     return Start(
         trial_id="0123456789abcdef",
         params={"seed": 3, **params},
@@ -35,9 +37,9 @@ def start(gpus: float = 0, epoch: int = 1, **params: Any) -> Start:
         facts={},
         threads=1,
         gpus=gpus,
-        smoke=False,
+        smoke=smoke,
         checkpoint_every=1,
-        attempt=1,
+        attempt=attempt,
     )
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from orchestrator.code.programs import program_path
 from orchestrator.code.recorder import Recorder
-from orchestrator.errors import TrialError, TrialFailedError, UsageError
+from orchestrator.errors import KilledError, TrialError, TrialFailedError, UsageError
 from orchestrator.running import failures
 from orchestrator.running.live_trial import LiveTrial
 from orchestrator.running.processes.descendants import (
@@ -27,14 +27,19 @@ from orchestrator.running.processes.descendants import (
     kill_descendants,
 )
 from orchestrator.running.processes.lines import CHUNK, LineBuffer
+from orchestrator.running.programs import Epoch, Source, opened
 from orchestrator.running.programs.imports import Imports
-from orchestrator.running.programs.sources import Source, source_of
-from orchestrator.spec.command import Place, render, render_text
+from orchestrator.running.programs.reports import Reports
+from orchestrator.spec.command import TrialNames, render, render_path
 
+_KEPT_LINES = 20
+"""The last ones, among which an error is looked for."""
 GRACE_SECONDS = 5.0
 """How long a program that is asked to end by SIGTERM may take to leave."""
 _PAUSE_SECONDS = 0.25
 """Between two looks at the files that a program writes."""
+PATHS = ("csv", "tensorboard")
+"""The keys of `metrics` that are paths, with placeholders as in the command."""
 _USAGE = 2
 """The exit code of argparse, click and others for arguments that they do not know."""
 
@@ -62,32 +67,46 @@ class Program:
             TrialError: it cannot be started, or its metrics cannot be read.
             TrialFailedError: it failed.
         """
-        with tempfile.TemporaryDirectory(prefix="orch-program-") as private:
-            path = Path(private, "params.json")
-            path.write_text(json.dumps(params))
-            place = Place(str(trial.folder), trial.id, trial.attempt)
-            words = render(self.command, params, place, str(path))
-            metrics = {
-                key: render_text(value, params, place) if key in ("csv", "tensorboard") else value
-                for key, value in self.metrics.items()
-            }
-            source = source_of(metrics, Path(self.folder), Path(private), trial.log)
+        with (
+            tempfile.TemporaryDirectory(prefix="orch-program-") as private,
+            contextlib.closing(Reports(trial.log)) as reports,
+        ):
             imports = Imports(Path(private))
+            words, metrics = self._rendered(params, trial, Path(private, "params.json"))
+            source = opened(metrics, Path(self.folder), trial.log) if metrics else reports
             environment = {
                 **_environment(trial),
-                **source.environment,
+                **reports.environment,
                 **imports.environment(os.environ.get("PYTHONPATH")),
             }
+
+            def look() -> None:
+                self._note(imports)
+                if source is not reports:
+                    reports.discard()
+
             trial.log(f"runs {shlex.join(words)}")
-            with _started(words, self.folder, environment, "json" in metrics) as running:
-                for epoch in running.epochs(source, lambda: self._note(imports)):
+            with _started(words, self.folder, environment, apart="json" in metrics) as running:
+                for epoch in running.epochs(source, [reports.fileno()], look):
                     trial.take(epoch)
                     if trial.smoke:
                         return
-            self._note(imports)
+            look()
             running.require_success(trial.gpus)
             if trial.epoch == trial.start.epoch:
                 raise TrialError(f"the program ended without a metric: {source.nothing()}")
+
+    def _rendered(
+        self, params: Mapping[str, Any], trial: LiveTrial, file: Path
+    ) -> tuple[list[str], dict[str, str]]:
+        """Write command and metrics for a trial, and the file of its params."""
+        file.write_text(json.dumps(params))
+        own = TrialNames(str(trial.folder), trial.id, trial.attempt)
+        metrics = {
+            key: render_path(value, params, own, str(file)) if key in PATHS else value
+            for key, value in self.metrics.items()
+        }
+        return render(self.command, params, own, str(file)), metrics
 
     def _note(self, imports: Imports) -> None:
         for name, path in imports.new():
@@ -109,9 +128,16 @@ def _environment(trial: LiveTrial) -> dict[str, str]:
 
 @contextlib.contextmanager
 def _started(
-    words: Sequence[str], folder: str, environment: Mapping[str, str], apart: bool
+    words: Sequence[str], folder: str, environment: Mapping[str, str], *, apart: bool
 ) -> Iterator[_Running]:
-    """Start a program; end it, and all that it has started, after the block."""
+    """Start a program; end it, and all that it has started, after the block.
+
+    Args:
+        words: its command.
+        folder: in which it runs.
+        environment: its variables.
+        apart: whether to tell stdout from stderr, for which their lines may change places.
+    """
     become_subreaper()
     others = children()
     try:
@@ -157,22 +183,23 @@ class _Running:
         for stream in (process.stdout, process.stderr):
             if stream is not None:
                 self._buffers[stream.fileno()] = LineBuffer()
-        self._last: deque[str] = deque(maxlen=20)
+        self._last: deque[str] = deque(maxlen=_KEPT_LINES)
 
     def epochs(
-        self, source: Source, look: Callable[[], None]
-    ) -> Iterator[Mapping[str, Any]]:
+        self, source: Source, others: Sequence[int], look: Callable[[], None]
+    ) -> Iterator[Epoch]:
         """Pass on what it prints, and yield its epochs, until it has ended.
 
         Args:
             source: where the epochs come from.
+            others: descriptors that may have something for it, besides the output.
             look: called every now and then.
         """
         handle = os.pidfd_open(self._process.pid)
         try:
             ready: Sequence[int] = ()
             while handle not in ready:
-                watched = [handle, *self._buffers, *source.descriptors]
+                watched = [handle, *self._buffers, *others]
                 ready, _, _ = select.select(watched, [], [], _PAUSE_SECONDS)
                 for descriptor in self._buffers.keys() & set(ready):
                     yield from self._read(descriptor, source)
@@ -186,16 +213,17 @@ class _Running:
             yield from self._read(next(iter(self._buffers)), source)
         yield from source.end()
 
-    def _read(self, descriptor: int, source: Source) -> Iterator[Mapping[str, Any]]:
+    def _read(self, descriptor: int, source: Source) -> Iterator[Epoch]:
         """Read some output; at its end, the last line."""
         chunk, buffer = os.read(descriptor, CHUNK), self._buffers[descriptor]
         if not chunk:
             del self._buffers[descriptor]
         is_stdout = self._process.stdout is not None and descriptor == self._process.stdout.fileno()
-        for line in buffer.feed(chunk) if chunk else buffer.rest():
-            print(line)
-            if line.strip():
-                self._last.append(line.strip())
+        lines = buffer.feed(chunk) if chunk else buffer.rest()
+        if lines:
+            print("\n".join(lines))
+            self._last.extend(line.strip() for line in lines[-_KEPT_LINES:] if line.strip())
+        for line in lines:
             yield from source.line(line, stdout=is_stdout)
 
     def require_success(self, gpus: float) -> None:
@@ -214,4 +242,5 @@ class _Running:
         text = f"the program {failures.ended(status)}"
         if self._last:
             text += f": {self._last[-1]}"
-        raise UsageError(text) if status == _USAGE else TrialFailedError(text)
+        kind = KilledError if status < 0 else UsageError if status == _USAGE else TrialFailedError
+        raise kind(text)
