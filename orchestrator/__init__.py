@@ -29,6 +29,7 @@ from orchestrator.errors import (
 )
 
 if TYPE_CHECKING:
+    from orchestrator.reporting import report
     from orchestrator.results import Results, open_store
     from orchestrator.running.run import run
     from orchestrator.spec import Sweep, load
@@ -48,6 +49,7 @@ __all__ = [
     "TrainableError",
     "load",
     "open_store",
+    "report",
     "run",
 ]
 
@@ -56,6 +58,7 @@ _HOMES = {
     "Sweep": "orchestrator.spec",
     "load": "orchestrator.spec",
     "open_store": "orchestrator.results",
+    "report": "orchestrator.reporting",
     "run": "orchestrator.running.run",
 }
 

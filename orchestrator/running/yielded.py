@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
 
 from orchestrator.columns import STEP, logged_name
 from orchestrator.errors import TrialError
-
-_NO_NUMBERS = ("c", "U", "S", "M", "m")
-"""Kinds of numpy's dtypes of which float() takes the text, or the real part, for a number."""
+from orchestrator.metrics import described, leaves, number
 
 Metrics = Mapping[str, float | None]
 """One epoch's metrics by name; None where the epoch has no value."""
@@ -38,14 +35,12 @@ class YieldedReader:
             TrialError: it is no mapping, or a value in it is no number, or two have one name.
         """
         if not isinstance(yielded, Mapping):
-            kind = _kind(yielded)
             raise TrialError(
-                f"the trainable hands over {_shown(yielded)} of type {kind}; an epoch is a "
-                "mapping of metrics"
+                f"the trainable hands over {described(yielded)}; an epoch is a mapping of metrics"
             )
         metrics: dict[str, float | None] = {}
         step = None
-        for name, value in _leaves(yielded):
+        for name, value in leaves(yielded):
             if name == STEP:
                 step = _number(name, value)
                 continue
@@ -70,36 +65,8 @@ class YieldedReader:
         return column
 
 
-def _leaves(mapping: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, object]]:
-    for key, value in mapping.items():
-        if isinstance(value, Mapping):
-            yield from _leaves(value, f"{prefix}{key}/")
-        else:
-            yield f"{prefix}{key}", value
-
-
 def _number(name: str, value: object) -> float | None:
-    if value is None:
-        return None
-    dtype = getattr(value, "dtype", None)  # of scalars of numpy and torch
-    if hasattr(value, "__float__") and getattr(dtype, "kind", "") not in _NO_NUMBERS:
-        try:
-            return float(value)
-        except (TypeError, ValueError, OverflowError):
-            pass  # arrays of several numbers, integers beyond 1e308
-        except RuntimeError as error:
-            if "converted to Scalar" not in str(error):  # torch's, of a tensor of several numbers
-                raise
-    raise TrialError(
-        f"the trainable hands over `{name}` as {_shown(value)} of type {_kind(value)}; a metric "
-        "is a number, a boolean, None, or a mapping of these"
-    )
-
-
-def _kind(value: object) -> str:
-    return f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
-
-
-def _shown(value: object) -> str:
-    text = " ".join(repr(value).split())
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    try:
+        return number(name, value, given_by="the trainable hands over")
+    except TypeError as error:
+        raise TrialError(str(error)) from None
