@@ -8,7 +8,7 @@ import sys
 import sysconfig
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.machinery import ModuleSpec
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path, PurePosixPath
 
 from orchestrator.errors import InputError
@@ -37,7 +37,7 @@ class Scope:
         here = Path(self.folder, name)
         if here.is_file():
             return here
-        spec = find_top(PurePosixPath(name).parts[0].removesuffix(".py"))
+        spec = find_top(PurePosixPath(name).parts[0].removesuffix(".py"), self.folder)
         return next((path for found, path in files_of(spec) if found == name), None)
 
     def match(self, pattern: str) -> tuple[str, ...]:
@@ -69,13 +69,20 @@ class Scope:
         )
 
 
-def find_top(name: str) -> ModuleSpec | None:
-    """Find a top-level module or package without importing it; not what is already imported."""
+def find_top(name: str, folder: str) -> ModuleSpec | None:
+    """Find a top-level module or package without importing it; not what is already imported.
+
+    Args:
+        name: of the module.
+        folder: to look in first. It stays out of this process's own import path, from which the
+            tool still imports: a file there may have the name of any module.
+    """
     if name in {"__main__", TOOL} or not name.isidentifier():  # `__main__` here is orch itself
         return None
     for finder in sys.meta_path:
         find = getattr(finder, "find_spec", None)
-        spec: ModuleSpec | None = find(name, None) if find else None
+        path = [folder, *sys.path] if finder is PathFinder else None
+        spec: ModuleSpec | None = find(name, path) if find else None
         if spec is not None:
             return spec
     return None
