@@ -15,8 +15,8 @@ from orchestrator.errors import InputError
 
 TOOL = "orchestrator"
 """The package that never counts as a trial's code, wherever it lies."""
-_TOOL_FOLDER = Path(__file__).parents[1]
-_STANDARD = {Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")}
+TOOL_FOLDER = Path(__file__).parents[1]
+STANDARD = {Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")}
 _INSTALLED = {"site-packages", "dist-packages"}
 
 
@@ -121,6 +121,6 @@ def counts(path: Path) -> bool:
     return (
         path.suffix == ".py"
         and _INSTALLED.isdisjoint(path.parts)
-        and not path.is_relative_to(_TOOL_FOLDER)
-        and not any(map(path.is_relative_to, _STANDARD))
+        and not path.is_relative_to(TOOL_FOLDER)
+        and not any(map(path.is_relative_to, STANDARD))
     )
