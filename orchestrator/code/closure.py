@@ -9,7 +9,6 @@ from pathlib import Path
 
 from orchestrator.code.archive import Archive
 from orchestrator.code.history import history
-from orchestrator.code.importing import import_from
 from orchestrator.code.manifest import LARGEST, Content, Manifest
 from orchestrator.code.scope import Scope, files_of, find_top
 from orchestrator.code.trees import parse
@@ -39,7 +38,7 @@ def code_of(module: str, scope: Scope | None = None, patterns: Iterable[str] = (
         if top in seen:
             continue
         seen.add(top)
-        for other_name, path in files_of(find_top(top)):
+        for other_name, path in files_of(find_top(top, scope.folder)):
             data = _read(path, scope.name_of(path, other_name), files, contents)
             waiting += _imported(data)
     globs = {pattern: scope.match(pattern) for pattern in patterns}
@@ -54,9 +53,8 @@ def require_module(module: str, scope: Scope) -> None:
     Raises:
         TrainableError: it cannot be found.
     """
-    import_from(scope.folder)
     top = module.partition(".")[0]
-    spec = find_top(top)
+    spec = find_top(top, scope.folder)
     if spec is None or not (spec.submodule_search_locations or spec.has_location):
         raise TrainableError(
             f"the module `{top}` cannot be found from {scope.folder}; "

@@ -8,15 +8,15 @@ import sys
 import sysconfig
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.machinery import ModuleSpec
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path, PurePosixPath
 
 from orchestrator.errors import InputError
 
 TOOL = "orchestrator"
 """The package that never counts as a trial's code, wherever it lies."""
-_TOOL_FOLDER = Path(__file__).parents[1]
-_STANDARD = {Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")}
+TOOL_FOLDER = Path(__file__).parents[1]
+STANDARD = {Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")}
 _INSTALLED = {"site-packages", "dist-packages"}
 
 
@@ -37,7 +37,7 @@ class Scope:
         here = Path(self.folder, name)
         if here.is_file():
             return here
-        spec = find_top(PurePosixPath(name).parts[0].removesuffix(".py"))
+        spec = find_top(PurePosixPath(name).parts[0].removesuffix(".py"), self.folder)
         return next((path for found, path in files_of(spec) if found == name), None)
 
     def match(self, pattern: str) -> tuple[str, ...]:
@@ -69,13 +69,20 @@ class Scope:
         )
 
 
-def find_top(name: str) -> ModuleSpec | None:
-    """Find a top-level module or package without importing it; not what is already imported."""
+def find_top(name: str, folder: str) -> ModuleSpec | None:
+    """Find a top-level module or package without importing it; not what is already imported.
+
+    Args:
+        name: of the module.
+        folder: to look in first. It stays out of this process's own import path, from which the
+            tool still imports: a file there may have the name of any module.
+    """
     if name in {"__main__", TOOL} or not name.isidentifier():  # `__main__` here is orch itself
         return None
     for finder in sys.meta_path:
         find = getattr(finder, "find_spec", None)
-        spec: ModuleSpec | None = find(name, None) if find else None
+        path = [folder, *sys.path] if finder is PathFinder else None
+        spec: ModuleSpec | None = find(name, path) if find else None
         if spec is not None:
             return spec
     return None
@@ -114,6 +121,6 @@ def counts(path: Path) -> bool:
     return (
         path.suffix == ".py"
         and _INSTALLED.isdisjoint(path.parts)
-        and not path.is_relative_to(_TOOL_FOLDER)
-        and not any(map(path.is_relative_to, _STANDARD))
+        and not path.is_relative_to(TOOL_FOLDER)
+        and not any(map(path.is_relative_to, STANDARD))
     )

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from orchestrator.code import Currency
+from orchestrator.code import Currency, require_free
 from orchestrator.errors import (
     CorruptFileError,
     EditedError,
@@ -131,6 +131,8 @@ class Driver:
     def _check(self, missing: Sequence[PlannedTrial]) -> None:
         """Have the trainable check the configs while Ray starts."""
         try:
+            if self.options.runner == "inline":
+                require_free(self.sweep.module, self.scope.folder)
             with self.display.checking(len(missing)):
                 preflight.check(self.sweep.trainable, missing, meanwhile=self._runner)
         except TrainableError as error:

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from orchestrator.code import import_trainable
+from orchestrator.code import import_trainable, require_function
 from orchestrator.errors import TrainableError
 from orchestrator.labels import assignments, counted
 from orchestrator.spec.grid import PlannedTrial
@@ -70,7 +70,8 @@ def _check_process(
     trainable: str, folder: str, configs: Sequence[Mapping[str, Any]]
 ) -> Iterator[subprocess.Popen[str]]:
     """Start the process; kill it after the block."""
-    command = [sys.executable, "-m", "orchestrator.running.preflight", trainable, folder]
+    # -P: else the folder comes first in the import path, before this tool has imported its own.
+    command = [sys.executable, "-P", "-m", "orchestrator.running.preflight", trainable, folder]
     with tempfile.TemporaryFile("w+") as stdin:  # a pipe would hold only a few configs
         json.dump(list(configs), stdin)
         stdin.seek(0)
@@ -115,6 +116,7 @@ def main() -> None:
     result: dict[str, Any] = {"import": None, "refused": {}}
     try:
         trainable = import_trainable(sys.argv[1], sys.argv[2])
+        require_function(trainable, sys.argv[1])
     except TrainableError as error:
         result["import"] = str(error)
     else:

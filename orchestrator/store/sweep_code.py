@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from orchestrator.code import Archive, Scope, code_of, require_module
+from orchestrator.code import Archive, Scope, code_of, require_target
 from orchestrator.errors import InputError, OrchError, SpecError, TrainableError
 from orchestrator.spec.model import Sweep
 from orchestrator.spec.problems import placed
@@ -27,14 +27,14 @@ def scope_of(sweep: Sweep, root: Path | None) -> Scope:
 
 
 def require_code(sweep: Sweep, scope: Scope) -> None:
-    """Refuse a trainable that cannot be found, and a glob that is of no use.
+    """Refuse a trainable that can be seen not to run, and a glob that is of no use.
 
     Raises:
         SpecError: a glob leaves the working folder, or matches nothing.
-        TrainableError: the trainable's module cannot be found.
+        TrainableError: the trainable is not there, or its source shows that it cannot run.
     """
     try:
-        require_module(sweep.module, scope)
+        require_target(sweep.trainable, scope)
     except TrainableError as error:
         raise placed(error, sweep.source, "trainable") from None
     for index, pattern in enumerate(sweep.code):

@@ -135,7 +135,8 @@ class _Warm:
         self._answers = self._control.makefile("rb")
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "orchestrator.running.processes.warm",
+                # -P: its import path gets the folder only once it has imported its own modules.
+                [sys.executable, "-P", "-m", "orchestrator.running.processes.warm",
                  str(theirs.fileno()), runs, folder],
                 pass_fds=[theirs.fileno()],
                 env=_environment(threads),

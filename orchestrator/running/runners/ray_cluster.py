@@ -12,6 +12,7 @@ from typing import Any
 
 import ray
 from ray._private.node import Node as RayNode
+from ray.job_config import JobConfig
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from orchestrator.errors import ResourceError
@@ -39,7 +40,11 @@ def cluster() -> Iterator[bool]:
         yield False
         return
     address = _address()
-    settings: dict[str, Any] = {"logging_level": "CRITICAL", "log_to_driver": False}
+    settings: dict[str, Any] = {
+        "logging_level": "CRITICAL",
+        "log_to_driver": False,
+        "job_config": _JobConfig(),
+    }
     if address is None:
         settings |= {
             "address": "local",
@@ -57,6 +62,17 @@ def cluster() -> Iterator[bool]:
         yield address is None
     finally:
         ray.shutdown()
+
+
+class _JobConfig(JobConfig):
+    """Keeps Ray from putting the working folder first in the import path of its workers.
+
+    Theirs are this tool and Ray, of whose modules a file in the folder may have the name. Processes
+    that import the trainable add the folder themselves.
+    """
+
+    def _runtime_env_has_working_dir(self) -> bool:
+        return True  # Ray then takes the import path for settled
 
 
 @contextlib.contextmanager
