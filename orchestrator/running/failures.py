@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import traceback
+from pathlib import Path
 
+from orchestrator.code.scope import counts
 from orchestrator.errors import (
     EditedError,
     GpuMemoryError,
@@ -17,6 +20,8 @@ from orchestrator.running.gpus import larger_fraction
 
 _ALLOCATION_FAILED = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
 """Messages of CUDA and its libraries for errors without a class of their own in torch."""
+_TOOLS = (Path(__file__).parents[1], Path(str(importlib.__file__)).parent)
+"""Folders of what runs and imports the user's code."""
 
 
 class Retries:
@@ -110,3 +115,30 @@ def reason(error: BaseException, last_words: str = "") -> str:
             return "KeyboardInterrupt, raised by the trainable"
         case _:
             return f"{type(error).__name__}: {error}"
+
+
+def in_user_code(error: BaseException) -> tuple[str, str]:
+    """Say where in the user's code an error arose.
+
+    Args:
+        error: what ended an attempt.
+
+    Returns:
+        The frames of its traceback, from the user's first one on and without those of this tool,
+        and its place: its class, and the file and line of the user's innermost frame. Both are
+        empty if no frame is the user's.
+    """
+    if isinstance(error, TrialFailedError):
+        return error.frames, error.place
+    frames = traceback.extract_tb(error.__traceback__)
+    users = [index for index, frame in enumerate(frames) if counts(Path(frame.filename))]
+    if not users:
+        return "", ""
+    innermost = frames[users[-1]]
+    shown = [frame for frame in frames[users[0] :] if not _is_tool(frame.filename)]
+    place = f"{type(error).__qualname__} at {innermost.filename}:{innermost.lineno}"
+    return "".join(traceback.format_list(shown)), place
+
+
+def _is_tool(file: str) -> bool:
+    return file.startswith("<frozen ") or any(map(Path(file).is_relative_to, _TOOLS))

@@ -111,6 +111,7 @@ def _fail(
             {
                 "reason": failures.reason(error, last_words),
                 "gpu_memory": isinstance(error, GpuMemoryError),
+                "raised": failures.in_user_code(error),
                 **loading(recorder),
             },
         )

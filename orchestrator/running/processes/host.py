@@ -20,6 +20,7 @@ from orchestrator.code import Archive
 from orchestrator.errors import (
     EditedError,
     GpuMemoryError,
+    KilledError,
     OrchError,
     TrainableError,
     TrialFailedError,
@@ -263,12 +264,13 @@ def _environment(threads: int) -> dict[str, str]:
 
 def _raise_failure(last: Message | None, status: int) -> None:
     if last is None:
-        raise TrialFailedError(_died(status))
+        raise (KilledError if status < 0 else TrialFailedError)(_died(status))
     if last.kind == "edited":
         raise EditedError(last.content["reason"])
     if last.kind == "failed":
-        kind = GpuMemoryError if last.content["gpu_memory"] else TrialFailedError
-        raise kind(last.content["reason"])
+        if last.content["gpu_memory"]:
+            raise GpuMemoryError(last.content["reason"])
+        raise TrialFailedError(last.content["reason"], *last.content["raised"])
 
 
 def _died(status: int) -> str:
