@@ -16,6 +16,7 @@ a traceback and exits with the class's ``exit_code``::
     │   ├── SweepChangedError     its sweep differs in what may not change
     │   └── CorruptFileError      one file in it cannot be read
     └── RunError              the run stopped before its end
+        ├── AlikeError            the first trials all failed with the same error
         ├── EditedError           a file that a trial needs was edited while the sweep ran
         ├── GpuMemoryError        a trial needs more of a GPU's memory than it has
         ├── NodeMemoryError       a node's memory is full, and Ray has ended trials on it
@@ -23,6 +24,8 @@ a traceback and exits with the class's ``exit_code``::
         ├── TrialError            a trial broke the contract of `orchestrator.trial`
         │   └── NotLoadedError        it resumes, but has not taken its state
         └── TrialFailedError      a trial's process failed; its log says where
+            ├── KilledError           a signal ended it
+            └── UsageError            it is a program that refuses its arguments
 """
 
 from __future__ import annotations
@@ -98,6 +101,10 @@ class RunError(OrchError):
     exit_code = 1
 
 
+class AlikeError(RunError):
+    """The first trials all failed with the same error, and none has finished."""
+
+
 class EditedError(RunError):
     """A file that a trial needs was edited while the sweep ran; the trial is not run."""
 
@@ -128,7 +135,28 @@ class NotLoadedError(TrialError):
 
 
 class TrialFailedError(RunError):
-    """A trial's process failed, and its log says where; the message is the trainable's own."""
+    """A trial's process failed, and its log says where; the message is the trainable's own.
+
+    Args:
+        reason: the message.
+        frames: of the traceback, those from the user's first one on; empty without any.
+        place: the exception's class, and the file and line of the user's innermost frame; empty
+            without one.
+    """
+
+    def __init__(self, reason: str, frames: str = "", place: str = "") -> None:
+        self.frames, self.place = frames, place
+        super().__init__(reason)
+
+
+class KilledError(TrialFailedError):
+    """A signal ended a trial's process."""
+
+
+class UsageError(TrialFailedError):
+    """A program refuses its arguments; it says why."""
+
+    exit_code = 2
 
 
 def unknown(what: str, name: object, known: Iterable[str]) -> str:

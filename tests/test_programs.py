@@ -17,7 +17,7 @@ import pytest
 from support.processes import run, start, working_in
 from support.waiting import until
 
-from orchestrator.errors import EditedError, KilledError, TrialError, TrialFailedError, UsageError
+from orchestrator.errors import KilledError, TrialFailedError, UsageError
 from orchestrator.running.processes.host import TrialProcesses
 
 JSON = {"json": "stdout"}
@@ -88,7 +88,7 @@ def test_each_json_line_is_an_epoch_and_all_output_is_in_the_log_in_order(progra
         (20.0, {"train/loss": 0.25}),
     ]
     text = [line for line in "\n".join(lines).splitlines() if "attempt 1" not in line]
-    assert text[0].endswith(f"runs python script.py")
+    assert text[0].endswith("runs python script.py")
     printed = [line for line in text[1:] if "`name` is left out" not in line]
     assert printed == [
         "a line of two",

@@ -28,6 +28,7 @@ from orchestrator.running.display import Display
 from orchestrator.running.plan import plan as make_plan
 from orchestrator.running.plan import print_plan
 from orchestrator.running.runners import NAMES
+from orchestrator.spec import expand
 from orchestrator.spec.problems import placed
 from orchestrator.store import Stores
 
@@ -44,6 +45,11 @@ from orchestrator.store import Stores
 @seeds_option
 @click.option("--rerun-stale", is_flag=True, help="Rerun trials that ran with other code.")
 @click.option("--smoke", is_flag=True, help="Run two batches of one config and one seed per cell.")
+@click.option(
+    "--keep-going",
+    is_flag=True,
+    help="Run all trials even if the first ones all fail with the same error.",
+)
 @cluster_option
 @click.option("--detach", is_flag=True, help="With --cluster: start the sweep and return.")
 @places
@@ -55,6 +61,7 @@ def sweep(
     seeds: Seeds,
     rerun_stale: bool,
     smoke: bool,
+    keep_going: bool,
     cluster: Path | None,
     detach: bool,
     root: str,
@@ -67,9 +74,18 @@ def sweep(
     from orchestrator.running.run import run
 
     results = run(
-        file, store=root, seeds=seeds, runner=runner, rerun_stale=rerun_stale, smoke=smoke
+        file,
+        store=root,
+        seeds=seeds,
+        runner=runner,
+        rerun_stale=rerun_stale,
+        smoke=smoke,
+        keep_going=keep_going,
     )
-    show(results, Console())
+    if len(results.missing) < len(expand(results.sweep)):
+        show(results, Console())
+    else:
+        click.echo("no trial has finished: there is nothing to show yet", err=True)
     if datasets := _made_up_datasets(results):
         click.echo(f"made-up images in place of {', '.join(datasets)}: files are missing", err=True)
     if missing := len(results.missing):

@@ -6,8 +6,16 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from orchestrator.errors import EditedError, MetricError, NodeMemoryError, RunError
+from orchestrator.errors import (
+    EditedError,
+    MetricError,
+    NodeMemoryError,
+    OrchError,
+    RunError,
+    UsageError,
+)
 from orchestrator.running import failures
+from orchestrator.running.alike import Alike
 from orchestrator.running.execution import Epoch
 from orchestrator.running.progress import Progress
 from orchestrator.spec.model import Sweep
@@ -25,17 +33,35 @@ class Attempt:
         return f"{self.trial_id}-{self.number}"
 
 
+_OF_ALL: dict[type[OrchError], tuple[str, ...]] = {
+    MetricError: ("select", "metric"),
+    UsageError: ("command",),
+}
+"""Errors of a run's first trial that all others would have, by the key that they are about."""
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """A failed attempt, and whether its trial may be retried."""
+
+    attempt: Attempt
+    reason: str
+    again: bool
+
+
 class Attempts:
     """The queue from which a runner takes attempts, and to which it says what became of each.
 
     An attempt that fails may put another one at the back of the queue, so the queue is over only
-    when nothing waits and nothing runs. What is said of an attempt that has ended is ignored: a
-    host that was cut off and comes back still runs attempts that others have replaced.
+    when nothing waits and nothing runs. No retry starts before it is known whether the first trials
+    all fail alike. What is said of an attempt that has ended is ignored: a host that was cut off
+    and comes back still runs attempts that others have replaced.
 
     Args:
         sweep: says how often a trial is retried.
         order: ids of the trials, in the order in which they start.
         progress: counts what happens.
+        alike: judges whether the first trials all fail alike.
         add_metrics: adds the metrics to the store that it lacks.
         give_up: commits a trial as failed, given its id, the reason and the number of attempts;
             returns whether it is so, which it is not if an attempt has committed the trial.
@@ -46,16 +72,19 @@ class Attempts:
         sweep: Sweep,
         order: Sequence[str],
         progress: Progress,
+        alike: Alike,
         add_metrics: Callable[[Iterable[str]], object],
         give_up: Callable[[str, str, int], bool],
     ) -> None:
         self._source = sweep.source
-        self._progress = progress
+        self._progress, self._alike = progress, alike
         self._add_metrics, self._give_up = add_metrics, give_up
         self._retries = failures.Retries(sweep.retries)
         self._waiting = deque(Attempt(trial_id, 1) for trial_id in order)
         self._taken: dict[Attempt, bool] = {}
         """The attempts that a runner has, and whether each has started."""
+        self._failures: deque[_Failure] = deque()
+        """Those of which it is not decided what follows."""
         self._has_committed = False
 
     @property
@@ -86,22 +115,32 @@ class Attempts:
         if attempt in self._taken:
             self._add_metrics(epoch.metrics)
             self._progress.epoch(attempt.trial_id, epoch)
+            self._alike.epoch(attempt.trial_id, epoch.number)
+            self._decide()
 
     def committed(self, attempt: Attempt, seconds: float) -> None:
-        """An attempt is committed; its trial took so long, without the imports of its process."""
+        """An attempt is committed; its trial took so long, without the imports of its process.
+
+        Raises:
+            StoreError: the store cannot be written.
+        """
         if self._taken.pop(attempt, None) is not None:
             self._has_committed = True
             self._progress.finished(attempt.trial_id, seconds)
+            self._alike.end()
+            self._decide()
 
     def failed(self, attempt: Attempt, error: BaseException) -> None:
-        """An attempt fails: its trial is retried, or has failed for good.
+        """An attempt fails: its trial is retried or has failed for good, once that is decided.
 
         Args:
             attempt: the attempt.
             error: what ended it, in our own classes where there is one.
 
         Raises:
+            AlikeError: the first trials have all failed with the same error.
             MetricError: the run's first trial lacks the selection metric, as all others would.
+            UsageError: the run's first program refuses its arguments.
             StoreError: the store cannot be written.
         """
         if self._taken.pop(attempt, None) is None:
@@ -109,17 +148,50 @@ class Attempts:
         trial_id, reason = attempt.trial_id, failures.reason(error)
         if isinstance(error, EditedError):
             self._progress.edited(trial_id, reason)
-            return
-        if isinstance(error, MetricError) and not self._has_committed:
-            raise placed(error, self._source, "select", "metric")
-        again = self._retries.allow(trial_id, attempt.number, error)
-        if again:
-            self._waiting.append(Attempt(trial_id, attempt.number + 1))
-        elif not self._give_up(trial_id, reason, attempt.number):
+            self._alike.not_run(trial_id)
+        else:
+            self._require_own(error)
+            again = self._retries.allow(trial_id, attempt.number, error)
+            self._failures.append(_Failure(attempt, reason, again))
+            self._progress.ended(trial_id)
+            self._alike.failed(trial_id, error)
+        self._decide()
+
+    def _require_own(self, error: BaseException) -> None:
+        """Raise an error that is not a trial's own, but that of all."""
+        for kind, key in _OF_ALL.items():
+            if isinstance(error, kind) and not self._has_committed:
+                raise placed(error, self._source, *key)
+
+    def _decide(self) -> None:
+        """Decide about the failures so far, unless it is open whether all fail alike."""
+        if self._alike.is_found:
+            self._stop()
+        if self.over:
+            self._alike.end()
+        while self._failures and not self._alike.is_open:
+            self._follow(self._failures.popleft())
+
+    def _stop(self) -> None:
+        """Give up the trials that have failed, and end the run."""
+        self._alike.end()
+        failed = [failure.attempt for failure in self._failures]
+        for failure in self._failures:
+            self._give_up(failure.attempt.trial_id, failure.reason, failure.attempt.number)
+        self._progress.failed_alike(attempt.trial_id for attempt in failed)
+        raise self._alike.error(self._progress.log_name(failed[0].trial_id))
+
+    def _follow(self, failure: _Failure) -> None:
+        """Retry a trial that has failed, or give it up."""
+        trial_id, number = failure.attempt.trial_id, failure.attempt.number
+        if failure.again:
+            self._waiting.append(Attempt(trial_id, number + 1))
+        elif not self._give_up(trial_id, failure.reason, number):
             self._has_committed = True
             self._progress.finished(trial_id)
+            self._alike.end()
             return
-        self._progress.failed(trial_id, reason, again=again)
+        self._progress.failed(trial_id, failure.reason, again=failure.again)
 
     def recover(self, error: Exception | None) -> None:
         """Decide about the attempts that a runner has taken, and left without telling their end.

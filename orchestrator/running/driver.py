@@ -18,6 +18,7 @@ from orchestrator.errors import (
 )
 from orchestrator.labels import counted
 from orchestrator.running import heartbeat, preflight, reuse, runners
+from orchestrator.running.alike import Alike
 from orchestrator.running.attempts import Attempts
 from orchestrator.running.clock import SYSTEM, Clock
 from orchestrator.running.display import Display
@@ -44,6 +45,7 @@ class Options:
 
     runner: str = "tune"
     rerun_stale: bool = False
+    keep_going: bool = False
 
 
 class Driver:
@@ -200,6 +202,7 @@ class Driver:
             self.sweep,
             [trial.trial_id for trial in todo],
             progress,
+            self._alike(todo),
             add_metrics=MetricColumns(self.store, layout).add,
             give_up=functools.partial(self._commit_failure, job),
         )
@@ -217,6 +220,11 @@ class Driver:
         if progress.not_run and not progress.done:  # there is nothing to show
             reason = next(iter(progress.not_run))
             raise EditedError(f"no trial has run: {reason}; run the same command again")
+
+    def _alike(self, todo: Sequence[PlannedTrial]) -> Alike:
+        """Make the judge of the first trials; it has none to judge if the run is to keep going."""
+        judged = [] if self.options.keep_going else todo
+        return Alike({trial.trial_id: trial.config.config_id for trial in judged})
 
     def _warn_of_unwatched(self, ended: Snapshot) -> None:
         """Warn of names in ``diverged_on`` that no trial has, and so ended no trial."""

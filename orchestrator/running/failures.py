@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
+import importlib
 import signal
 import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
+from orchestrator.code.scope import counts
 from orchestrator.errors import (
     EditedError,
     GpuMemoryError,
+    KilledError,
     MetricError,
     NodeMemoryError,
     NotLoadedError,
+    OrchError,
+    RunError,
+    TrialError,
     TrialFailedError,
+    UsageError,
     WorkerDiedError,
 )
 from orchestrator.running.gpus import larger_fraction
 
 _ALLOCATION_FAILED = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
 """Messages of CUDA and its libraries for errors without a class of their own in torch."""
+_KINDS = (GpuMemoryError, KilledError, UsageError, TrialFailedError)
+"""Errors of trials from which different things follow."""
+_TOOLS = (Path(__file__).parents[1], Path(str(importlib.__file__)).parent)
+"""Folders of what runs and imports the user's code."""
 
 
 class Retries:
@@ -82,7 +96,10 @@ def of_gpu_memory(error: Exception, gpus: float) -> GpuMemoryError | None:
 
 def for_log(error: BaseException) -> str:
     """Write an error for the log; one whose message says all is shown without its traceback."""
-    if isinstance(error, MetricError | EditedError):
+    frames, _ = in_user_code(error)
+    if isinstance(error, MetricError | EditedError) or (
+        isinstance(error, OrchError) and not frames
+    ):
         return f"{error}\n"
     return "".join(traceback.format_exception(error))
 
@@ -112,6 +129,7 @@ def reason(error: BaseException, last_words: str = "") -> str:
             GpuMemoryError()
             | NodeMemoryError()
             | WorkerDiedError()
+            | TrialError()
             | TrialFailedError()
             | MetricError()
             | EditedError()
@@ -124,3 +142,48 @@ def reason(error: BaseException, last_words: str = "") -> str:
             return "KeyboardInterrupt, raised by the trainable"
         case _:
             return f"{type(error).__name__}: {error}"
+
+
+def to_message(error: BaseException, last_words: str) -> dict[str, Any]:
+    """Write an error as plain values, for another process; arguments as of `reason`."""
+    kind = type(error) if isinstance(error, _KINDS) else TrialFailedError
+    return {
+        "kind": kind.__name__,
+        "reason": reason(error, last_words),
+        "raised": in_user_code(error),
+    }
+
+
+def from_message(content: Mapping[str, Any]) -> RunError:
+    """Make the error that `to_message` wrote."""
+    (kind,) = (kind for kind in _KINDS if kind.__name__ == content["kind"])
+    if issubclass(kind, TrialFailedError):
+        return kind(content["reason"], *content["raised"])
+    return kind(content["reason"])
+
+
+def in_user_code(error: BaseException) -> tuple[str, str]:
+    """Say where in the user's code an error arose.
+
+    Args:
+        error: what ended an attempt.
+
+    Returns:
+        The frames of its traceback, from the user's first one on and without those of this tool,
+        and its place: its class, and the file and line of the user's innermost frame. Both are
+        empty if no frame is the user's.
+    """
+    if isinstance(error, TrialFailedError):
+        return error.frames, error.place
+    frames = traceback.extract_tb(error.__traceback__)
+    users = [index for index, frame in enumerate(frames) if counts(Path(frame.filename))]
+    if not users:
+        return "", ""
+    innermost = frames[users[-1]]
+    shown = [frame for frame in frames[users[0] :] if not _is_tool(frame.filename)]
+    place = f"{type(error).__qualname__} at {innermost.filename}:{innermost.lineno}"
+    return "".join(traceback.format_list(shown)), place
+
+
+def _is_tool(file: str) -> bool:
+    return file.startswith("<frozen ") or any(map(Path(file).is_relative_to, _TOOLS))

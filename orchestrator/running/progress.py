@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from orchestrator.running.clock import SYSTEM, Clock
@@ -85,21 +86,35 @@ class Progress:
         """A trial is committed, after so many seconds if that is known."""
         with self.lock:
             self.running.pop(trial_id, None)
+            self._waiting.pop(trial_id, None)
             if seconds is not None:
                 self._durations.add(self._trials[trial_id], seconds)
             self.done += 1
 
-    def failed(self, trial_id: str, text: str, *, again: bool) -> None:
-        """An attempt at a trial fails; the trial is retried, or has failed for good."""
+    def ended(self, trial_id: str) -> None:
+        """An attempt at a trial fails; what follows is decided later, by `failed`."""
         with self.lock:
             self.running.pop(trial_id, None)
-            trial = self._trials[trial_id]
-            log = self._store.log_name(trial_id)
+            self._waiting[trial_id] = self._trials[trial_id]
+
+    def failed(self, trial_id: str, text: str, *, again: bool) -> None:
+        """An attempt at a trial has failed; the trial is retried, or has failed for good."""
+        with self.lock:
+            trial, log = self._trials[trial_id], self.log_name(trial_id)
             self.failures.append(FailedTrial(trial, text, log, again))
-            if again:
-                self._waiting[trial_id] = trial
-            else:
+            if not again:
+                self.failed_alike([trial_id])
+
+    def failed_alike(self, trial_ids: Iterable[str]) -> None:
+        """Trials have failed for good, and one error tells of all."""
+        with self.lock:
+            for trial_id in trial_ids:
+                del self._waiting[trial_id]
                 self.given_up += 1
+
+    def log_name(self, trial_id: str) -> str:
+        """Name the log of a trial as a user can open it."""
+        return self._store.log_name(trial_id)
 
     def edited(self, trial_id: str, text: str) -> None:
         """A trial is not run, or not committed, since a file was edited; it stays missing."""

@@ -23,12 +23,14 @@ def run(
     runner: str = "tune",
     rerun_stale: bool = False,
     smoke: bool = False,
+    keep_going: bool = False,
     progress: bool = True,
 ) -> Results:
     """Run the trials that a sweep's store lacks, as `orch sweep` does.
 
     Trials that fail are rows of the results, with ``status`` ``failed``; the next call retries
-    them. Only the progress is printed, to standard error or in the notebook.
+    them. If the first ones all fail with the same error, that is raised as a `RunError`. Only the
+    progress is printed, to standard error or in the notebook.
 
     Args:
         file: path of the sweep file, or a mapping with its content.
@@ -37,6 +39,7 @@ def run(
         runner: ``tune``, on Ray Tune, or ``inline``, one by one in this process.
         rerun_stale: rerun trials that ran with other code.
         smoke: run two batches of one config and one seed per cell.
+        keep_going: run all trials even if the first ones all fail with the same error.
         progress: whether to print the progress.
 
     Raises:
@@ -54,5 +57,6 @@ def run(
         sweep = sweep.as_smoke()
     display = Display(quiet=not progress)
     stores = Stores(str(store), display.warn)
-    snapshot = Driver(sweep, stores, Options(runner, rerun_stale), display).run()
+    options = Options(runner, rerun_stale, keep_going)
+    snapshot = Driver(sweep, stores, options, display).run()
     return Results(sweep, snapshot.store, snapshot)

@@ -55,10 +55,15 @@ def print_status(results: Results, console: Console) -> None:
 def _print_failures(
     failed: set[str], outcomes: Mapping[str, Outcome], store: Store, console: Console
 ) -> None:
+    """Print a line per error, with the first of its trials."""
+    by_error: dict[str, list[str]] = {}
     for trial_id in sorted(failed):
         error = (outcomes[trial_id].error or "no message").splitlines()[0]
-        log = escape(store.log_name(trial_id))
-        console.print(f"failed {trial_id}: {escape(error)}; see {log}", soft_wrap=True)
+        by_error.setdefault(error, []).append(trial_id)
+    for error, (first, *others) in by_error.items():
+        who = f"{1 + len(others):,} trials failed" if others else f"failed {first}"
+        log = escape(store.log_name(first))
+        console.print(f"{who}: {escape(error)}; see {log}", soft_wrap=True)
 
 
 def _print_marked(all_cells: list[Cell], results: Results, console: Console) -> None:

@@ -270,6 +270,7 @@ class Simulation:
         ahead: int = 2,
         portion: int | None = None,
         look: Callable[[FakeRunner], object] = lambda _: None,
+        keep_going: bool = False,
     ) -> FakeRunner:
         """Run the sweep by the driver, and return the runner that ran its attempts.
 
@@ -283,7 +284,7 @@ class Simulation:
         Driver(
             load(self.keys),
             Stores(str(self.folder / "results")),
-            Options(),
+            Options(keep_going=keep_going),
             self.display,
             lambda _: contextlib.nullcontext(runner),
             self.clock,

@@ -8,14 +8,12 @@ import functools
 import os
 import sys
 import threading
-import traceback
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 from orchestrator.code import Trainable
 from orchestrator.code.recorder import Recorder
-from orchestrator.errors import GpuMemoryError
 from orchestrator.running import failures
 from orchestrator.running.last_words import LastWords
 from orchestrator.running.live_trial import ClosedError, LiveTrial, Report, Start, run_trainable
@@ -110,17 +108,9 @@ def _fail(
             content = {"reason": str(recorder.edited), **loading(recorder)}
             send(connection, "edited", content)
         return
-    sys.stderr.write("".join(traceback.format_exception(error)))
+    sys.stderr.write(failures.for_log(error))
     with contextlib.suppress(OSError):
-        send(
-            connection,
-            "failed",
-            {
-                "reason": failures.reason(error, last_words),
-                "gpu_memory": isinstance(error, GpuMemoryError),
-                **loading(recorder),
-            },
-        )
+        send(connection, "failed", failures.to_message(error, last_words) | loading(recorder))
 
 
 def _leave() -> None:

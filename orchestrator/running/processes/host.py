@@ -18,7 +18,7 @@ from typing import Any
 from orchestrator.code import Archive
 from orchestrator.errors import (
     EditedError,
-    GpuMemoryError,
+    KilledError,
     OrchError,
     TrainableError,
     TrialFailedError,
@@ -57,9 +57,7 @@ class TrialProcesses:
         code: of the run, with which what is imported is compared; None to compare nothing.
     """
 
-    def __init__(
-        self, runs: str, folder: str, threads: int, code: RunCode | None = None
-    ) -> None:
+    def __init__(self, runs: str, folder: str, threads: int, code: RunCode | None = None) -> None:
         self._runs = runs
         self._folder = folder
         self._threads = threads
@@ -267,9 +265,9 @@ def _environment(threads: int) -> dict[str, str]:
 
 def _raise_failure(last: Message | None, status: int) -> None:
     if last is None:
-        raise TrialFailedError(f"its process {failures.ended(status)}")
+        kind = KilledError if status < 0 else TrialFailedError
+        raise kind(f"its process {failures.ended(status)}")
     if last.kind == "edited":
         raise EditedError(last.content["reason"])
     if last.kind == "failed":
-        kind = GpuMemoryError if last.content["gpu_memory"] else TrialFailedError
-        raise kind(last.content["reason"])
+        raise failures.from_message(last.content)

@@ -178,7 +178,7 @@ def _reported(
     writer.flush_log()
     sys.stderr.write(text)
     if isinstance(error, SystemExit):
-        return TrialFailedError(failures.reason(error, last_words))
+        return TrialFailedError(failures.reason(error, last_words), *failures.in_user_code(error))
     return error
 
 

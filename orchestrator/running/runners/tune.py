@@ -187,7 +187,8 @@ class _Observer(tune.Callback):
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         if trial.last_result.get("done") and self.fatal is None:
-            self._attempts.committed(attempt_of(trial.config), trial.last_result["seconds"])
+            with self._keeping_errors():
+                self._attempts.committed(attempt_of(trial.config), trial.last_result["seconds"])
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         with self._keeping_errors():
