@@ -156,7 +156,7 @@ def test_python_is_the_one_that_runs_orch(program: Any) -> None:
     assert metrics_of(trials) == [{"same": 1.0}]
 
 
-def test_a_smoke_run_ends_a_program_after_its_first_epoch(program: Any, folder: Path) -> None:
+def test_a_smoke_run_ends_a_program_after_its_first_epoch(program: Any) -> None:
     trials = program(
         """
         import os, time

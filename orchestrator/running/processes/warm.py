@@ -1,8 +1,8 @@
 """A worker's warm process: it imports the trainable once, and is forked for every trial.
 
 Run as ``python -m orchestrator.running.processes.warm CONTROL RUNS FOLDER``, where CONTROL is
-the descriptor of a socket to the worker, and RUNS a trainable's name or a program as JSON. It is never forked from the worker itself, whose threads
-are Ray's.
+the descriptor of a socket to the worker, and RUNS a trainable's name or a program as JSON. It is
+never forked from the worker itself, whose threads are Ray's.
 """
 
 from __future__ import annotations

@@ -19,9 +19,9 @@ from orchestrator.errors import TrialError
 _HEAD = struct.Struct("<QI")
 _CHECKSUM = struct.Struct("<I")
 _CHECKED = 1 << 16
-"""Bytes of the longest record whose content is checked: longer ones are images, and Python is slow."""
+"""Bytes of the longest record whose content is checked: longer ones are images."""
 _DTYPES = {1: ("<f", "float_val"), 2: ("<d", "double_val"), 19: ("<e", "half_val")}
-"""TensorFlow's numbers of types: how a value is packed, and the field that lists values instead."""
+"""TensorFlow's numbers of types: how a value is packed, and the field that has it otherwise."""
 
 
 class EventFile:

@@ -1,22 +1,24 @@
 """Tells which modules a Python program imports, then does what the hidden sitecustomize does.
 
 The folder of this file is first in PYTHONPATH, so that every Python that a trial starts runs it,
-with whichever version and packages: it needs nothing but the standard library.
+with whichever version and packages: it needs little, and nothing but the standard library.
 """
+
+from __future__ import annotations
 
 import os
 import sys
 
-_RECORD = os.environ.get("ORCH_IMPORTS")
+_RECORD = os.environ.get("ORCH_IMPORTS", "")
 _HERE = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120  (pathlib takes 20 ms)
 
 
 class _Listener:
     """Lets the finders behind it find a module, and records its name and file."""
 
-    def find_spec(self, fullname, path=None, target=None):  # type: ignore[no-untyped-def]  # noqa: ANN
-        finders = sys.meta_path[sys.meta_path.index(self) + 1 :]  # type: ignore[arg-type]
-        for finder in finders:
+    def find_spec(self, fullname: str, path: object = None, target: object = None) -> object:
+        finders: list[object] = list(sys.meta_path)
+        for finder in finders[finders.index(self) + 1 :]:
             find = getattr(finder, "find_spec", None)
             spec = find(fullname, path, target) if find else None
             if spec is not None:
@@ -25,7 +27,7 @@ class _Listener:
         return None
 
 
-def _record(fullname, origin):  # type: ignore[no-untyped-def]  # noqa: ANN
+def _record(fullname: str, origin: str) -> None:
     if "." in fullname and ("site-packages" in origin or "dist-packages" in origin):
         return  # of what is installed, the top level says enough
     try:
@@ -36,12 +38,11 @@ def _record(fullname, origin):  # type: ignore[no-untyped-def]  # noqa: ANN
 
 
 if _RECORD:
-    _record("", f"{sys.version.split()[0]}\t{sys.prefix}")
     sys.meta_path.insert(0, _Listener())  # type: ignore[arg-type]
 sys.path[:] = [entry for entry in sys.path if entry != _HERE]
 _itself = sys.modules.pop("sitecustomize")
 try:
-    import sitecustomize  # noqa: F401
+    import sitecustomize  # type: ignore[import-not-found]  # noqa: F401
 except ImportError as error:
     if error.name != "sitecustomize":
         raise
