@@ -220,6 +220,8 @@ def _work(
     task = Task(row, trial.params, trial.config.fixed, cpu=1, gpu=0)
     job = Job(
         trainable="bench:train",
+        command=None,
+        metrics=None,
         watched=frozenset({layout.select_metric}),
         store=writer.store.files.location,
         layout=layout,

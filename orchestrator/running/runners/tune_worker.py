@@ -54,7 +54,7 @@ class Worker(tune.Trainable):
         self._attempt = attempt_of(config)
         job.set_environment()
         self._processes = TrialProcesses(
-            job.trainable, job.folder, self._task.threads, self._run_code
+            job.imported, job.folder, self._task.threads, self._run_code
         )
         self._processes.start()  # while Tune learns that the worker is there
 
