@@ -105,11 +105,13 @@ ALIASES = {
     id(values.Seeds): "list of integers",
     id(values.Axis): "list of values",
     id(values.ParamValue): "value",
+    id(values.Word): "text",
     id(values.Amount): "number",
     id(values.Gpus): "number",
 }
 PLAIN = {str: "text", int: "integer", float: "number", bool: "`true` or `false`"}
 TITLES = {
+    sweep.Metrics: "metrics",
     sweep.Select: "select",
     sweep.Resources: "resources",
     sweep.Variant: "variants",
@@ -141,7 +143,7 @@ def _rows(model: type[BaseModel]) -> list[list[str]]:
     hints = typing.get_type_hints(model, include_extras=True)
     meanings = _docstrings(model)
     return [
-        [f"`{name}`", _type(hints[name]), _default(field), meanings[name]]
+        [f"`{field.alias or name}`", _type(hints[name]), _default(field), meanings[name]]
         for name, field in model.model_fields.items()
     ]
 

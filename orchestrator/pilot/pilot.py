@@ -10,6 +10,7 @@ from statistics import fmean
 from typing import Any
 
 from orchestrator.code import Scope, code_of
+from orchestrator.errors import InputError
 from orchestrator.labels import counted
 from orchestrator.pilot.trial_profile import TrialProfile
 from orchestrator.running import preflight
@@ -138,7 +139,10 @@ def run(sweep: Sweep, missing: Sequence[PlannedTrial]) -> Pilot:
     Raises:
         TrainableError: the trainable cannot be imported, or refuses a config.
         ResourceError: the cluster does not exist, or cannot hold a trial.
+        InputError: the sweep runs a command.
     """
+    if sweep.trainable is None:
+        raise InputError("--pilot measures trainables; `orch sweep --smoke` tries a command")
     by_cell: dict[str, list[PlannedTrial]] = {}
     for trial in missing:
         by_cell.setdefault(trial.config.cell_id, []).append(trial)

@@ -131,7 +131,10 @@ class Driver:
             raise placed(MetricError(text), self.sweep.source, "select", "metric")
 
     def _check(self, missing: Sequence[PlannedTrial]) -> None:
-        """Have the trainable check the configs while Ray starts."""
+        """Have the trainable check the configs while Ray starts; a command has no check."""
+        if self.sweep.trainable is None:
+            self._runner()
+            return
         try:
             if self.options.runner == "inline":
                 require_free(self.sweep.module, self.scope.folder)

@@ -10,7 +10,7 @@ from typing import Any
 
 from orchestrator.code import Archive, Scope, Trainable, import_trainable
 from orchestrator.spec.grid import PlannedTrial, carried
-from orchestrator.spec.model import Sweep
+from orchestrator.spec.model import Metrics, Sweep
 from orchestrator.store.schema import Layout
 
 DATA_DIR = "ORCH_DATA_DIR"
@@ -23,7 +23,11 @@ STORE = "ORCH_STORE"
 class Job:
     """What all trials of a run share; sent to each worker process once."""
 
-    trainable: str
+    trainable: str | None
+    """As ``module:generator``; None where a command runs."""
+    command: tuple[str, ...] | None
+    metrics: Metrics | None
+    """Where the metrics of the command come from."""
     store: str
     layout: Layout
     checkpoint_every: int
@@ -43,6 +47,18 @@ class Job:
         """Where the trials' code is looked for."""
         return Scope(self.folder, self.excluded)
 
+    @property
+    def imported(self) -> str:
+        """The trainable of a job that runs one."""
+        if self.trainable is None:
+            raise ValueError("a command is started, and not imported")
+        return self.trainable
+
+    @property
+    def entry(self) -> str:
+        """What runs a trial, as messages name it."""
+        return self.trainable or "the command"
+
     def set_environment(self) -> None:
         """Say where data lies, as a user could, to this process and those that it starts."""
         if self.data_dir is not None:
@@ -51,7 +67,7 @@ class Job:
     def enter(self) -> Trainable:
         """Prepare this process for the job's trials and import the trainable."""
         self.set_environment()
-        return import_trainable(self.trainable, self.folder)
+        return import_trainable(self.imported, self.folder)
 
 
 @dataclass(frozen=True)
@@ -90,6 +106,8 @@ def make_job(
     names = carried(sweep)
     return Job(
         trainable=sweep.trainable,
+        command=sweep.command,
+        metrics=sweep.metrics,
         store=store,
         layout=layout,
         checkpoint_every=sweep.checkpoint_every,

@@ -19,13 +19,13 @@ def is_diverged(metrics: Metrics, watched: Collection[str]) -> bool:
     return not all(value is None or math.isfinite(value) for value in values)
 
 
-def require_selected(epochs: pa.Table, metric: str, trainable: str) -> None:
+def require_selected(epochs: pa.Table, metric: str, entry: str) -> None:
     """Refuse a trial that ends without one value of the selection metric.
 
     Args:
         epochs: its rows of the table ``epochs``.
         metric: the selection metric.
-        trainable: as the sweep file names it.
+        entry: what runs the trial, as messages name it.
 
     Raises:
         MetricError: there is none; it names those that there are.
@@ -35,7 +35,7 @@ def require_selected(epochs: pa.Table, metric: str, trainable: str) -> None:
         return
     if metric in metric_names(epochs):
         raise MetricError(
-            f"the metric `{metric}` is null in all epochs; {trainable} yields values of "
+            f"the metric `{metric}` is null in all epochs; {entry} yields values of "
             f"{quoted(present)}"
         )
-    raise MetricError(f"{unknown('metric', metric, present)}; these are what {trainable} yields")
+    raise MetricError(f"{unknown('metric', metric, present)}; these are what {entry} yields")

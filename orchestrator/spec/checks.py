@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from orchestrator.columns import STEP, logged_name
 from orchestrator.errors import unknown
 from orchestrator.labels import PROBE, label
+from orchestrator.spec.command_checks import check_command, check_nulls
 from orchestrator.spec.grid import MAX_TRIALS, count_trials, is_empty
 from orchestrator.spec.keys import Key
 from orchestrator.spec.model import (
@@ -26,8 +27,8 @@ from orchestrator.spec.values import Value, by_value, canonical, distinct
 
 def check(sweep: Sweep, *, mode_required: bool = False) -> list[Problem]:
     """List names that are unknown or misplaced; without any, a grid that is too large or empty."""
-    problems = [*_names(sweep), *(_mode(sweep) if mode_required else ())]
-    return problems or list(_size(sweep))
+    problems = [*_names(sweep), *(_mode(sweep) if mode_required else ()), *check_command(sweep)]
+    return problems or list(_size(sweep)) or list(check_nulls(sweep))
 
 
 def _names(sweep: Sweep) -> Iterator[Problem]:

@@ -6,13 +6,13 @@ import functools
 import itertools
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.spec.identity import identity
+from orchestrator.spec.identity import Runs, identity
 from orchestrator.spec.model import Resources, Sweep
-from orchestrator.spec.values import Value, by_value
+from orchestrator.spec.values import Value, by_value, canonical
 
 MAX_TRIALS = 1_000_000
 
@@ -23,7 +23,7 @@ class Config:
 
     config_id: str
     cell_id: str
-    trainable: str
+    runs: Runs
     factors: Mapping[str, Value]
     search: Mapping[str, Value]
     fixed: Mapping[str, Value]
@@ -48,7 +48,7 @@ class Config:
     def trial_id(self, seed: int) -> str:
         """Compute the id of the config with one seed."""
         params = {**self._values, "seed": seed}
-        return identity(self.trainable, params, smoke=self.smoke, diverged_on=self.diverged_on)
+        return identity(self.runs, params, smoke=self.smoke, diverged_on=self.diverged_on)
 
 
 @dataclass(frozen=True)
@@ -107,6 +107,22 @@ def expand(sweep: Sweep) -> list[PlannedTrial]:
         if index < len(cell.seeds)
         for config in cell.configs
     ]
+
+
+def combinations(sweep: Sweep, names: Collection[str]) -> list[dict[str, Value]]:
+    """List the distinct values that some params, or ``seed``, have together in the trials."""
+    if not names:
+        return [{}]
+    found: dict[str, dict[str, Value]] = {}
+    for factors in _combinations(sweep.factors):
+        grid = _grid(sweep, factors)
+        seeds = grid.seeds if "seed" in names else grid.seeds[:1]
+        for search in _searched(sweep, grid, factors):
+            params = {**factors, **search, **grid.fixed}
+            for seed in seeds:
+                chosen = {name: seed if name == "seed" else params[name] for name in names}
+                found.setdefault(canonical(chosen), chosen)
+    return list(found.values())
 
 
 def count_trials(sweep: Sweep) -> int:
@@ -187,13 +203,14 @@ def _cell(sweep: Sweep, factors: Mapping[str, Value]) -> Cell:
     """Expand one cell; a smoke run keeps its first config and seed, on one CPU."""
     grid = _grid(sweep, factors)
     fixed, smoke = grid.fixed, sweep.smoke
-    id_of = functools.partial(identity, sweep.trainable, smoke=smoke, diverged_on=sweep.diverged_on)
+    runs = sweep.runs
+    id_of = functools.partial(identity, runs, smoke=smoke, diverged_on=sweep.diverged_on)
     cell_id = id_of({**factors, **fixed})
     configs = tuple(
         Config(
             config_id=id_of({**factors, **search, **fixed}),
             cell_id=cell_id,
-            trainable=sweep.trainable,
+            runs=runs,
             factors=factors,
             search=search,
             fixed=fixed,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
+from orchestrator.spec.identity import Runs
 from orchestrator.spec.source import Source
 from orchestrator.spec.values import (
     Amount,
@@ -16,6 +17,7 @@ from orchestrator.spec.values import (
     ParamValue,
     Seeds,
     Value,
+    Word,
     by_value,
 )
 
@@ -56,6 +58,22 @@ class ResourceChange(_Part):
     """CPUs instead of the top-level ones."""
     gpu: Gpus | None = None
     """GPUs instead of the top-level ones."""
+
+
+class Metrics(_Part):
+    """Where the metrics of a command's trials come from."""
+
+    lines: Annotated[Literal["stdout"] | None, Field(alias="json")] = None
+    """``stdout``: each line of the standard output that holds a JSON object is an epoch."""
+    regex: str | None = None
+    """Each match in the output is an epoch; its named groups, as ``(?P<accuracy>…)``, are the
+    metrics."""
+    csv: Word | None = None
+    """The path of a CSV file with a header, which may hold placeholders; each row is an epoch."""
+    tensorboard: Word | None = None
+    """The path of a folder of event files, which may hold placeholders; each step is an epoch."""
+    step: Word | None = None
+    """The name of the program's own counter; by default ``step``, else ``epoch``."""
 
 
 class Variant(_Part):
@@ -161,8 +179,14 @@ class Sweep(_Part):
     """Names the store's folder: small letters, digits, ``_`` and ``-``, 64 at most."""
     description: str = ""
     """A line of free text."""
-    trainable: Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
-    """What runs a trial, as ``module:generator``, importable from the working folder."""
+    trainable: Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")] | None = None
+    """What runs a trial, as ``module:generator``, importable from the working folder. Either this
+    or ``command``."""
+    command: Annotated[tuple[Word, ...], Field(min_length=1)] | None = None
+    """The words of a program that runs a trial in the working folder; they hold placeholders, such
+    as ``"--lr={lr}"``."""
+    metrics: Metrics | None = None
+    """Where the metrics of a command's trials come from."""
     code: tuple[Annotated[str, Field(min_length=1)], ...] = ()
     """Files that count as code besides what is imported, as globs from the working folder; ``**``
     stands for any folders."""
@@ -207,6 +231,11 @@ class Sweep(_Part):
         return axes
 
     @property
+    def params(self) -> tuple[str, ...]:
+        """The names of what a trial is given: factors, search and fixed params, and the seed."""
+        return (*self.factors, *self.search, *self.fixed, "seed")
+
+    @property
     def watched(self) -> frozenset[str]:
         """The metrics that end a trial as diverged when they are not finite."""
         return frozenset({self.select.metric, *self.diverged_on})
@@ -216,9 +245,19 @@ class Sweep(_Part):
         return table.values or (self.select.metric,)
 
     @property
+    def runs(self) -> Runs:
+        """What runs a trial, as ids have it: the trainable, or the command and its metrics."""
+        if self.trainable is not None:
+            return self.trainable
+        runs: dict[str, Any] = {"command": self.command}
+        if self.metrics is not None:
+            runs["metrics"] = self.metrics.model_dump(by_alias=True, exclude_none=True)
+        return runs
+
+    @property
     def module(self) -> str:
-        """The module that holds the trainable."""
-        return self.trainable.partition(":")[0]
+        """The module that holds the trainable; empty for a command."""
+        return (self.trainable or "").partition(":")[0]
 
     def __eq__(self, other: object) -> bool:
         """Compare what to run and to report, whatever text the sweeps were read from."""

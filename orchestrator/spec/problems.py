@@ -126,7 +126,7 @@ def _fields(model: type[BaseModel], key: Key) -> list[str]:
             if nested is None:
                 return []
             model = nested
-    return list(model.model_fields)
+    return [field.alias or name for name, field in model.model_fields.items()]
 
 
 def _nested_model(annotation: object) -> type[BaseModel] | None:

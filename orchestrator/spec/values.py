@@ -55,10 +55,22 @@ def _param_value(value: Value) -> Value:
 def _param_name(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
         raise ValueError("expected a param name: letters, digits and _")
+    if name == "trial":
+        raise ValueError("`trial` is reserved: a command has `{trial.folder}` and the like")
     if columns.is_reserved(name):
         hint = "; replicates go under the top-level `seeds`" if name == "seed" else ""
         raise ValueError(f"`{name}` is reserved for a column of the store or of its tables{hint}")
     return name
+
+
+def _word(value: object) -> str:
+    if isinstance(value, dict):
+        raise ValueError("expected text; put a word that begins with a brace in quotes")
+    if not isinstance(value, str):
+        raise ValueError("expected text; put numbers, booleans and null in quotes")
+    if not value or "\0" in value:
+        raise ValueError("expected at least one character, and no zero byte")
+    return value
 
 
 def _axis(value: Value) -> tuple[Value, ...]:
@@ -105,6 +117,7 @@ def _gpus(gpus: float) -> float:
 ParamName = Annotated[str, AfterValidator(_param_name)]
 ParamValue = Annotated[Value, PlainValidator(_param_value)]
 Axis = Annotated[tuple[Value, ...], PlainValidator(_axis)]
+Word = Annotated[str, PlainValidator(_word)]
 Seeds = Annotated[tuple[int, ...], AfterValidator(check_seeds)]
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Gpus = Annotated[Amount, AfterValidator(_gpus)]

@@ -48,7 +48,7 @@ def _pairs(trial: PlannedTrial) -> Iterator[tuple[str, str]]:
 
 
 def _old_id(config: Config, params: Mapping[str, object]) -> str:
-    return identity(config.trainable, params, smoke=config.smoke, text=by_value)
+    return identity(config.runs, params, smoke=config.smoke, text=by_value)
 
 
 def old_name(column: str) -> str:

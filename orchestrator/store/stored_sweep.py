@@ -40,7 +40,7 @@ def _not_a_store(store: Store) -> str:
 
 
 def require_same(sweep: Sweep, store: Store) -> Sweep:
-    """Refuse a sweep that differs from the stored one in trainable, params or fixed values.
+    """Refuse a sweep that differs from the stored one in what runs, params or fixed values.
 
     Returns:
         The stored sweep.
@@ -60,9 +60,18 @@ def require_same(sweep: Sweep, store: Store) -> Sweep:
     return stored
 
 
+def _change(before: str | None, now: str | None) -> str:
+    if before is None or now is None:
+        return "is gone" if now is None else "is new"
+    return f"was {before}, is {now}"
+
+
 def _differences(new: Sweep, old: Sweep) -> Iterator[str]:
-    if new.trainable != old.trainable:
-        yield f"`trainable` was {old.trainable}, is {new.trainable}"
+    runs = [{"trainable": s.runs} if isinstance(s.runs, str) else s.runs for s in (old, new)]
+    for key in ("trainable", "command", "metrics"):
+        before, now = (label(each[key]) if key in each else None for each in runs)
+        if before != now:
+            yield f"`{key}` {_change(before, now)}"
     if set(new.diverged_on) != set(old.diverged_on):
         before, now = label(sorted(old.diverged_on)), label(sorted(new.diverged_on))
         yield f"`diverged_on` was {before}, is {now}"

@@ -24,6 +24,8 @@ def check(job: Job, todo: Sequence[str]) -> None:
         TrainableError: a node cannot import the trainable, or its check refuses a config there; the
             message names each such node.
     """
+    if job.trainable is None:
+        return
     pending = {node["NodeManagerAddress"]: _start_check(node, job, todo) for node in _other_nodes()}
     problems = [
         f"{address}: {problem}"

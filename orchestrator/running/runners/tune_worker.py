@@ -53,7 +53,7 @@ class Worker(tune.Trainable):
         self._epochs = self._run()
         job.set_environment()
         self._processes = TrialProcesses(
-            job.trainable, job.folder, self._task.threads, self._run_code
+            job.imported, job.folder, self._task.threads, self._run_code
         )
         self._processes.start()  # while Tune learns that the worker is there
 
