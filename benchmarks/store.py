@@ -215,9 +215,7 @@ def _work(trial: PlannedTrial, store: Store, layout: Layout, every: int) -> tupl
     }
     task = Task(row, trial.params, trial.config.fixed, cpu=1, gpu=0)
     job = Job(
-        trainable="bench:train",
-        command=None,
-        metrics=None,
+        runs="bench:train",
         watched=frozenset({layout.select_metric}),
         store=store.files.location,
         layout=layout,

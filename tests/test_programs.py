@@ -201,7 +201,7 @@ def test_a_program_that_fails_says_how_and_its_last_words(
     [
         (JSON, "stdout has none; its last lines are `score = 1`"),
         ({"regex": "acc (?P<acc>.*)"}, "matches nothing; its last lines are `score = 1`"),
-        ({"csv": "metrics.csv"}, "metrics.csv, and it does not exist or is empty"),
+        ({"csv": "metrics.csv"}, "metrics.csv, which does not exist or is empty"),
         (None, "never called orchestrator.report"),
     ],
 )
@@ -262,6 +262,23 @@ def test_a_program_that_is_closed_ends_with_all_it_started_even_if_it_ignores_si
     reports.close()
     assert not daemon.is_running()
     assert psutil.Process(trials._warm._process.pid).children(recursive=True) == []
+
+
+def test_a_program_that_prints_nothing_ends_as_soon_as_it_is_closed(
+    program: Any, folder: Path
+) -> None:
+    trials = program(
+        """
+        import signal, sys, time
+        signal.signal(signal.SIGTERM, lambda *_: (open("asked", "w").close(), sys.exit(0)))
+        print('{"score": 1}', flush=True)
+        time.sleep(1000)
+        """
+    )
+    reports = trials.run(start(), None, lambda _: None)
+    next(reports)
+    reports.close()
+    assert (folder / "asked").exists()
 
 
 @pytest.mark.parametrize("killed", ["warm process", "its child"])

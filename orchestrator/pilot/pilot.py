@@ -5,12 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from orchestrator.code import Scope, code_of
-from orchestrator.errors import InputError
 from orchestrator.labels import counted
 from orchestrator.pilot.trial_profile import TrialProfile
 from orchestrator.running import preflight
@@ -21,6 +18,7 @@ from orchestrator.running.runners import Node, ray_settings
 from orchestrator.spec.grid import PlannedTrial
 from orchestrator.spec.model import Resources, Sweep
 from orchestrator.store.schema import Layout
+from orchestrator.store.sweep_code import read_code, scope_of
 
 CUDA_BYTES = 512 * 2**20
 """Assumed memory of CUDA itself per process, which torch does not count."""
@@ -139,23 +137,21 @@ def run(sweep: Sweep, missing: Sequence[PlannedTrial]) -> Pilot:
     Raises:
         TrainableError: the trainable cannot be imported, or refuses a config.
         ResourceError: the cluster does not exist, or cannot hold a trial.
-        InputError: the sweep runs a command.
     """
-    if sweep.trainable is None:
-        raise InputError("--pilot measures trainables; `orch sweep --smoke` tries a command")
     by_cell: dict[str, list[PlannedTrial]] = {}
     for trial in missing:
         by_cell.setdefault(trial.config.cell_id, []).append(trial)
     profiled = [trials[0] for trials in by_cell.values()]
     display = Display()
-    with display.checking(len(profiled)):
-        preflight.check(sweep.trainable, profiled)
+    if sweep.trainable is not None:
+        with display.checking(len(profiled)):
+            preflight.check(sweep.trainable, profiled)
     ray_settings.apply()
     from orchestrator.pilot import on_ray  # imports Ray, which `orch plan` alone does not need
 
     profiles: dict[str, TrialProfile] = {}
-    scope = Scope(str(Path.cwd()))
-    job = make_job(sweep, profiled, "", Layout.of(sweep), code_of(sweep.module, scope), scope)
+    scope = scope_of(sweep, None)
+    job = make_job(sweep, profiled, "", Layout.of(sweep), read_code(sweep, scope), scope)
     total = counted(len(profiled), "cell")
     with display.console.status(f"profiling {total}") as status:
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from orchestrator.code.recorder import Recorder
 from orchestrator.errors import TrialError
 from orchestrator.running import failures
 from orchestrator.running.job import Job, Task
@@ -42,7 +43,8 @@ class TrialProfile:
     images_per_second: float | None = None
     """Speed of the training steps after warm-up."""
     memory: int = 0
-    """Bytes: the process's peak resident memory, less what it held before the import."""
+    """Bytes: the process's peak resident memory, less what it held before the import; or that of
+    the largest process that it started."""
     gpu_peak: int | None = None
     """Bytes: the trial's peak GPU memory, as the trainable recorded."""
     gpu_total: int | None = None
@@ -73,7 +75,7 @@ def profile_trial(job: Job, trial_id: str) -> TrialProfile:
         steps=trial.steps,
         images=trial.images,
         images_per_second=trial.images_per_second,
-        memory=_peak_memory() - memory_before,
+        memory=max(_peak_memory() - memory_before, _peak_memory(resource.RUSAGE_CHILDREN)),
         gpu_peak=trial.recorded_bytes("peak_memory_bytes"),
         gpu_total=trial.recorded_bytes("gpu_memory_bytes"),
         error=error,
@@ -113,7 +115,7 @@ class _ProfiledTrial(LiveTrial):
 
     def run(self, job: Job) -> None:
         """Run the trial until it ends or its time is up."""
-        trainable = job.enter()
+        trainable = job.enter(Recorder(job.folder, None))
         self._started = time.perf_counter()
         with _until(self._is_time_up):
             run_trainable(trainable, self)
@@ -177,7 +179,7 @@ def _until(is_time_up: Callable[[], bool]) -> Iterator[None]:
         signal.signal(signal.SIGALRM, handler_before)
 
 
-def _peak_memory() -> int:
-    """Return the process's peak resident memory so far, in bytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+def _peak_memory(who: int = resource.RUSAGE_SELF) -> int:
+    """Return a peak of resident memory so far, in bytes."""
+    peak = resource.getrusage(who).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024

@@ -239,7 +239,8 @@ class Execution:
             raise TrialError("the trainable ended without a metric: it yields or reports none")
         task, job, epochs = self._task, self._job, table_of(self._epochs)
         if self._status is Status.COMPLETED:
-            require_selected(epochs, job.layout.select_metric, job.entry)
+            what = "the command" if job.is_program else job.runs
+            require_selected(epochs, job.layout.select_metric, what)
         self._code.run.require_inputs_unedited()
         if not self._writer.is_finished(task.trial_id, self._code.run.is_current):
             row = ended_row(

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orchestrator.code import Archive, Scope, Trainable, import_trainable
+from orchestrator.code import Archive, Scope, Trainable
+from orchestrator.code.recorder import Recorder
+from orchestrator.running.runnable import is_program, runnable
 from orchestrator.spec.grid import PlannedTrial, carried
-from orchestrator.spec.model import Metrics, Sweep
+from orchestrator.spec.model import Sweep
 from orchestrator.store.schema import Layout
 
 DATA_DIR = "ORCH_DATA_DIR"
@@ -23,11 +26,8 @@ STORE = "ORCH_STORE"
 class Job:
     """What all trials of a run share; sent to each worker process once."""
 
-    trainable: str | None
-    """As ``module:generator``; None where a command runs."""
-    command: tuple[str, ...] | None
-    metrics: Metrics | None
-    """Where the metrics of the command come from."""
+    runs: str
+    """The trainable as ``module:name``, or a command and its metrics as JSON."""
     store: str
     layout: Layout
     checkpoint_every: int
@@ -48,26 +48,19 @@ class Job:
         return Scope(self.folder, self.excluded)
 
     @property
-    def imported(self) -> str:
-        """The trainable of a job that runs one."""
-        if self.trainable is None:
-            raise ValueError("a command is started, and not imported")
-        return self.trainable
-
-    @property
-    def entry(self) -> str:
-        """What runs a trial, as messages name it."""
-        return self.trainable or "the command"
+    def is_program(self) -> bool:
+        """Whether a command runs, rather than a trainable."""
+        return is_program(self.runs)
 
     def set_environment(self) -> None:
         """Say where data lies, as a user could, to this process and those that it starts."""
         if self.data_dir is not None:
             os.environ[DATA_DIR] = self.data_dir
 
-    def enter(self) -> Trainable:
-        """Prepare this process for the job's trials and import the trainable."""
+    def enter(self, recorder: Recorder) -> Trainable:
+        """Prepare this process for the job's trials, and import the trainable if there is one."""
         self.set_environment()
-        return import_trainable(self.imported, self.folder)
+        return runnable(self.runs, self.folder, recorder)
 
 
 @dataclass(frozen=True)
@@ -105,9 +98,7 @@ def make_job(
     """Make the job for some trials of a sweep."""
     names = carried(sweep)
     return Job(
-        trainable=sweep.trainable,
-        command=sweep.command,
-        metrics=sweep.metrics,
+        runs=sweep.trainable or json.dumps(sweep.runs),
         store=store,
         layout=layout,
         checkpoint_every=sweep.checkpoint_every,

@@ -73,6 +73,8 @@ class LiveTrial:
     """Takes lines for the log file."""
     hand_over: Callable[[Report], None]
     """Takes each epoch; an error that it raises fails the trial, even if the trainable goes on."""
+    is_closed: Callable[[], bool] = lambda: False
+    """Tells whether no further epoch is wanted; `hand_over` raises ClosedError then."""
     epoch: int = field(init=False)
     """The current epoch, from 1."""
     facts: dict[str, str] = field(init=False)

@@ -66,7 +66,9 @@ class Template:
         for match in _TOKENS.finditer(text):
             token, name, option = match.group(0, 1, 2)
             if token in {"{", "}"}:
-                raise ValueError(f"a `{token}` without its partner; a brace itself is `{token * 2}`")
+                raise ValueError(
+                    f"a `{token}` without its partner; a brace itself is `{token * 2}`"
+                )
             if name is not None:
                 pieces.append(Placeholder(name, option))
             elif pieces and isinstance(pieces[-1], str):
@@ -88,7 +90,9 @@ class Template:
     @property
     def condition(self) -> Placeholder | None:
         """The placeholder ``{name:text}``, which is the text where a boolean is true."""
-        return next((p for p in self.placeholders if p.name != PARAMS and p.option is not None), None)
+        return next(
+            (p for p in self.placeholders if p.name != PARAMS and p.option is not None), None
+        )
 
     @property
     def is_option(self) -> bool:
@@ -147,9 +151,7 @@ def render(
     return [text for word in words for text in Template.of(word).words(params, texts)]
 
 
-def render_path(
-    path: str, params: Mapping[str, Value], trial: TrialNames, params_json: str
-) -> str:
+def render_path(path: str, params: Mapping[str, Value], trial: TrialNames, params_json: str) -> str:
     """Write a path of `metrics` for a trial; arguments as in `render`."""
     return Template.of(path).text(params, _texts(trial, params_json))
 

@@ -28,7 +28,9 @@ def check_command(sweep: Sweep) -> Iterator[Problem]:
     if sweep.trainable is None and sweep.command is None:
         yield Problem(("trainable",), "this key, or `command`, is required")
     if sweep.trainable is not None and sweep.command is not None:
-        text = "a sweep has a `trainable` or a `command`; take one out (`null` does, after `extends`)"
+        text = (
+            "a sweep has a `trainable` or a `command`; take one out (`null` does, after `extends`)"
+        )
         yield Problem(("command",), text)
     if sweep.metrics is not None:
         yield from _metrics(sweep, sweep.metrics)
@@ -164,7 +166,9 @@ def _path(sweep: Sweep, path: str, key: Key) -> Iterator[Problem]:
     yield from problems
     template = None if problems else Template.of(path)
     if template and (template.spread or template.condition):
-        yield Problem(key, f"`{template.spread or template.condition}` is for words, not for a path")
+        yield Problem(
+            key, f"`{template.spread or template.condition}` is for words, not for a path"
+        )
 
 
 def _regex(regex: str, step: str | None) -> Iterator[Problem]:

@@ -88,7 +88,9 @@ def _report_all(
                 _leave_now()  # the error would end this thread alone
             raise ClosedError
 
-    trial = LiveTrial(start, state, functools.partial(print, flush=True), hand_over)
+    trial = LiveTrial(
+        start, state, functools.partial(print, flush=True), hand_over, connection.poll
+    )
     trial.announce()
     try:
         run_trainable(trainable, trial)

@@ -20,7 +20,7 @@ from orchestrator.code.programs import program_path
 from orchestrator.code.recorder import Recorder
 from orchestrator.errors import KilledError, TrialError, TrialFailedError, UsageError
 from orchestrator.running import failures
-from orchestrator.running.live_trial import LiveTrial
+from orchestrator.running.live_trial import ClosedError, LiveTrial
 from orchestrator.running.processes.descendants import (
     become_subreaper,
     children,
@@ -84,6 +84,8 @@ class Program:
                 self._note(imports)
                 if source is not reports:
                     reports.discard()
+                if trial.is_closed():
+                    raise ClosedError
 
             trial.log(f"runs {shlex.join(words)}")
             with _started(words, self.folder, environment, apart="json" in metrics) as running:
@@ -118,7 +120,7 @@ def _environment(trial: LiveTrial) -> dict[str, str]:
     return {
         "PYTHONUNBUFFERED": "1",  # else the lines of an epoch would come with those of the next
         **os.environ,
-        "PATH": program_path(),
+        "PATH": program_path(os.environ),
         "ORCH_TRIAL_ID": trial.id,
         "ORCH_TRIAL_FOLDER": str(trial.folder),
         "ORCH_ATTEMPT": str(trial.attempt),

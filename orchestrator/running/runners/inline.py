@@ -22,6 +22,7 @@ from orchestrator.running.job import Job
 from orchestrator.running.last_words import LastWords
 from orchestrator.running.live_trial import ClosedError, LiveTrial, Report, run_trainable
 from orchestrator.running.processes.seeding import Seeding, seed_of
+from orchestrator.running.runners.inline_programs import run_programs
 from orchestrator.running.trial_code import RunCode, TrialCode
 from orchestrator.store import Store, Writer
 
@@ -37,6 +38,9 @@ class InlineRunner:
 
     def run(self, job: Job, attempts: Attempts) -> None:
         """Run attempts one after another."""
+        if job.is_program:
+            run_programs(job, attempts)
+            return
         last_words, writer = LastWords(sys.stderr), Writer(Store(job.store))
         run_code = RunCode(job, writer.store)
         code = TrialCode(run_code)  # of all trials, since each finds what those before have loaded
@@ -48,7 +52,7 @@ class InlineRunner:
         ):
             recorder.forget_other_versions()
             try:
-                trainable = job.enter()
+                trainable = job.enter(recorder)
             finally:
                 recorder.require_unedited()
             while attempt := attempts.take():

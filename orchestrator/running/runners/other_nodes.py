@@ -24,7 +24,7 @@ def check(job: Job, todo: Sequence[str]) -> None:
         TrainableError: a node cannot import the trainable, or its check refuses a config there; the
             message names each such node.
     """
-    if job.trainable is None:
+    if job.is_program:
         return
     pending = {node["NodeManagerAddress"]: _start_check(node, job, todo) for node in _other_nodes()}
     problems = [
@@ -48,7 +48,7 @@ def _start_check(node: dict[str, Any], job: Job, todo: Sequence[str]) -> Any:
     # One trial of each config is enough, since a check does not depend on the seed.
     by_config = {task.row["config_id"]: dict(task.params) for task in reversed(fitting)}
     configs = [] if job.smoke else list(by_config.values())
-    return run_on(node, _check_here, job.trainable, job.folder, job.data_dir, configs)
+    return run_on(node, _check_here, job.runs, job.folder, job.data_dir, configs)
 
 
 def _check_here(

@@ -52,9 +52,7 @@ class Worker(tune.Trainable):
         self._attempt = attempt_of(config)
         self._epochs = self._run()
         job.set_environment()
-        self._processes = TrialProcesses(
-            job.imported, job.folder, self._task.threads, self._run_code
-        )
+        self._processes = TrialProcesses(job.runs, job.folder, self._task.threads, self._run_code)
         self._processes.start()  # while Tune learns that the worker is there
 
     @property
