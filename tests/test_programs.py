@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
+import random
 import signal
 import sys
 import textwrap
@@ -14,6 +16,8 @@ from typing import Any
 
 import psutil
 import pytest
+from support.attempts import Attempts
+from support.buckets import Bucket
 from support.processes import run, start, working_in
 from support.waiting import until
 
@@ -365,3 +369,58 @@ def test_the_sitecustomize_that_ours_hides_is_run(program: Any, folder: Path) ->
 
 def _python_path() -> list[str]:
     return [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+
+
+# Programs that go on by themselves
+
+
+RESUMING = """
+import json
+import os
+import random
+import signal
+from pathlib import Path
+
+attempt = int(os.environ["ORCH_ATTEMPT"])
+file = Path(os.environ["ORCH_TRIAL_FOLDER"], "state.json")
+state = json.loads(file.read_text()) if file.exists() else {"epoch": 0, "score": 0.0}
+for epoch in range(state["epoch"] + 1, 6):
+    state = {"epoch": epoch, "score": state["score"] + random.Random(epoch).random()}
+    print(json.dumps(state), flush=True)
+    if epoch == attempt:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if epoch % 2 == 0:
+        file.with_suffix(".part").write_text(json.dumps(state))
+        file.with_suffix(".part").rename(file)
+"""
+
+
+@pytest.fixture(params=["disk", "bucket"])
+def any_place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "disk":
+        return str(tmp_path / "toy")
+    bucket: Bucket = request.getfixturevalue("s3")
+    return f"{bucket.address}/toy"
+
+
+def test_a_program_that_goes_on_by_itself_has_each_epoch_once_wherever_it_is_killed(
+    program: Any, any_place: str
+) -> None:
+    attempts = Attempts(any_place)
+    for number in itertools.count(1):
+        execution = attempts.execution(number)  # in a bucket, with a folder as on another host
+        trials = program(RESUMING)
+        reports = trials.run(execution.start, execution.state, attempts.log.append)
+        try:
+            list(execution.follow(reports))
+        except KilledError:
+            continue
+        break
+    assert number == 6  # the five before were killed, each in another epoch
+    snapshot = attempts.store.snapshot()
+    epochs = snapshot.epochs()
+    assert list(epochs["logged/epoch"]) == [1, 2, 3, 4, 5]
+    assert list(epochs["epoch"]) == [1, 2, 3, 4, 5]
+    drawn = [random.Random(epoch).random() for epoch in range(1, 6)]
+    assert list(epochs["score"]) == list(itertools.accumulate(drawn))
+    assert snapshot.trials()["attempts"].to_list() == [6]

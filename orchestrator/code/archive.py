@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -85,14 +85,14 @@ class Archive:
                     return name
         return None
 
-    def with_files(self, added: Mapping[str, bytes]) -> Archive:
-        """Pack these files and more."""
+    def but(self, without: Collection[str], added: Mapping[str, bytes]) -> Archive:
+        """Pack these files without some, and with others."""
         names = self._zip.namelist()
         contents = {
             name.removeprefix(_FILES): self._zip.read(name)
             for name in names
-            if name.startswith(_FILES)
+            if name.startswith(_FILES) and name.removeprefix(_FILES) not in without
         }
         changes = self._zip.read(CHANGES) if CHANGES in names else b""
         past = History(self._head["commit"], changes) if self._head["commit"] else None
-        return Archive.pack(self.manifest.with_files(added), {**contents, **added}, past)
+        return Archive.pack(self.manifest.but(without, added), {**contents, **added}, past)

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from orchestrator import trial as contract
 from orchestrator.code import Trainable
 from orchestrator.errors import TrialError
+from orchestrator.reporting import reports_to
 from orchestrator.running import failures
 from orchestrator.running.yielded import Metrics, YieldedReader
 
@@ -211,9 +212,10 @@ def run_trainable(trainable: Trainable, trial: LiveTrial) -> None:
     """
     given: contract.Trial = trial
     try:
-        returned: object = trainable(copy.deepcopy(dict(trial.start.params)), given)
-        if isinstance(returned, Iterator):
-            returned = _exhaust(returned, trial)
+        with reports_to(trial.take):
+            returned: object = trainable(copy.deepcopy(dict(trial.start.params)), given)
+            if isinstance(returned, Iterator):
+                returned = _exhaust(returned, trial)
         if returned is not None:
             _take_returned(returned, trial)
     except Exception as error:

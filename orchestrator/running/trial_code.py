@@ -13,6 +13,7 @@ from typing import Any
 from orchestrator.code import Archive, Currency
 from orchestrator.errors import EditedError
 from orchestrator.running.job import Job
+from orchestrator.running.watch import stamp_of
 from orchestrator.store import Store
 
 _RAY = "ray"
@@ -30,6 +31,8 @@ class RunCode:
     def __init__(self, job: Job, store: Store) -> None:
         self._job, self.store = job, store
         self.digest = job.code_digest
+        self._stamps: dict[str, tuple[int, int, int] | None] = {}
+        self._outputs: set[str] = set()
 
     @cached_property
     def archive(self) -> Archive | None:
@@ -44,7 +47,8 @@ class RunCode:
         """
         if self.archive is not None:
             manifest = self.archive.manifest
-            self._require_unedited(self.archive, manifest.files.keys() - manifest.matched)
+            opened = manifest.matched | {*manifest.words}
+            self._require_unedited(self.archive, manifest.files.keys() - opened)
 
     def require_inputs_unedited(self) -> None:
         """Compare what a trial opens itself with the run's code.
@@ -61,6 +65,18 @@ class RunCode:
             raise EditedError.of(difference.name)
         for difference in currency.glob_differences(archive):
             raise EditedError.of(f"`{difference.name}` ({difference.text.split(' ', 1)[1]})")
+
+    def outputs(self) -> frozenset[str]:
+        """List the files that only words of the command name, and that trials have changed."""
+        if self.archive is None:
+            return frozenset()
+        for name in self.archive.manifest.words:
+            stamp = stamp_of(self._job.scope.find(name))
+            if self._stamps.get(name) != stamp:
+                self._stamps[name] = stamp
+                if any(Currency(self._job.scope).differences(self.archive, [name])):
+                    self._outputs.add(name)
+        return frozenset(self._outputs)
 
     def why_stale(self, digest: str) -> str | None:
         """Say what makes other code than the run's stale; None for code that is current."""
@@ -105,10 +121,10 @@ class TrialCode:
 
     def digest(self) -> str:
         """Keep the trial's code in the store, and return its digest."""
-        archive = self.run.archive
-        if archive is None or not self._files:
+        archive, outputs = self.run.archive, self.run.outputs()
+        if archive is None or not (self._files or outputs):
             return self.run.digest
-        own = archive.with_files(self._files)
+        own = archive.but(outputs, self._files)
         self.run.store.archives.write(own)
         return own.digest
 

@@ -24,12 +24,12 @@ class Watch:
     def __init__(self, archive: Archive, scope: Scope, say: Callable[[str], object]) -> None:
         self._archive, self._scope, self._say = archive, scope, say
         self._paths = {name: scope.find(name) for name in archive.manifest.files}
-        self._stamps = {name: _stamp(path) for name, path in self._paths.items()}
+        self._stamps = {name: stamp_of(path) for name, path in self._paths.items()}
         self._named: set[str] = set()
 
     def look(self) -> None:
         """Look once: at each file's size and time, then at the bytes of those that changed."""
-        stamps = {name: _stamp(path) for name, path in self._paths.items()}
+        stamps = {name: stamp_of(path) for name, path in self._paths.items()}
         touched = [name for name, stamp in stamps.items() if stamp != self._stamps[name]]
         self._stamps = stamps
         currency, manifest = Currency(self._scope), self._archive.manifest
@@ -40,6 +40,9 @@ class Watch:
         for name, text in differences:
             if name not in self._named:
                 self._named.add(name)
+                if name in manifest.words:
+                    self._say(_output(name))
+                    continue
                 is_opened = name in manifest.matched or name in manifest.globs
                 self._say(_message(text, _OPENED if is_opened else _IMPORTED))
 
@@ -65,7 +68,15 @@ def _message(text: str, consequence: str) -> str:
     )
 
 
-def _stamp(path: Path | None) -> tuple[int, int, int] | None:
+def _output(name: str) -> str:
+    return (
+        f"{name}, which a word of the command names, changes while trials run: it counts as their "
+        "output, and not as their code; list it under `code:` if it is input"
+    )
+
+
+def stamp_of(path: Path | None) -> tuple[int, int, int] | None:
+    """Return what changes when a file does: time, size and inode; None without a file."""
     try:
         found = None if path is None else path.stat()
     except OSError:

@@ -93,15 +93,19 @@ class Attempts:
 
     def start(self, number: int, train: Trainable | None = None) -> Iterator[Epoch]:
         """Start an attempt, whose number is that of the runner."""
+        execution = self.execution(number)
+        train = train or self.train
+        return execution.follow(reports(train, execution.start, execution.state, self.log.append))
+
+    def execution(self, number: int) -> Execution:
+        """Begin an attempt, of which somebody else makes the reports."""
         layout = self.lab.prepare(self.sweep) if number == 1 else self.store.layout()
         code: Any = SimpleNamespace(digest="digest")
         scope = Scope(str(self.lab.folder))
         job = make_job(self.sweep, [self.trial], self.lab.location, layout, code, scope)
         task = job.tasks[self.trial.trial_id]
         own = TrialCode(RunCode(job, self.store))
-        execution = Execution(job, task, Writer(self.store), number, own)
-        train = train or self.train
-        return execution.follow(reports(train, execution.start, execution.state, self.log.append))
+        return Execution(job, task, Writer(self.store), number, own)
 
     def finish(self, number: int, train: Trainable | None = None) -> None:
         """Run an attempt to its end."""
