@@ -51,7 +51,8 @@ def on_head(cluster: Cluster, command: str) -> subprocess.CompletedProcess[str]:
 
 def command_line(*arguments: str) -> list[str]:
     """Return a command line of the `ray` in this Python environment."""
-    return [sys.executable, "-m", "ray.scripts.scripts", *arguments]
+    # -P: a file of the working folder may have the name of a module that it imports.
+    return [sys.executable, "-P", "-m", "ray.scripts.scripts", *arguments]
 
 
 def environment(cluster: Cluster | None) -> dict[str, str]:

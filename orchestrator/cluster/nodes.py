@@ -140,7 +140,7 @@ def _visible_gpus() -> int:
     """Count the GPUs that torch sees in a process from which Ray does not hide them."""
     environment = {k: v for k, v in os.environ.items() if k != "CUDA_VISIBLE_DEVICES"}
     process = subprocess.run(
-        [sys.executable, "-c", "import torch; print(torch.cuda.device_count())"],
+        [sys.executable, "-P", "-c", "import torch; print(torch.cuda.device_count())"],
         env=environment,
         capture_output=True,
         text=True,

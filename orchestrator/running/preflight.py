@@ -34,7 +34,7 @@ def check(
         meanwhile: called while the other process works.
 
     Raises:
-        TrainableError: the trainable cannot be imported, or refuses a config.
+        TrainableError: the trainable cannot be imported, cannot run, or refuses a config.
     """
     by_config: dict[str, PlannedTrial] = {}
     for trial in trials:
@@ -55,8 +55,8 @@ def check_configs(
     """Import a trainable from a folder, in a separate process, and have it check configs.
 
     Returns:
-        ``import``: why the trainable cannot be imported, or None; ``refused``: its message for
-        each config that it refuses, by index in the list.
+        ``import``: why the trainable cannot be imported or run, or None; ``refused``: its message
+        for each config that it refuses, by index in the list.
 
     Raises:
         TrainableError: the process ended without a result.
