@@ -6,12 +6,13 @@ import io
 from pathlib import Path
 
 from rich.console import Console
-from support.storing import make_sweep
+from support.storing import Lab, make_sweep
 from support.waiting import until
 
 from orchestrator.results import Results
 from orchestrator.running import heartbeat
 from orchestrator.running.status import print_status
+from orchestrator.spec import expand
 from orchestrator.spec.model import Sweep
 from orchestrator.store import Store, settle
 
@@ -45,3 +46,19 @@ def test_the_time_left_is_the_drivers(tmp_path: Path) -> None:
         until(lambda: heartbeat.driver_of(store))
         assert ", 0 failed, about 2 min left\n" in printed(make_sweep(), store)
     assert "left" not in printed(make_sweep(), store)
+
+
+def test_equal_failures_are_one_line_that_names_the_first_log(lab: Lab) -> None:
+    sweep = make_sweep()
+    lab.prepare(sweep)
+    trials = sorted(expand(sweep), key=lambda trial: trial.trial_id)
+    errors = ["[no] luck\nat 1", "alone", "[no] luck\nat 2", None]
+    for trial, error in zip(trials, errors, strict=True):
+        lab.fail(sweep, trial, error=error)
+    lines = printed(sweep, lab.store).splitlines()
+    first, alone, _, silent = (trial.trial_id for trial in trials)
+    assert lines[-3:] == [
+        f"2 trials failed: [no] luck; see {lab.store.log_name(first)}",
+        f"failed {alone}: alone; see {lab.store.log_name(alone)}",
+        f"failed {silent}: no message; see {lab.store.log_name(silent)}",
+    ]

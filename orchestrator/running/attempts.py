@@ -173,13 +173,15 @@ class Attempts:
             self._follow(self._failures.popleft())
 
     def _stop(self) -> None:
-        """Give up the trials that have failed, and end the run."""
+        """Give up the trials that have failed, and end the run; others may still tell their end."""
         self._alike.end()
-        failed = [failure.attempt for failure in self._failures]
+        failed = [failure.attempt.trial_id for failure in self._failures]
         for failure in self._failures:
             self._give_up(failure.attempt.trial_id, failure.reason, failure.attempt.number)
-        self._progress.failed_alike(attempt.trial_id for attempt in failed)
-        raise self._alike.error(self._progress.log_name(failed[0].trial_id))
+        self._progress.failed_alike(failed)
+        for attempts in (self._failures, self._waiting, self._taken):
+            attempts.clear()
+        raise self._alike.error(self._progress.log_name(failed[0]))
 
     def _follow(self, failure: _Failure) -> None:
         """Retry a trial that has failed, or give it up."""
@@ -189,7 +191,6 @@ class Attempts:
         elif not self._give_up(trial_id, failure.reason, number):
             self._has_committed = True
             self._progress.finished(trial_id)
-            self._alike.end()
             return
         self._progress.failed(trial_id, failure.reason, again=failure.again)
 

@@ -160,13 +160,13 @@ class Lab:
         """List the files of a trial's checkpoints, or those of one kind."""
         return sorted((self.folder / "checkpoints" / trial.trial_id).glob(f"{kind}*"))
 
-    def fail(self, sweep: Sweep, *trials: PlannedTrial) -> None:
+    def fail(self, sweep: Sweep, *trials: PlannedTrial, error: str | None = "no luck") -> None:
         """Write down that trials failed, as a driver does."""
         layout = self.store.layout()
         assert layout
         nothing = [layout.schema(table).empty_table() for table in ("epochs", "probes")]
         for trial in trials:
-            ended = {**UNKNOWN, "status": "failed", "error": "no luck", "attempts": 3}
+            ended = {**UNKNOWN, "status": "failed", "error": error, "attempts": 3}
             self.writer.commit({**row_of(trial, sweep), **ended}, *nothing, layout)
 
     def files(self, table: str) -> list[str]:
