@@ -23,6 +23,10 @@ def train(params, trial):
     yield {"score": 1.0}
 """
 
+PROGRAM = """
+print('{"score": 1}')
+"""
+
 SLEEPER = """
 import time
 

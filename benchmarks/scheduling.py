@@ -8,9 +8,11 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from time import perf_counter
 
 from benchmarks._measure import Record, absolute, at_least, at_most, interleaved, main, ratio
 from benchmarks._sweeps import (
+    PROGRAM,
     SLEEPER,
     TORCH,
     folder,
@@ -20,6 +22,7 @@ from benchmarks._sweeps import (
 
 TRIALS = 1_000
 TORCH_TRIALS = 100
+PROGRAM_TRIALS = 50
 FUNCTION_TRIALS = 20
 REPEATS = 2
 
@@ -42,6 +45,30 @@ def beside_training() -> float:
     return 1e3 * (seconds_between_ends(trials) - float(trials["training"].mean()))
 
 
+def programs() -> float:
+    """Return milliseconds per trial of a command whose program does nothing, one at a time."""
+    with folder(PROGRAM) as here:
+        keys = {
+            "trainable": None,
+            "command": ["python", "bench.py", "--{params}"],
+            "metrics": {"json": "stdout"},
+            "resources": {"cpu": os.cpu_count() or 1, "gpu": 0},
+            "search": {"y": list(range(PROGRAM_TRIALS))},
+        }
+        here.orch("sweep", here.write("program", **keys))
+        return 1e3 * seconds_between_ends(here.trials("program"))
+
+
+def programs_alone() -> float:
+    """Return milliseconds per run of that program by itself."""
+    with folder(PROGRAM) as here:
+        command = [sys.executable, "bench.py", "--x=1", "--y=1", "--seed=0"]
+        started = perf_counter()
+        for _ in range(PROGRAM_TRIALS):
+            subprocess.run(command, cwd=here.path, check=True, capture_output=True)
+        return 1e3 * (perf_counter() - started) / PROGRAM_TRIALS
+
+
 def tune_alone(kind: str, trials: int) -> float:
     """Return wall milliseconds per no-op trial on Tune alone."""
     command = [sys.executable, "-m", "benchmarks._tune_alone", kind, str(trials)]
@@ -56,6 +83,8 @@ def per_trial() -> Iterator[Record]:
         {
             "ours": ours,
             "torch": beside_training,
+            "programs": programs,
+            "programs alone": programs_alone,
             "class": lambda: tune_alone("class", TRIALS),
             "function": lambda: tune_alone("function", FUNCTION_TRIALS),
         },
@@ -65,6 +94,10 @@ def per_trial() -> Iterator[Record]:
     yield absolute(claim, figures["ours"], "ms", at_most(50))
     claim = f"{TORCH_TRIALS} trials that import torch, one at a time: wall time beside a step"
     yield absolute(claim, figures["torch"], "ms", at_most(150))
+    claim = f"{PROGRAM_TRIALS} trials of a program, one at a time: wall time beside its own start"
+    columns = (figures["programs"], figures["programs alone"])
+    beside = [ours - alone for ours, alone in zip(*columns, strict=True)]
+    yield absolute(claim, beside, "ms", note="Its Python also tells what it imports.")
     yield ratio(
         f"the no-op trials against a Tune class whose processes are reused, {TRIALS:,} trials",
         figures["ours"],
