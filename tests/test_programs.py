@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
+import platform
 import random
 import signal
+import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
@@ -21,6 +24,7 @@ from support.buckets import Bucket
 from support.processes import run, start, working_in
 from support.waiting import until
 
+from orchestrator.code.recorder import Loaded
 from orchestrator.errors import KilledError, TrialFailedError, UsageError
 from orchestrator.running.processes.host import TrialProcesses
 
@@ -342,14 +346,26 @@ def test_what_a_program_imports_is_noted(program: Any, folder: Path) -> None:
         print('{"score": 1}')
         """
     )
-    files: dict[str, bytes] = {}
-    modules: set[str] = set()
-    noted = trials.run(
-        start(), None, lambda _: None, lambda f, m: (files.update(f), modules.update(m))
-    )
-    assert len(list(noted)) == 1
+    loaded: list[Loaded] = []
+    assert len(list(trials.run(start(), None, lambda _: None, loaded.append))) == 1
+    files = {name: data for each in loaded for name, data in each.files.items()}
     assert files == {"helper.py": b"import late\n", "late.py": b""}
-    assert "numpy" in modules
+    assert "numpy" in {name for each in loaded for name in each.modules}
+
+
+def test_packages_of_another_environment_count_by_their_versions_there(folder: Path) -> None:
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", "other"], check=True)
+    (site,) = (folder / "other").glob("lib/python3*/site-packages")
+    (site / "numpy.py").write_text("")
+    (site / "numpy-0.1.dist-info").mkdir()
+    (site / "numpy-0.1.dist-info" / "METADATA").write_text("Name: numpy\nVersion: 0.1\n")
+    (site / "numpy-0.1.dist-info" / "top_level.txt").write_text("numpy\n")
+    (folder / "script.py").write_text("import numpy\nprint('{\"score\": 1}')\n")
+    runs = {"command": ["other/bin/python", "script.py"], "metrics": JSON}
+    loaded: list[Loaded] = []
+    with contextlib.closing(TrialProcesses(json.dumps(runs), str(folder), threads=1)) as trials:
+        list(trials.run(start(), None, lambda _: None, loaded.append))
+    assert loaded[-1].packages == {"Python": platform.python_version(), "numpy": "0.1"}
 
 
 def test_the_sitecustomize_that_ours_hides_is_run(program: Any, folder: Path) -> None:

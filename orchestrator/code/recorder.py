@@ -5,17 +5,31 @@ from __future__ import annotations
 import contextlib
 import importlib.abc
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 from orchestrator.code.archive import Archive
 from orchestrator.code.manifest import Content
 from orchestrator.code.scope import TOOL, Scope, counts
 from orchestrator.code.trees import is_same
 from orchestrator.errors import EditedError
+
+
+class Loaded(NamedTuple):
+    """What a process has loaded since it was last asked.
+
+    Attributes:
+        files: counting modules that the run's manifest lacks, with their content.
+        modules: top-level names of what is not the standard library's.
+        packages: versions of packages that its programs have loaded from another environment.
+    """
+
+    files: Mapping[str, bytes]
+    modules: Collection[str]
+    packages: Mapping[str, str] = {}
 
 
 class Recorder(importlib.abc.MetaPathFinder):
@@ -35,6 +49,7 @@ class Recorder(importlib.abc.MetaPathFinder):
         self._told: set[str] = set()
         self._others: set[str] = set()
         """Top-level names that programs have loaded."""
+        self._packages: dict[str, str] = {}
         self.edited: EditedError | None = None
         """The import that was refused first, whatever the trainable made of the error."""
 
@@ -67,9 +82,12 @@ class Recorder(importlib.abc.MetaPathFinder):
                 if content is not None and content != loaded:
                     del sys.modules[fullname]
 
-    def files(self) -> dict[str, bytes]:
-        """Return, once each, the files imported so far that the run's manifest lacks."""
-        fresh, self._files = self._files, {}
+    def loaded(self) -> Loaded:
+        """Return, once each, what was loaded so far."""
+        names = ((_loaded_names() - self._before) | self._others) - self._told
+        self._told |= names
+        fresh = Loaded(self._files, sorted(names), self._packages)
+        self._files, self._packages = {}, {}
         return fresh
 
     def note(self, fullname: str, path: Path) -> None:
@@ -84,11 +102,9 @@ class Recorder(importlib.abc.MetaPathFinder):
             with contextlib.suppress(OSError):
                 self._record(fullname, path, path.read_bytes())
 
-    def modules(self) -> list[str]:
-        """Return, once each, the top-level names loaded so far that this tool had not loaded."""
-        fresh = ((_loaded_names() - self._before) | self._others) - self._told
-        self._told |= fresh
-        return sorted(fresh)
+    def note_packages(self, versions: Mapping[str, str]) -> None:
+        """Record packages that a program has loaded from another environment, by version."""
+        self._packages |= versions
 
     def require_unedited(self) -> None:
         """Raise again what an import raised, which the trainable may have caught.

@@ -11,6 +11,7 @@ from importlib import metadata
 from typing import Any
 
 from orchestrator.code import Archive, Currency
+from orchestrator.code.recorder import Loaded
 from orchestrator.errors import EditedError
 from orchestrator.running.job import Job
 from orchestrator.running.watch import stamp_of
@@ -96,16 +97,14 @@ class TrialCode:
         self.run = run
         self._files: dict[str, bytes] = {}
         self._modules: set[str] = set()
+        self._packages: dict[str, str] = {}
+        """Of programs that run in another environment than this process."""
 
-    def note(self, files: Mapping[str, bytes], modules: Iterable[str]) -> None:
-        """Take in what the trial's process has loaded since it last said so.
-
-        Args:
-            files: modules that the run's manifest lacks, with their content.
-            modules: top-level names of all kinds of modules.
-        """
-        self._files |= files
-        self._modules |= set(modules)
+    def note(self, loaded: Loaded) -> None:
+        """Take in what the trial's process has loaded since it last said so."""
+        self._files |= loaded.files
+        self._modules |= set(loaded.modules)
+        self._packages |= loaded.packages
 
     def inherit(self, digest: str) -> None:
         """Take over what an earlier attempt had loaded beyond the run's code.
@@ -131,6 +130,7 @@ class TrialCode:
     def environment(self) -> str:
         """Keep the list of the trial's packages in the store, and return its digest."""
         listed = _environment(frozenset(self._modules - {_RAY}))
+        listed = {**listed, "packages": {**listed["packages"], **self._packages}}
         digest = hashlib.sha256(json.dumps(listed, sort_keys=True).encode()).hexdigest()
         self.run.store.archives.write_environment(digest, listed)
         return digest
@@ -140,7 +140,7 @@ class TrialCode:
         return {"code_digest": self.digest(), "environment_digest": self.environment()}
 
 
-Note = Callable[[Mapping[str, bytes], Iterable[str]], None]
+Note = Callable[[Loaded], None]
 """Takes in what a trial's process has loaded, as `TrialCode.note`."""
 
 

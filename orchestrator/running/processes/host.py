@@ -70,7 +70,7 @@ class TrialProcesses:
         start: Start,
         state: bytes | None,
         log: Callable[[str], None],
-        note: Note = lambda _files, _modules: None,
+        note: Note = lambda _loaded: None,
     ) -> Generator[Report, None, None]:
         """Run one trial; close the iterator to end it.
 
@@ -190,7 +190,7 @@ class _Warm:
             with contextlib.suppress(OSError):
                 send(ours, "start", asdict(start), state)
             while message := self._next(ours):
-                note(*loaded(message.content))
+                note(loaded(message.content))
                 if message.kind != "report":
                     break
                 yield Report(state=message.state, **message.content)

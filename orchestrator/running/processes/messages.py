@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
-from orchestrator.code.recorder import Recorder
+from orchestrator.code.recorder import Loaded, Recorder
 
 
 class Message(NamedTuple):
@@ -54,11 +54,13 @@ def receive(connection: Connection[Any, Any]) -> Message:
 
 def loading(recorder: Recorder) -> dict[str, Any]:
     """Make the part of a message that says what a process has loaded since it last said so."""
-    files = {name: base64.b64encode(data).decode() for name, data in recorder.files().items()}
-    return {"files": files, "modules": recorder.modules()}
+    loaded = recorder.loaded()
+    files = {name: base64.b64encode(data).decode() for name, data in loaded.files.items()}
+    return {"loaded": [files, loaded.modules, loaded.packages]}
 
 
-def loaded(content: dict[str, Any]) -> tuple[dict[str, bytes], list[str]]:
-    """Take that part out of a message: files with their content, and top-level names."""
-    files = {name: base64.b64decode(data) for name, data in content.pop("files").items()}
-    return files, content.pop("modules")
+def loaded(content: dict[str, Any]) -> Loaded:
+    """Take that part out of a message."""
+    files, modules, packages = content.pop("loaded")
+    contents = {name: base64.b64decode(data) for name, data in files.items()}
+    return Loaded(contents, modules, packages)

@@ -71,7 +71,7 @@ class Program:
             tempfile.TemporaryDirectory(prefix="orch-program-") as private,
             contextlib.closing(Reports(trial.log)) as reports,
         ):
-            imports = Imports(Path(private))
+            imports = Imports(Path(private), self.recorder)
             words, metrics = self._rendered(params, trial, Path(private, "params.json"))
             source = opened(metrics, Path(self.folder), trial.log) if metrics else reports
             environment = {
@@ -81,7 +81,7 @@ class Program:
             }
 
             def look() -> None:
-                self._note(imports)
+                imports.note()
                 if source is not reports:
                     reports.discard()
                 if trial.is_closed():
@@ -94,6 +94,7 @@ class Program:
                     if trial.smoke:
                         return
             look()
+            imports.note_packages()
             running.require_success(trial.gpus)
             if trial.epoch == trial.start.epoch:
                 raise TrialError(f"the program ended without a metric: {source.nothing()}")
@@ -109,10 +110,6 @@ class Program:
             for key, value in self.metrics.items()
         }
         return render(self.command, params, own, str(file)), metrics
-
-    def _note(self, imports: Imports) -> None:
-        for name, path in imports.new():
-            self.recorder.note(name, path)
 
 
 def _environment(trial: LiveTrial) -> dict[str, str]:

@@ -108,7 +108,7 @@ class _Taking:
 
     def _note(self) -> None:
         self.recorder.require_unedited()
-        self.code.note(self.recorder.files(), self.recorder.modules())
+        self.code.note(self.recorder.loaded())
 
     def _tell(self, epoch: Epoch) -> None:
         try:

@@ -38,6 +38,7 @@ def _record(fullname: str, origin: str) -> None:
 
 
 if _RECORD:
+    _record("", "\t".join([sys.version.split()[0], sys.prefix, *sys.path]))
     sys.meta_path.insert(0, _Listener())  # type: ignore[arg-type]
 sys.path[:] = [entry for entry in sys.path if entry != _HERE]
 _itself = sys.modules.pop("sitecustomize")
