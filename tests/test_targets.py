@@ -78,7 +78,6 @@ UNFIT = {
     "another name": ("def trian(params, trial): ...", "of fit `train`; did you mean `trian`?"),
     "no name": ("import os\nclass A: ...\nLR = 1", "unknown function of fit `train` (known: LR)"),
     "a syntax error": ("x = 1\ndef train(:", "fit.py, line 2: SyntaxError: invalid syntax"),
-    "a late syntax error": ("x = 1\n\nreturn x", "fit.py, line 3: SyntaxError: 'return' outside"),
     "an unknown encoding": ("# coding: none\n" + GOOD, "fit.py, line 1: SyntaxError: "),
 }
 
@@ -306,6 +305,10 @@ UNFIT_OBJECTS = {
         "import functools\ndef wrap(f):\n    @functools.wraps(f)\n    def main(cfg=None):\n"
         "        return f(cfg)\n    return main\n@wrap\ndef train(params, trial):\n    yield {}",
         "it takes (cfg=None); " + FUNCTION + "; a script runs as it stands with `command: [python,",
+    ),
+    "a syntax error that parsing does not find": (
+        f"return 1\n{GOOD}",
+        "SyntaxError: 'return' outside function (fit.py, line 1)",
     ),
     "a name that is not there": ("from os.path import *\ntrian = 1", "unknown function of fit"),
 }

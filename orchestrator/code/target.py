@@ -144,8 +144,7 @@ def _parsed(path: Path, scope: Scope) -> ast.Module | None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the user's strings and comparisons
         try:
-            tree = ast.parse(path.read_bytes(), str(path))
-            compile(tree, str(path), "exec", dont_inherit=True)  # finds what parsing does not
+            return ast.parse(path.read_bytes(), str(path))
         except SyntaxError as error:
             name = scope.name_of(path, str(path))
             raise TrainableError(
@@ -153,4 +152,3 @@ def _parsed(path: Path, scope: Scope) -> ast.Module | None:
             ) from None
         except (OSError, ValueError, RecursionError, MemoryError):
             return None
-    return tree

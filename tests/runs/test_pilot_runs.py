@@ -61,7 +61,7 @@ def test_a_pilot_says_what_it_measured_and_which_cells_fail(cluster_folder: Fold
 
 def test_a_pilot_refuses_what_a_sweep_would_refuse(cluster_folder: Folder) -> None:
     (cluster_folder.path / "strict.py").write_text(
-        "def train(params, trial): ...\n\n"
+        "def train(params, trial):\n    yield {}\n\n"
         "def check(params):\n    raise ValueError('x: too large')\n\ntrain.check = check\n"
     )
     refused = cluster_folder.write(trainable="strict:train")
