@@ -6,7 +6,7 @@ a traceback and exits with the class's ``exit_code``::
     OrchError
     ├── SpecError             the sweep file is wrong: file, line, key, what is expected
     ├── InputError            an option or argument is wrong
-    ├── TrainableError        the trainable cannot be imported, or refuses a config
+    ├── TrainableError        the trainable or program cannot be started, or refuses a config
     ├── ClusterError          the cluster file or a node is wrong, or the cluster unreachable
     ├── ResourceError         no node of the cluster can hold a trial
     ├── MetricError           the trainable does not yield the selection metric
@@ -46,7 +46,7 @@ class InputError(OrchError):
 
 
 class TrainableError(OrchError):
-    """The trainable cannot be imported, or refuses a config."""
+    """The trainable cannot be imported or refuses a config, or a program cannot be started."""
 
 
 class ClusterError(OrchError):

@@ -1,11 +1,12 @@
-"""The code of a trainable: which files count, what is in them, and whether it is still current."""
+"""The code of what runs: which files count, what is in them, and whether it is still current."""
 
 from orchestrator.code.archive import Archive
-from orchestrator.code.closure import code_of, require_module
+from orchestrator.code.closure import Entries, code_of, require_module
 from orchestrator.code.copies import digests
 from orchestrator.code.currency import Currency, Difference
 from orchestrator.code.importing import Trainable, import_from, import_trainable
 from orchestrator.code.manifest import Content, Manifest
+from orchestrator.code.programs import program_path, require_program
 from orchestrator.code.scope import Scope
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "Content",
     "Currency",
     "Difference",
+    "Entries",
     "Manifest",
     "Scope",
     "Trainable",
@@ -20,5 +22,7 @@ __all__ = [
     "digests",
     "import_from",
     "import_trainable",
+    "program_path",
     "require_module",
+    "require_program",
 ]

@@ -48,6 +48,8 @@ class Manifest:
 
     files: Mapping[str, Content]
     globs: Mapping[str, tuple[str, ...]]
+    words: tuple[str, ...] = ()
+    """The files that count only since a word of the command names them: input, or output."""
 
     @cached_property
     def digest(self) -> str:
@@ -70,6 +72,7 @@ class Manifest:
         return {
             "files": {name: list(content) for name, content in self.files.items()},
             "globs": {pattern: list(names) for pattern, names in self.globs.items()},
+            **({"words": list(self.words)} if self.words else {}),
         }
 
     @classmethod
@@ -78,4 +81,5 @@ class Manifest:
         return cls(
             {name: Content(*content) for name, content in plain["files"].items()},
             {pattern: tuple(names) for pattern, names in plain["globs"].items()},
+            tuple(plain.get("words", ())),
         )

@@ -1,11 +1,21 @@
-"""The code of a sweep: its trainable, and the files that its key `code` lists."""
+"""The code of a sweep: its trainable or command, and the files that its key `code` lists."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
-from orchestrator.code import Archive, Scope, code_of, require_module
+from orchestrator.code import (
+    Archive,
+    Entries,
+    Scope,
+    code_of,
+    require_module,
+    require_program,
+)
 from orchestrator.errors import InputError, OrchError, SpecError, TrainableError
+from orchestrator.spec.command import possible
 from orchestrator.spec.model import Sweep
 from orchestrator.spec.problems import placed
 from orchestrator.spec.source import MAPPING
@@ -26,17 +36,32 @@ def scope_of(sweep: Sweep, root: Path | None) -> Scope:
     return Scope(str(Path.cwd()), tuple(sorted(own)))
 
 
+def require_entry(sweep: Sweep, scope: Scope) -> None:
+    """Refuse what runs a trial if it cannot be found.
+
+    Raises:
+        TrainableError: the trainable's module, or the command's program, is not found, or the
+            program is not executable.
+    """
+    try:
+        if sweep.command is None:
+            require_module(sweep.module, scope)
+            return
+        for word in possible(sweep, sweep.command[0]):
+            require_program(word, scope.folder, os.environ)
+    except TrainableError as error:
+        key = ("trainable",) if sweep.command is None else ("command", 0)
+        raise placed(error, sweep.source, *key) from None
+
+
 def require_code(sweep: Sweep, scope: Scope) -> None:
-    """Refuse a trainable that cannot be found, and a glob that is of no use.
+    """Refuse what cannot be found, and a glob that is of no use.
 
     Raises:
         SpecError: a glob leaves the working folder, or matches nothing.
-        TrainableError: the trainable's module cannot be found.
+        TrainableError: as `require_entry`.
     """
-    try:
-        require_module(sweep.module, scope)
-    except TrainableError as error:
-        raise placed(error, sweep.source, "trainable") from None
+    require_entry(sweep, scope)
     for index, pattern in enumerate(sweep.code):
         if problem := _problem(pattern, scope):
             raise placed(problem, sweep.source, "code", index)
@@ -49,7 +74,31 @@ def read_code(sweep: Sweep, scope: Scope) -> Archive:
         OrchError: as `require_code`.
     """
     require_code(sweep, scope)
-    return code_of(sweep.module, scope, sweep.code)
+    entries = sweep.module if sweep.command is None else _entries(sweep, sweep.command, scope)
+    return code_of(entries, scope, sweep.code)
+
+
+def _entries(sweep: Sweep, words: tuple[str, ...], scope: Scope) -> Entries:
+    """Look up what the words of a command name, as some trial gets them."""
+    modules, programs, others = set[str](), set[str](), set[str]()
+    for before, word in zip((None, *words), words, strict=False):
+        texts = possible(sweep, word)
+        if before == "-m":
+            modules.update(texts)
+        if before is None:  # a name without a slash is looked for on PATH
+            texts = [text for text in texts if os.sep in text]
+        for name in {name for text in texts for name in _named(text, scope)}:
+            (programs if before is None or name.endswith(".py") else others).add(name)
+    return Entries(*map(tuple, map(sorted, (modules, programs, others))))
+
+
+def _named(text: str, scope: Scope) -> Iterator[str]:
+    """List the files of the working folder that a word, or what follows an `=` in it, names."""
+    while text:
+        name = scope.named(text)
+        if name is not None:
+            yield name
+        text = text.partition("=")[2]
 
 
 def _problem(pattern: str, scope: Scope) -> OrchError | None:

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from orchestrator.code import Currency, require_module
+from orchestrator.code import Currency
 from orchestrator.columns import ENDED, Status
 from orchestrator.errors import TrainableError
 from orchestrator.labels import counted, duration, label
 from orchestrator.results.tables import Listing
 from orchestrator.spec import Sweep, cells, expand
 from orchestrator.store import Store
-from orchestrator.store.sweep_code import scope_of
+from orchestrator.store.sweep_code import require_entry, scope_of
 
 if TYPE_CHECKING:
     from orchestrator.results.results import Results
@@ -52,7 +52,7 @@ class Origin:
         local = files.local
         scope = scope_of(results.sweep, local.parent if local else None)
         try:
-            require_module(results.sweep.module, scope)
+            require_entry(results.sweep, scope)
         except TrainableError:
             return cls(name, text, root, None)
         return cls(name, text, root, Currency(scope))
@@ -101,7 +101,7 @@ def _hardware(trials: pd.DataFrame) -> pd.Series[str]:
 
 def _stale(store: Store, trials: pd.DataFrame, origin: Origin) -> str:
     if origin.currency is None:
-        return "unknown: the trainable's sources are not available"
+        return "unknown: the sources of what ran are not available"
     digests, read = trials["code_digest"].astype(str), store.archives.read
     stale = sum(not origin.currency.is_current(digest, read) for digest in digests)
     return f"{counted(stale, 'trial')} ran other code than the present"
