@@ -6,7 +6,7 @@ a traceback and exits with the class's ``exit_code``::
     OrchError
     ├── SpecError             the sweep file is wrong: file, line, key, what is expected
     ├── InputError            an option or argument is wrong
-    ├── TrainableError        the trainable is none, cannot be imported, or refuses a config
+    ├── TrainableError        the trainable or program cannot run, or refuses a config
     ├── ClusterError          the cluster file or a node is wrong, or the cluster unreachable
     ├── ResourceError         no node of the cluster can hold a trial
     ├── MetricError           the trainable does not yield the selection metric
@@ -49,7 +49,7 @@ class InputError(OrchError):
 
 
 class TrainableError(OrchError):
-    """The trainable is none, cannot be imported, or refuses a config."""
+    """The trainable is none, cannot be imported or refuses a config; or the program cannot run."""
 
 
 class ClusterError(OrchError):

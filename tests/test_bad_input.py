@@ -231,6 +231,56 @@ def test_what_may_not_change_under_one_name_is_refused_and_named(
     assert contents(results) == before
 
 
+COMMAND = SWEEP.replace("trainable: toy:train", 'command: [python, toy.py, "--{params}"]')
+OTHER_COMMANDS = {
+    "another word": (
+        "toy.py",
+        "-u, toy.py",
+        "`command` was [python, toy.py, --{params}], is [python",
+    ),
+    "new metrics": ("seeds:", "metrics: {json: stdout}\nseeds:", "`metrics` is new"),
+    "a trainable": (
+        'command: [python, toy.py, "--{params}"]',
+        "trainable: toy:train",
+        "`trainable` is new\n  `command` is gone",
+    ),
+}
+
+
+@pytest.mark.parametrize(("old", "new", "said"), OTHER_COMMANDS.values(), ids=OTHER_COMMANDS)
+def test_another_command_under_one_name_is_refused(
+    old: str, new: str, said: str, orch: Orch, toy: Toy, results: Path
+) -> None:
+    (results / "toy" / "sweep.yaml").write_text(COMMAND)
+    toy.file.write_text(COMMAND.replace(old, new))
+    before = contents(results)
+    for command in ("plan", "sweep", "prune"):
+        ended = orch(*args_of(command, "sweep.yaml"))
+        assert ended.code == 2
+        assert f"holds a sweep `toy` that differs:\n  {said}" in ended.err
+    assert contents(results) == before
+
+
+@pytest.mark.parametrize("command", ["plan", "sweep"])
+def test_a_program_that_is_not_there_is_refused_before_anything_is_written(
+    command: str, orch: Orch, toy: Toy
+) -> None:
+    toy.file.write_text(COMMAND.replace("python", "phyton"))
+    before = contents(toy.folder)
+    ended = orch(*args_of(command, "sweep.yaml"))
+    assert ended.code == 2
+    assert "sweep.yaml: line 2: `command[0]`: the program `phyton` is not found in" in ended.err
+    assert contents(toy.folder) == before
+
+
+def test_a_command_has_no_pilot(orch: Orch, toy: Toy) -> None:
+    toy.file.write_text(COMMAND)
+    assert orch("plan", "sweep.yaml").code == 0
+    ended = orch("plan", "sweep.yaml", "--pilot")
+    assert ended.code == 2
+    assert "--pilot measures trainables; `orch sweep --smoke` tries a command" in ended.err
+
+
 def test_one_and_true_are_different_values_of_a_fixed_param(
     orch: Orch, toy: Toy, results: Path
 ) -> None:

@@ -18,10 +18,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.code import Archive, Content, Currency, Manifest, Scope, code_of
+from orchestrator.code import (
+    Archive,
+    Content,
+    Currency,
+    Manifest,
+    Scope,
+    code_of,
+    program_path,
+)
 from orchestrator.code.manifest import LARGEST
 from orchestrator.code.trees import is_same
 from orchestrator.errors import InputError, TrainableError
+from orchestrator.spec import Sweep, load
+from orchestrator.store.sweep_code import read_code, require_code
 
 
 class Place:
@@ -48,6 +58,15 @@ class Place:
 
     def code(self, module: str = "fit", *globs: str, excluded: tuple[Path, ...] = ()) -> Archive:
         return code_of(module, self.scope(*excluded), globs)
+
+    def run(self, *command: str, excluded: tuple[Path, ...] = (), **keys: Any) -> Manifest:
+        """Read the code of a sweep that runs a command."""
+        return read_code(self.sweep(*command, **keys), self.scope(*excluded)).manifest
+
+    def sweep(self, *command: str, **keys: Any) -> Sweep:
+        base = {"name": "run", "seeds": [0, 1], "factors": {"set": ["a", "b"]}}
+        base |= {"command": [*command, "--{params}"], "select": {"metric": "score"}}
+        return load(base | keys)
 
     def names(self, module: str = "fit", *globs: str) -> set[str]:
         return set(self.code(module, *globs).manifest.files)
@@ -148,6 +167,90 @@ def test_another_checkout_has_the_same_digest(
 def test_a_module_that_is_nowhere_is_refused_in_words(place: Place) -> None:
     with pytest.raises(TrainableError, match="the module `nowhere` cannot be found from"):
         place.code("nowhere")
+
+
+# What commands run.
+
+
+def test_a_script_imports_from_its_own_folder_first_then_from_the_working_folder(
+    place: Place,
+) -> None:
+    place.write(
+        {
+            "scripts/fit.py": "import model, layers, time, json\nimport queue\n",
+            "scripts/model.py": "from losses import loss",
+            "scripts/losses.py": "",
+            "scripts/queue.py": "",
+            "scripts/time.py": "",
+            "model.py": "",
+            "layers/__init__.py": "",
+            "unrelated.py": "",
+        }
+    )
+    found = place.run("python", "-u", "./scripts/fit.py", "--out={trial.folder}/fit.py")
+    own = {"scripts/fit.py", "scripts/model.py", "scripts/losses.py", "scripts/queue.py"}
+    assert set(found.files) == {*own, "layers/__init__.py"}, "`time` is built in"
+    assert found.words == ()
+
+
+def test_a_module_after_m_is_run_from_the_working_folder(place: Place) -> None:
+    place.write({"lab/__init__.py": "", "lab/fit_a.py": "import losses", "losses.py": ""})
+    found = place.run("torchrun", "-m", "lab.fit_{set}", "-m", "not.there")
+    assert set(found.files) == {"lab/__init__.py", "lab/fit_a.py", "losses.py"}
+
+
+def test_a_file_counts_that_some_trials_word_names(place: Place, tmp_path: Path) -> None:
+    (tmp_path / "beyond").write_text("")
+    named = {"conf/a.yaml", "conf/b.yaml", "data/0.bin", "data/1.bin", "fit.sh", "seen.txt", "a"}
+    unnamed = {"conf/c.yaml", "data/2.bin", "results/a.txt", ".venv/lib/x.txt", "python", "out/a"}
+    place.write(dict.fromkeys([*named, *unnamed], ""))
+    (place.folder / "link").symlink_to(tmp_path / "beyond")
+    (place.folder / "fit.sh").chmod(0o755)
+    found = place.run(
+        *("./fit.sh", "--conf=conf/{set}.yaml", "data={set}=data/{seed}.bin", "seen.txt"),
+        *("results/a.txt", ".venv/lib/x.txt", "link", str(tmp_path / "beyond"), "x" * 5000),
+        *("out", "{trial.folder}/seen.txt", "conf/{trial.id}c.yaml"),
+        excluded=(place.folder / "results",),
+        code=["seen*"],
+    )
+    assert set(found.files) == named
+    assert found.words == ("a", "conf/a.yaml", "conf/b.yaml", "data/0.bin", "data/1.bin")
+    assert set(place.run("python", str(place.folder / "out/a")).files) == {"out/a", "a"}
+
+
+def test_only_a_manifest_that_words_add_to_tells_of_them(place: Place) -> None:
+    place.write({"fit.py": "", "x.txt": ""})
+    assert "words" not in place.code().manifest.as_dict()
+    assert place.run("python", "fit.py", "x.txt").as_dict()["words"] == ["x.txt"]
+
+
+def test_a_program_that_cannot_be_started_is_refused_with_its_line(place: Place) -> None:
+    place.write({"fit.sh": "", "fit_a.sh": "", "bin/x": ""})
+    (place.folder / "fit_a.sh").chmod(0o755)
+    for program, said in {
+        "nowhere-at-all": f"the program `nowhere-at-all` is not found in {ENVIRONMENT}, nor on",
+        "fit.sh": "; the file of the working folder is `./fit.sh`",
+        "./fit.sh": "fit.sh is not executable: run `chmod +x ./fit.sh`, or put the program that",
+        "./none.sh": f"the program {place.folder}/none.sh is not found",
+        "./bin": f"the program {place.folder}/bin is a folder",
+        "./fit_{set}.sh": f"the program {place.folder}/fit_b.sh is not found",
+    }.items():
+        with pytest.raises(TrainableError) as caught:
+            require_code(place.sweep(program), place.scope())
+        assert str(caught.value).startswith("the sweep's mapping: `command[0]`: ")
+        assert said in str(caught.value)
+    require_code(place.sweep("./fit_a.sh"), place.scope())
+
+
+ENVIRONMENT = Path(sys.executable).parent
+
+
+def test_programs_are_those_of_this_python_before_those_on_path(place: Place) -> None:
+    place.write({"python": ""})
+    (place.folder / "python").chmod(0o755)
+    path = program_path({"PATH": str(place.folder)})
+    assert shutil.which("python", path=path) == str(ENVIRONMENT / "python")
+    assert program_path({}).split(os.pathsep)[0] == str(ENVIRONMENT)
 
 
 # Globs.
@@ -309,7 +412,7 @@ def test_a_large_file_counts_by_its_digest_alone(place: Place) -> None:
 def test_files_that_a_trial_adds_are_kept_beside_the_others(place: Place) -> None:
     place.write({"fit.py": "A = 1"})
     code = place.code()
-    more = code.with_files({"late.py": b"B = 2"})
+    more = code.but((), {"late.py": b"B = 2"})
     assert set(more.manifest.files) == {"fit.py", "late.py"}
     assert (more.content("fit.py"), more.content("late.py")) == (b"A = 1", b"B = 2")
     assert more.digest != code.digest
@@ -318,9 +421,10 @@ def test_files_that_a_trial_adds_are_kept_beside_the_others(place: Place) -> Non
 @given(
     files=st.dictionaries(st.text("ab./", min_size=1), st.binary(max_size=8), max_size=4),
     globs=st.dictionaries(st.text("*a", min_size=1), st.tuples(st.text("ab"))),
+    words=st.lists(st.text("ab")).map(tuple),
 )
 def test_a_manifest_survives_its_archive(
-    files: dict[str, bytes], globs: dict[str, tuple[str, ...]]
+    files: dict[str, bytes], globs: dict[str, tuple[str, ...]], words: tuple[str, ...]
 ) -> None:
-    manifest = Manifest({name: Content.of(data) for name, data in files.items()}, globs)
+    manifest = Manifest({name: Content.of(data) for name, data in files.items()}, globs, words)
     assert Archive(Archive.pack(manifest, files, None).data).manifest == manifest

@@ -296,7 +296,7 @@ def test_a_program_ends_when_what_runs_it_is_killed(
     trials = program(DAEMON + "time.sleep(1000)\n")
     with ThreadPoolExecutor() as pool:
         trial = pool.submit(run, trials, start())
-        until((folder / "daemon").exists, what="the program's daemon")
+        until(lambda: trial.done() or (folder / "daemon").exists(), what="the program's daemon")
         warm = psutil.Process(trials._warm._process.pid)
         below = warm.children(recursive=True)
         (warm if killed == "warm process" else warm.children()[0]).send_signal(signal.SIGKILL)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -48,6 +48,8 @@ class Manifest:
 
     files: Mapping[str, Content]
     globs: Mapping[str, tuple[str, ...]]
+    words: tuple[str, ...] = ()
+    """The files that count only since a word of the command names them: input, or output."""
 
     @cached_property
     def digest(self) -> str:
@@ -60,16 +62,18 @@ class Manifest:
         """The files that globs match, which a trial opens itself."""
         return frozenset(name for names in self.globs.values() for name in names)
 
-    def with_files(self, contents: Mapping[str, bytes]) -> Manifest:
-        """Add files."""
-        added = {name: Content.of(data) for name, data in contents.items()}
-        return replace(self, files={**self.files, **added})
+    def but(self, without: Collection[str], added: Mapping[str, bytes]) -> Manifest:
+        """Leave files out, and add others."""
+        kept = {name: content for name, content in self.files.items() if name not in without}
+        files = kept | {name: Content.of(data) for name, data in added.items()}
+        return replace(self, files=files, words=tuple(w for w in self.words if w not in without))
 
     def as_dict(self) -> dict[str, Any]:
         """Write the manifest as plain values."""
         return {
             "files": {name: list(content) for name, content in self.files.items()},
             "globs": {pattern: list(names) for pattern, names in self.globs.items()},
+            **({"words": list(self.words)} if self.words else {}),
         }
 
     @classmethod
@@ -78,4 +82,5 @@ class Manifest:
         return cls(
             {name: Content(*content) for name, content in plain["files"].items()},
             {pattern: tuple(names) for pattern, names in plain["globs"].items()},
+            tuple(plain.get("words", ())),
         )

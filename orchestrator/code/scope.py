@@ -40,6 +40,17 @@ class Scope:
         spec = find_top(PurePosixPath(name).parts[0].removesuffix(".py"), self.folder)
         return next((path for found, path in files_of(spec) if found == name), None)
 
+    def named(self, text: str) -> str | None:
+        """Return the name of the file of the working folder that a path leads to, if any does."""
+        path = Path(os.path.normpath(Path(self.folder, text)))
+        if not self._holds(path) or self._is_installed(path):
+            return None
+        name = self.name_of(path, "")
+        try:
+            return name if self._may_match(name) and self._stays(name) else None
+        except OSError:  # a text too long for a path
+            return None
+
     def match(self, pattern: str) -> tuple[str, ...]:
         """List the files that a glob matches, sorted, relative to the working folder.
 
@@ -52,12 +63,20 @@ class Scope:
         names = glob.glob(pattern, root_dir=self.folder, recursive=True)  # noqa: PTH207
         found = {PurePosixPath(name).as_posix() for name in names if self._may_match(name)}
         for name in found:
-            if not Path(self.folder, name).resolve().is_relative_to(Path(self.folder).resolve()):
+            if not self._stays(name):
                 raise InputError(f"`{pattern}` leaves the working folder: {name} is a link")
         return tuple(sorted(found))
 
     def _holds(self, path: Path) -> bool:
         return path.is_relative_to(self.folder)
+
+    def _is_installed(self, path: Path) -> bool:
+        """Tell whether a file is of an environment that lies in the working folder."""
+        return self._holds(Path(sys.prefix)) and path.is_relative_to(sys.prefix)
+
+    def _stays(self, name: str) -> bool:
+        """Tell whether a file of the working folder is no link that leads out of it."""
+        return Path(self.folder, name).resolve().is_relative_to(Path(self.folder).resolve())
 
     def _may_match(self, name: str) -> bool:
         path = Path(self.folder, name)
@@ -69,19 +88,19 @@ class Scope:
         )
 
 
-def find_top(name: str, folder: str) -> ModuleSpec | None:
+def find_top(name: str, *folders: str) -> ModuleSpec | None:
     """Find a top-level module or package without importing it; not what is already imported.
 
     Args:
         name: of the module.
-        folder: to look in first. It stays out of this process's own import path, from which the
-            tool still imports: a file there may have the name of any module.
+        folders: to look in first, in their order. They stay out of this process's own import path,
+            from which the tool still imports: a file there may have the name of any module.
     """
     if name in {"__main__", TOOL} or not name.isidentifier():  # `__main__` here is orch itself
         return None
     for finder in sys.meta_path:
         find = getattr(finder, "find_spec", None)
-        path = [folder, *sys.path] if finder is PathFinder else None
+        path = [*folders, *sys.path] if finder is PathFinder else None
         spec: ModuleSpec | None = find(name, path) if find else None
         if spec is not None:
             return spec

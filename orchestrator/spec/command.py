@@ -66,9 +66,7 @@ class Template:
         for match in _TOKENS.finditer(text):
             token, name, option = match.group(0, 1, 2)
             if token in {"{", "}"}:
-                raise ValueError(
-                    f"a `{token}` without its partner; a brace itself is `{token * 2}`"
-                )
+                raise ValueError(f"a `{token}` without partner; a brace itself is `{token * 2}`")
             if name is not None:
                 pieces.append(Placeholder(name, option))
             elif pieces and isinstance(pieces[-1], str):
@@ -122,14 +120,8 @@ class Template:
 
     def text(self, params: Mapping[str, Value], texts: Mapping[str, str]) -> str:
         """Write it as one text; arguments as in `words`."""
-        return "".join(
-            piece
-            if isinstance(piece, str)
-            else texts[piece.name]
-            if piece.name in texts
-            else shown(params[piece.name])
-            for piece in self.pieces
-        )
+        known = {**{name: shown(value) for name, value in params.items()}, **texts}
+        return "".join(p if isinstance(p, str) else known[p.name] for p in self.pieces)
 
 
 _TOKENS = re.compile(r"\{\{|\}\}|\{([^{}:]*)(?::([^{}]*))?\}|[{}]|[^{}]+")

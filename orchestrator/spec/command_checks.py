@@ -28,9 +28,7 @@ def check_command(sweep: Sweep) -> Iterator[Problem]:
     if sweep.trainable is None and sweep.command is None:
         yield Problem(("trainable",), "this key, or `command`, is required")
     if sweep.trainable is not None and sweep.command is not None:
-        text = (
-            "a sweep has a `trainable` or a `command`; take one out (`null` does, after `extends`)"
-        )
+        text = "stands beside a `trainable`; take one out, or set it to null after `extends`"
         yield Problem(("command",), text)
     if sweep.metrics is not None:
         yield from _metrics(sweep, sweep.metrics)
@@ -63,7 +61,7 @@ def _null(sweep: Sweep, template: Template, key: Key, hint: str) -> Iterator[Pro
         found = combinations(sweep, {**sweep.factors, name: ()})
         cells = [{factor: c[factor] for factor in sweep.factors} for c in found if c[name] is None]
         if cells:
-            more = f" and {counted(len(cells) - 1, 'other')}" if cells[1:] else ""
+            more = f" and {counted(len(cells) - 1, 'other cell')}" if cells[1:] else ""
             where = f" where {assignments(cells[0])}{more}" if sweep.factors else ""
             yield Problem(key, f"`{name}` is null{where}{hint.format(name)}")
 
@@ -132,7 +130,7 @@ def _unreached(sweep: Sweep, words: tuple[str, ...]) -> Iterator[Problem]:
     if names:
         added = ", ".join(f'"--{name}={{{name}}}"' for name in names)
         text = (
-            f"{quoted(names)} {'reach' if names[1:] else 'reaches'} the program in no word, so that "
+            f"{quoted(names)} {'reach' if names[1:] else 'reaches'} the program in no word, and so "
             f"trials would be the same run; add words such as {added}, or `--{{params}}` for all"
         )
         yield Problem(("command",), text)
@@ -165,10 +163,8 @@ def _path(sweep: Sweep, path: str, key: Key) -> Iterator[Problem]:
     problems = list(_word(sweep, path, key))
     yield from problems
     template = None if problems else Template.of(path)
-    if template and (template.spread or template.condition):
-        yield Problem(
-            key, f"`{template.spread or template.condition}` is for words, not for a path"
-        )
+    if template and (several := template.spread or template.condition):
+        yield Problem(key, f"`{several}` is for words, not for a path")
 
 
 def _regex(regex: str, step: str | None) -> Iterator[Problem]:

@@ -110,19 +110,26 @@ def expand(sweep: Sweep) -> list[PlannedTrial]:
 
 
 def combinations(sweep: Sweep, names: Collection[str]) -> list[dict[str, Value]]:
-    """List the distinct values that some params, or ``seed``, have together in the trials."""
+    """List the values that some params, or ``seed``, have together in some trial.
+
+    They may repeat where cells have other seeds.
+    """
     if not names:
         return [{}]
-    found: dict[str, dict[str, Value]] = {}
+    by_seeds: dict[tuple[int, ...], dict[str, dict[str, Value]]] = {}
     for factors in _combinations(sweep.factors):
         grid = _grid(sweep, factors)
-        seeds = grid.seeds if "seed" in names else grid.seeds[:1]
+        found = by_seeds.setdefault(grid.seeds, {})
         for search in _searched(sweep, grid, factors):
-            params = {**factors, **search, **grid.fixed}
-            for seed in seeds:
-                chosen = {name: seed if name == "seed" else params[name] for name in names}
-                found.setdefault(canonical(chosen), chosen)
-    return list(found.values())
+            params = {**factors, **search, **grid.fixed, "seed": 0}
+            chosen = {name: params[name] for name in names}
+            found.setdefault(canonical(chosen), chosen)
+    return [
+        {**chosen, "seed": seed} if "seed" in names else chosen
+        for seeds, found in by_seeds.items()
+        for chosen in found.values()
+        for seed in (seeds if "seed" in names else seeds[:1])
+    ]
 
 
 def count_trials(sweep: Sweep) -> int:

@@ -1,11 +1,21 @@
-"""The code of a sweep: its trainable, and the files that its key `code` lists."""
+"""The code of a sweep: its trainable or command, and the files that its key `code` lists."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
-from orchestrator.code import Archive, Scope, code_of, require_target
+from orchestrator.code import (
+    Archive,
+    Entries,
+    Scope,
+    code_of,
+    require_program,
+    require_target,
+)
 from orchestrator.errors import InputError, OrchError, SpecError, TrainableError
+from orchestrator.spec.command import possible
 from orchestrator.spec.model import Sweep
 from orchestrator.spec.problems import placed
 from orchestrator.spec.source import MAPPING
@@ -27,16 +37,21 @@ def scope_of(sweep: Sweep, root: Path | None) -> Scope:
 
 
 def require_code(sweep: Sweep, scope: Scope) -> None:
-    """Refuse a trainable that can be seen not to run, and a glob that is of no use.
+    """Refuse what can be seen not to run, and a glob that is of no use.
 
     Raises:
         SpecError: a glob leaves the working folder, or matches nothing.
-        TrainableError: the trainable is not there, or its source shows that it cannot run.
+        TrainableError: the trainable is not there, or its source shows that it cannot run; or the
+            command's program is not found, or not executable.
     """
+    key = ("command", 0) if sweep.trainable is None else ("trainable",)
     try:
-        require_target(sweep.trainable, scope)
+        if sweep.trainable is not None:
+            require_target(sweep.trainable, scope)
+        for word in possible(sweep, sweep.command[0]) if sweep.command else ():
+            require_program(word, scope.folder, os.environ)
     except TrainableError as error:
-        raise placed(error, sweep.source, "trainable") from None
+        raise placed(error, sweep.source, *key) from None
     for index, pattern in enumerate(sweep.code):
         if problem := _problem(pattern, scope):
             raise placed(problem, sweep.source, "code", index)
@@ -49,7 +64,31 @@ def read_code(sweep: Sweep, scope: Scope) -> Archive:
         OrchError: as `require_code`.
     """
     require_code(sweep, scope)
-    return code_of(sweep.module, scope, sweep.code)
+    entries = sweep.module if sweep.command is None else _entries(sweep, sweep.command, scope)
+    return code_of(entries, scope, sweep.code)
+
+
+def _entries(sweep: Sweep, words: tuple[str, ...], scope: Scope) -> Entries:
+    """Look up what the words of a command name, as some trial gets them."""
+    modules, programs, others = set[str](), set[str](), set[str]()
+    for before, word in zip((None, *words), words, strict=False):
+        texts = possible(sweep, word)
+        if before == "-m":
+            modules.update(texts)
+        if before is None:  # a name without a slash is looked for on PATH
+            texts = [text for text in texts if os.sep in text]
+        for name in {name for text in texts for name in _named(text, scope)}:
+            (programs if before is None or name.endswith(".py") else others).add(name)
+    return Entries(*map(tuple, map(sorted, (modules, programs, others))))
+
+
+def _named(text: str, scope: Scope) -> Iterator[str]:
+    """List the files of the working folder that a word, or what follows an `=` in it, names."""
+    while text:
+        name = scope.named(text)
+        if name is not None:
+            yield name
+        text = text.partition("=")[2]
 
 
 def _problem(pattern: str, scope: Scope) -> OrchError | None:

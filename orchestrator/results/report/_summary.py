@@ -52,7 +52,8 @@ class Origin:
         local = files.local
         scope = scope_of(results.sweep, local.parent if local else None)
         try:
-            require_module(results.sweep.module, scope)
+            if results.sweep.trainable is not None:
+                require_module(results.sweep.module, scope)
         except TrainableError:
             return cls(name, text, root, None)
         return cls(name, text, root, Currency(scope))
@@ -101,7 +102,7 @@ def _hardware(trials: pd.DataFrame) -> pd.Series[str]:
 
 def _stale(store: Store, trials: pd.DataFrame, origin: Origin) -> str:
     if origin.currency is None:
-        return "unknown: the trainable's sources are not available"
+        return "unknown: the sources of what ran are not available"
     digests, read = trials["code_digest"].astype(str), store.archives.read
     stale = sum(not origin.currency.is_current(digest, read) for digest in digests)
     return f"{counted(stale, 'trial')} ran other code than the present"
