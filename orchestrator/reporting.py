@@ -76,7 +76,7 @@ def _send(pipe: Path, message: bytes) -> None:
             # Opened so that it fails where nobody reads, and written so that a full pipe waits.
             descriptor = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
             os.set_blocking(descriptor, True)
-            with open(descriptor, "wb") as stream:
+            with os.fdopen(descriptor, "wb") as stream:
                 stream.write(message)
     except OSError as error:
         raise RuntimeError(
