@@ -117,9 +117,7 @@ for epoch in range(10):
 """
 
 
-def test_reports_of_several_processes_at_once_stay_whole(
-    reports: Reports, tmp_path: Path
-) -> None:
+def test_reports_of_several_processes_at_once_stay_whole(reports: Reports, tmp_path: Path) -> None:
     (tmp_path / "rank.py").write_text(RANK)
     program = subprocess.Popen([sys.executable, "-c", RANKS], cwd=tmp_path)
     epochs = read(reports, lambda: program.poll() is None)
@@ -166,7 +164,7 @@ def test_reports_beside_metrics_are_dropped_which_the_log_says_once(reports: Rep
 def test_what_others_write_into_the_pipe_is_named(reports: Reports) -> None:
     with Path(reports.environment["ORCH_REPORT"]).open("w") as pipe:
         pipe.write("loss 0.5\n")
-    with pytest.raises(TrialError, match="`loss 0.5` came through ORCH_REPORT"):
+    with pytest.raises(TrialError, match=r"`loss 0\.5` came through ORCH_REPORT"):
         list(reports.poll())
 
 
