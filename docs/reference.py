@@ -257,7 +257,7 @@ def _python() -> Iterator[str]:
     )
     example = inspect.cleandoc(orchestrator.__doc__ or "").partition("::\n\n")[2]
     yield f"<!-- not run: a sketch -->\n```python\n{textwrap.dedent(example)}\n```"
-    for name in ("load", "run", "open_store"):
+    for name in ("load", "run", "open_store", "report"):
         yield from _function(f"orchestrator.{name}", getattr(orchestrator, name))
     yield "## orchestrator.Results"
     yield _prose(orchestrator.Results)

@@ -25,9 +25,8 @@ _in_process: Callable[[Mapping[str, Any]], object] | None = None
 def report(metrics: Mapping[str, Any] | None = None, /, **more: Any) -> None:
     """Hand over an epoch of the trial that this process belongs to; nothing outside a trial.
 
-    It may be called in any thread, and in any process that a sweep's `command` starts::
-
-        orchestrator.report(accuracy=0.9, train={"loss": 0.1}, step=1000)
+    A script calls it in any thread, and in any process that it starts:
+    ``orchestrator.report(accuracy=0.9, train={"loss": 0.1}, step=1000)``.
 
     Args:
         metrics: numbers (of Python, numpy or torch), booleans or None by name; a mapping inside

@@ -399,9 +399,9 @@ from pathlib import Path
 
 attempt = int(os.environ["ORCH_ATTEMPT"])
 file = Path(os.environ["ORCH_TRIAL_FOLDER"], "state.json")
-state = json.loads(file.read_text()) if file.exists() else {"epoch": 0, "score": 0.0}
-for epoch in range(state["epoch"] + 1, 6):
-    state = {"epoch": epoch, "score": state["score"] + random.Random(epoch).random()}
+state = json.loads(file.read_text()) if file.exists() else {"step": 0, "score": 0.0}
+for epoch in range(state["step"] + 1, 6):
+    state = {"step": epoch, "score": state["score"] + random.Random(epoch).random()}
     print(json.dumps(state), flush=True)
     if epoch == attempt:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -435,7 +435,7 @@ def test_a_program_that_goes_on_by_itself_has_each_epoch_once_wherever_it_is_kil
     assert number == 6  # the five before were killed, each in another epoch
     snapshot = attempts.store.snapshot()
     epochs = snapshot.epochs()
-    assert list(epochs["logged/epoch"]) == [1, 2, 3, 4, 5]
+    assert list(epochs["step"]) == [1, 2, 3, 4, 5]
     assert list(epochs["epoch"]) == [1, 2, 3, 4, 5]
     drawn = [random.Random(epoch).random() for epoch in range(1, 6)]
     assert list(epochs["score"]) == list(itertools.accumulate(drawn))

@@ -90,7 +90,7 @@ class LiveTrial:
 
     def __post_init__(self) -> None:
         self.epoch, self.facts = self.start.epoch, dict(self.start.facts)
-        self._lock = threading.Lock()
+        self._lock, self._process = threading.Lock(), os.getpid()
 
     @cached_property
     def _reader(self) -> YieldedReader:
@@ -186,8 +186,10 @@ class LiveTrial:
         """End the epoch under way with what a trainable has yielded, reported or returned.
 
         Raises:
-            TrialError: it is no mapping of metrics.
+            TrialError: it is no mapping of metrics, or comes from a process that the trial forked.
         """
+        if os.getpid() != self._process:
+            raise TrialError("only the trial's own process can report, and none that it forks")
         with self._lock:
             try:
                 metrics, step = self._reader.read(handed)

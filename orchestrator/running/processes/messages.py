@@ -56,11 +56,11 @@ def loading(recorder: Recorder) -> dict[str, Any]:
     """Make the part of a message that says what a process has loaded since it last said so."""
     loaded = recorder.loaded()
     files = {name: base64.b64encode(data).decode() for name, data in loaded.files.items()}
-    return {"loaded": [files, loaded.modules, loaded.packages]}
+    return {"loading": [files, loaded.modules, loaded.packages]}
 
 
 def loaded(content: dict[str, Any]) -> Loaded:
     """Take that part out of a message."""
-    files, modules, packages = content.pop("loaded")
+    files, modules, packages = content.pop("loading")
     contents = {name: base64.b64decode(data) for name, data in files.items()}
     return Loaded(contents, modules, packages)

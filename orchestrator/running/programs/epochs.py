@@ -70,7 +70,7 @@ class Epochs:
 
 
 def number_in(text: str | None) -> object:
-    """Return the number that a text is, None of an empty one, and the text where it is neither."""
+    """Return the number that a text is, None for an empty one, and else the text."""
     if text is None or not text.strip():
         return None
     try:

@@ -19,9 +19,9 @@ from orchestrator.errors import TrialError
 _HEAD = struct.Struct("<QI")
 _CHECKSUM = struct.Struct("<I")
 _CHECKED = 1 << 16
-"""Bytes of the longest record whose content is checked: longer ones are images."""
+"""Bytes of the longest record whose content is checked; Python is slow, and images are longer."""
 _DTYPES = {1: ("<f", "float_val"), 2: ("<d", "double_val"), 19: ("<e", "half_val")}
-"""TensorFlow's numbers of types: how a value is packed, and the field that has it otherwise."""
+"""By TensorFlow's number of a type: how a value is packed, and the field that lists it instead."""
 
 
 class EventFile:
@@ -123,7 +123,7 @@ def _table() -> list[int]:
 
 _TABLE = _table()
 
-_MESSAGES = {
+_MESSAGES: dict[str, dict[str, tuple[Any, ...]]] = {
     "Event": {"step": (2, "INT64"), "summary": (5, "Summary")},
     "Summary": {"value": (1, "Value", "many")},
     "Value": {"tag": (1, "BYTES"), "simple_value": (2, "FLOAT"), "tensor": (8, "Tensor")},

@@ -89,13 +89,12 @@ class Program:
 
             trial.log(f"runs {shlex.join(words)}")
             with _started(words, self.folder, environment, apart="json" in metrics) as running:
-                for epoch in running.epochs(source, [reports.fileno()], look):
+                for epoch in running.epochs(source, [reports.fileno()], look, trial.gpus):
                     trial.take(epoch)
                     if trial.smoke:
                         return
             look()
             imports.note_packages()
-            running.require_success(trial.gpus)
             if trial.epoch == trial.start.epoch:
                 raise TrialError(f"the program ended without a metric: {source.nothing()}")
 
@@ -185,7 +184,7 @@ class _Running:
         self._last: deque[str] = deque(maxlen=_KEPT_LINES)
 
     def epochs(
-        self, source: Source, others: Sequence[int], look: Callable[[], None]
+        self, source: Source, others: Sequence[int], look: Callable[[], None], gpus: float
     ) -> Iterator[Epoch]:
         """Pass on what it prints, and yield its epochs, until it has ended.
 
@@ -193,6 +192,11 @@ class _Running:
             source: where the epochs come from.
             others: descriptors that may have something for it, besides the output.
             look: called every now and then.
+            gpus: as the program may use.
+
+        Raises:
+            GpuMemoryError: it needs more of a GPU's memory than there is.
+            TrialFailedError: it ended by a signal, or with an exit code that is not 0.
         """
         handle = os.pidfd_open(self._process.pid)
         try:
@@ -210,6 +214,8 @@ class _Running:
         kill_descendants(self._others)  # which may hold its output open
         while self._buffers:
             yield from self._read(next(iter(self._buffers)), source)
+        yield from source.poll()
+        self._require_success(gpus)
         yield from source.end()
 
     def _read(self, descriptor: int, source: Source) -> Iterator[Epoch]:
@@ -225,13 +231,7 @@ class _Running:
         for line in lines:
             yield from source.line(line, stdout=is_stdout)
 
-    def require_success(self, gpus: float) -> None:
-        """Refuse a program that has failed.
-
-        Raises:
-            GpuMemoryError: it needs more of a GPU's memory than there is.
-            TrialFailedError: it ended by a signal, or with an exit code that is not 0.
-        """
+    def _require_success(self, gpus: float) -> None:
         status = self._process.returncode
         if status == 0:
             return

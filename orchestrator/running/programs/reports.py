@@ -66,7 +66,8 @@ class Reports(Source):
 
     def discard(self) -> None:
         """Drop what was reported since, and say so once: `metrics` in the sweep file counts."""
-        if list(self._messages()) and not self._said:
+        messages = list(self._messages())
+        if messages and not self._said:
             self._said = True
             self._say(
                 "calls of orchestrator.report are ignored, since the sweep file has `metrics`; "

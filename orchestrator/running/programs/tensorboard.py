@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections import deque
 from collections.abc import Iterator
@@ -89,7 +90,7 @@ class TensorBoard(Source):
 
     def _is_complete(self, step: int) -> bool:
         """Tell whether all files have gone past the lowest step that waits, or one far past it."""
-        runs = [run for run in self._runs.values() if run.latest is not None]
+        runs = self._runs.values()
         return all(run.is_past(step) for run in runs) or any(
             len(run.steps) > _APART for run in runs
         )
@@ -100,7 +101,8 @@ class _Run:
 
     def __init__(self, path: Path, prefix: str, *, passed_over: int = 0) -> None:
         self.steps: deque[tuple[int, dict[str, float]]] = deque()
-        self.latest: int | None = None
+        # Of a file of before nothing more is expected, and everything of a new one.
+        self._latest = math.inf if passed_over else -math.inf
         self._prefix = prefix
         self._file = EventFile(path, passed_over)
 
@@ -112,8 +114,8 @@ class _Run:
                 self.steps[-1][1].update(named)
             else:
                 self.steps.append((step, named))
-            self.latest = step
+            self._latest = step
 
     def is_past(self, step: int) -> bool:
         """Tell whether no more of a step, the lowest one that waits, is to be expected here."""
-        return len(self.steps) > 1 or (self.latest is not None and self.latest > step)
+        return len(self.steps) > 1 or self._latest > step
