@@ -249,6 +249,21 @@ def test_a_program_that_closes_its_output_goes_on(program: Any) -> None:
     assert [r.metrics["score"] for r in run(trials, start())] == [0.5, 0.75]
 
 
+def test_two_trials_that_run_at_once_cannot_have_their_metrics_in_one_file(program: Any) -> None:
+    script = """
+        import time
+        with open("metrics.csv", "w") as file:
+            file.write("score\\n1\\n2\\n")
+        time.sleep(1000)
+        """
+    first = program(script, metrics={"csv": "metrics.csv"})
+    second = program(script, metrics={"csv": "metrics.csv"})
+    with contextlib.closing(first.run(start(), None, lambda _: None)) as reports:
+        assert next(reports).metrics == {"score": 1.0}
+        with pytest.raises(TrialFailedError, match="another trial that runs now has its metrics"):
+            run(second, start())
+
+
 def test_what_a_program_leaves_running_ends_with_it(program: Any, folder: Path) -> None:
     trials = program(DAEMON + "print('{\"score\": 1}')\n")
     assert metrics_of(trials) == [{"score": 1.0}]

@@ -1,0 +1,159 @@
+"""Programs that know nothing of sweeps, swept by both runners; and what ends with them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import psutil
+import pytest
+from support.comparing import assert_same
+from support.folder import Folder
+from support.waiting import HANG_SECONDS, until
+
+SCRIPT = """
+import argparse
+import json
+import random
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--lr", type=float)
+parser.add_argument("--x", type=int)
+parser.add_argument("--epochs", type=int)
+parser.add_argument("--seed", type=int)
+args = parser.parse_args()
+random.seed(args.seed)
+for epoch in range(1, args.epochs + 1):
+    score = args.x * args.lr + random.random() / epoch
+    print(json.dumps({"epoch": epoch, "lr": args.lr, "score": score}))
+"""
+COMMAND = ["python", "script.py", "--{params}"]
+KEYS = {
+    "trainable": None,
+    "command": COMMAND,
+    "metrics": {"json": "stdout"},
+    "fixed": {"epochs": 3},
+}
+
+
+@pytest.fixture
+def script(cluster_folder: Folder) -> Folder:
+    (cluster_folder.path / "script.py").write_text(SCRIPT)
+    return cluster_folder
+
+
+def test_a_script_as_it_stands_gets_the_same_numbers_from_both_runners(script: Folder) -> None:
+    sweep = script.write(**KEYS)
+    table = script.orch("sweep", sweep).stdout
+    assert "score" in table
+    inline = script.orch("sweep", sweep, "--runner", "inline", "--store", "inline")
+    assert '"epoch": 3' in inline.stdout  # what programs print is shown
+    assert_same(script.numbers(), script.numbers(root="inline"))
+    trials = script.trials()
+    assert list(trials["status"]) == ["completed"] * 8
+    assert list(trials["epochs_run"]) == [3] * 8
+    assert list(trials["logged/lr"]) == list(trials["lr"])
+    log = script.path / "results/toy/logs" / f"{trials['trial_id'][0]}.log"
+    assert '{"epoch": 1, ' in log.read_text()
+    again = script.orch("sweep", sweep)
+    assert "all 8 trials are already done" in again.stderr
+
+
+def test_an_edit_of_a_script_makes_its_trials_stale_and_a_comment_does_not(script: Folder) -> None:
+    sweep = script.write(**KEYS)
+    script.orch("sweep", sweep, "--runner", "inline")
+    file = script.path / "script.py"
+    file.write_text(f"# a comment\n{SCRIPT}")
+    assert stale(script, sweep) == 0
+    file.write_text(SCRIPT.replace("/ epoch", "/ (epoch + 1)"))
+    assert stale(script, sweep) == 8
+
+
+def stale(folder: Folder, sweep: Path) -> int:
+    return int(json.loads(folder.orch("plan", sweep, "--json").stdout)["stale"])
+
+
+def test_an_option_that_the_script_does_not_know_stops_the_sweep_in_its_words(
+    script: Folder,
+) -> None:
+    sweep = script.write(**{**KEYS, "command": [*COMMAND, "--depth=3"]})
+    done = script.orch("sweep", sweep, code=2)
+    assert done.stdout == ""
+    assert "toy.yaml: line 7: `command`: the program ended with exit code 2: " in done.stderr
+    assert "script.py: error: unrecognized arguments: --depth=3" in done.stderr
+
+
+def test_a_file_that_trials_write_is_named_once_and_is_not_their_code(script: Folder) -> None:
+    (script.path / "notes.txt").write_text("old")
+    (script.path / "script.py").write_text(
+        SCRIPT.replace('"--lr"', '"--notes")\nparser.add_argument("--lr"')
+        + 'open(args.notes, "w").write(f"{args.x}")\n'
+    )
+    sweep = script.write(**{**KEYS, "command": [*COMMAND, "--notes=notes.txt"]})
+    done = script.orch("sweep", sweep, "--runner", "inline")
+    assert done.stderr.count("notes.txt, which a word of the command names, changes") == 1
+    (script.path / "notes.txt").write_text("other")
+    assert stale(script, sweep) == 0
+
+
+def test_a_smoke_run_takes_one_epoch_of_each_cell(script: Folder) -> None:
+    sweep = script.write(**KEYS)
+    script.orch("sweep", sweep, "--smoke", "--runner", "inline")
+    assert list(script.trials("toy--smoke")["epochs_run"]) == [1, 1]
+
+
+WAITING = """
+import os
+import subprocess
+import sys
+import time
+
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1000)"])
+with open(f"pids-{os.environ['ORCH_TRIAL_ID']}.part", "w") as file:
+    file.write(f"{os.getppid()} {os.getpid()} {child.pid}")
+os.rename(file.name, file.name.removesuffix(".part"))
+time.sleep(1000)
+"""
+
+
+@pytest.mark.no_cover
+@pytest.mark.parametrize("killed", ["driver", "worker"])
+def test_programs_and_their_children_end_with_what_drives_them(folder: Folder, killed: str) -> None:
+    (folder.path / "script.py").write_text(WAITING)
+    sweep = folder.write(**KEYS, search={}, seeds=[0], factors={"x": [1]}, retries=0)
+    driver = folder.start("sweep", sweep)
+    until(lambda: written(folder), driver)
+    reader, *pids = map(int, written(folder)[0].read_text().split())
+    processes = [psutil.Process(pid) for pid in pids]
+    if killed == "driver":
+        driver.kill()
+    else:
+        warm = psutil.Process(reader).parent()
+        assert warm is not None
+        worker = warm.parent()
+        assert worker is not None
+        os.kill(worker.pid, signal.SIGKILL)
+    until(lambda: not any(map(alive, processes)), what="the end of the program and its child")
+    if killed == "driver":
+        driver.wait(HANG_SECONDS)
+    else:
+        assert driver.wait(HANG_SECONDS) == 1
+
+
+def written(folder: Folder) -> list[Path]:
+    return [path for path in folder.path.glob("pids-*") if path.suffix != ".part"]
+
+
+def alive(process: psutil.Process) -> bool:
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+
+
+def test_a_report_shows_itself_for_a_command(script: Folder) -> None:
+    sweep = script.write(**KEYS)
+    script.orch("sweep", sweep, "--runner", "inline")
+    for command in ("status", "table", "report"):
+        script.orch(command, sweep)
+    found = json.loads(script.orch("table", sweep, "--format", "json").stdout)
+    assert found
