@@ -120,7 +120,11 @@ time.sleep(1000)
 
 @pytest.mark.no_cover
 @pytest.mark.parametrize("killed", ["driver", "worker"])
-def test_programs_and_their_children_end_with_what_drives_them(folder: Folder, killed: str) -> None:
+@pytest.mark.parametrize("ray", ["own", "shared"])
+def test_programs_and_their_children_end_with_what_drives_them(
+    request: pytest.FixtureRequest, ray: str, killed: str
+) -> None:
+    folder: Folder = request.getfixturevalue("folder" if ray == "own" else "cluster_folder")
     (folder.path / "script.py").write_text(WAITING)
     sweep = folder.write(**KEYS, search={}, seeds=[0], factors={"x": [1]}, retries=0)
     driver = folder.start("sweep", sweep)

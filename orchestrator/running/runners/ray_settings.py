@@ -5,7 +5,13 @@ from __future__ import annotations
 import os
 import secrets
 
+ENDING = {
+    # Ray would kill a worker's warm process, which then could not end what its trials have started;
+    # it does so, and leaves, as soon as the worker is gone.
+    "RAY_kill_child_processes_on_worker_exit": "0",
+}
 _SETTINGS = {
+    **ENDING,
     # Workers import the trainable from the folder in which the sweep starts.
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     # The default loggers write five files per trial, and repeat rows after a retry.

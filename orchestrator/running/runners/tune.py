@@ -26,6 +26,7 @@ from orchestrator.running.job import Job
 from orchestrator.running.runners import other_nodes
 from orchestrator.running.runners.ray_cluster import require_fit, trials_ahead
 from orchestrator.running.runners.ray_errors import error_of, translated
+from orchestrator.running.runners.ray_settings import ENDING
 from orchestrator.running.runners.tune_worker import Worker, attempt_of, text_of
 
 TRIALS_PER_FIT = 5_000
@@ -49,7 +50,7 @@ def _workers_environment(*, inherited: bool) -> Iterator[None]:
     names, fixed = class_cache.ENV_VARS_TO_PROPAGATE, class_cache.DEFAULT_ENV_VARS
     allowed = set() if inherited else {n for n in names if not n.startswith("AWS_")}
     class_cache.ENV_VARS_TO_PROPAGATE = allowed
-    class_cache.DEFAULT_ENV_VARS = {} if inherited else fixed
+    class_cache.DEFAULT_ENV_VARS = {} if inherited else {**fixed, **ENDING}
     try:
         yield
     finally:
