@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
+import struct
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 from support.comparing import assert_same
@@ -49,7 +53,7 @@ def test_a_script_as_it_stands_gets_the_same_numbers_from_both_runners(script: F
     table = script.orch("sweep", sweep).stdout
     assert "score" in table
     inline = script.orch("sweep", sweep, "--runner", "inline", "--store", "inline")
-    assert '"epoch": 3' in inline.stdout  # what programs print is shown
+    assert '"epoch": 3' in inline.stderr  # what programs print is shown
     assert_same(script.numbers(), script.numbers(root="inline"))
     trials = script.trials()
     assert list(trials["status"]) == ["completed"] * 8
@@ -161,3 +165,98 @@ def test_a_report_shows_itself_for_a_command(script: Folder) -> None:
         script.orch(command, sweep)
     found = json.loads(script.orch("table", sweep, "--format", "json").stdout)
     assert found
+
+
+# An example like PyTorch's of MNIST: the same options, the same data, the same words
+
+MNIST = """
+import argparse
+
+import torch
+from torch.nn.functional import nll_loss
+from torchvision import datasets, transforms
+
+options = argparse.ArgumentParser(description="PyTorch MNIST Example")
+options.add_argument("--epochs", type=int, default=14)
+options.add_argument("--lr", type=float, default=1.0)
+options.add_argument("--gamma", type=float, default=0.7)
+options.add_argument("--seed", type=int, default=1)
+options.add_argument("--log-interval", type=int, default=10)
+options.add_argument("--save-model", action="store_true")
+args = options.parse_args()
+torch.manual_seed(args.seed)
+shown = transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.1307,), (0.3081,))])
+train, test = (
+    torch.utils.data.DataLoader(
+        datasets.MNIST("../data", train=is_train, download=is_train, transform=shown),
+        batch_size=64 if is_train else 1000,
+        num_workers=int(is_train),
+    )
+    for is_train in (True, False)
+)
+network = torch.nn.Sequential(
+    torch.nn.Flatten(), torch.nn.Linear(784, 10), torch.nn.LogSoftmax(dim=1)
+)
+optimizer = torch.optim.Adadelta(network.parameters(), lr=args.lr)
+schedule = torch.optim.lr_scheduler.StepLR(optimizer, step_size=1, gamma=args.gamma)
+for epoch in range(1, args.epochs + 1):
+    for batch, (images, digits) in enumerate(train):
+        optimizer.zero_grad()
+        loss = nll_loss(network(images), digits)
+        loss.backward()
+        optimizer.step()
+        if batch % args.log_interval == 0:
+            seen, all_of_them = batch * len(images), len(train.dataset)
+            print(f"Train Epoch: {epoch} [{seen}/{all_of_them}]\\tLoss: {loss.item():.6f}")
+    with torch.no_grad():
+        outputs = [(network(images), digits) for images, digits in test]
+    total = sum(nll_loss(output, digits, reduction="sum").item() for output, digits in outputs)
+    right = sum((output.argmax(1) == digits).sum().item() for output, digits in outputs)
+    count = len(test.dataset)
+    words = f"{right}/{count} ({100 * right / count:.0f}%)"
+    print(f"\\nTest set: Average loss: {total / count:.4f}, Accuracy: {words}\\n")
+    schedule.step()
+if args.save_model:
+    torch.save(network.state_dict(), "mnist_cnn.pt")
+"""
+WORDS = [f"--{name}={{{name}}}" for name in ("lr", "gamma", "epochs", "seed")]
+
+
+def make_up_mnist(folder: Path) -> None:
+    """Write images in the files of MNIST, with a bar for each digit."""
+    folder.mkdir(parents=True)
+    draw = np.random.default_rng(0)
+    for kind, count in (("train", 640), ("t10k", 200)):
+        digits = draw.integers(0, 10, count, dtype=np.uint8)
+        images = draw.integers(0, 200, (count, 28, 28), dtype=np.uint8)
+        for image, digit in zip(images, digits, strict=True):
+            image[:, 2 * digit + 2 : 2 * digit + 6] //= 2
+        header = struct.pack(">4I", 2051, count, 28, 28)
+        (folder / f"{kind}-images-idx3-ubyte").write_bytes(header + images.tobytes())
+        header = struct.pack(">2I", 2049, count)
+        (folder / f"{kind}-labels-idx1-ubyte").write_bytes(header + digits.tobytes())
+
+
+def test_an_example_of_pytorch_runs_without_a_change(cluster_folder: Folder) -> None:
+    here = replace(cluster_folder, path=cluster_folder.path / "mnist")
+    here.path.mkdir()
+    make_up_mnist(cluster_folder.path / "data/MNIST/raw")
+    (here.path / "main.py").write_text(MNIST)
+    sweep = here.write(
+        "mnist",
+        trainable=None,
+        command=["python", "main.py", *WORDS],
+        metrics={"regex": r"Average loss: (?P<loss>\S+), Accuracy: (?P<correct>\d+)/"},
+        factors={"gamma": [0.7, 0.9]},
+        search={"lr": [1.0]},
+        fixed={"epochs": 2},
+        select={"metric": "correct", "mode": "max"},
+    )
+    here.orch("sweep", sweep)
+    trials = here.trials("mnist")
+    assert list(trials["epochs_run"]) == [2] * 4
+    logs = [(here.path / f"results/mnist/logs/{i}.log").read_text() for i in trials["trial_id"]]
+    said = [re.findall(r"Average loss: (\S+), Accuracy: (\d+)/200", log)[-1] for log in logs]
+    found = zip(trials["loss"], trials["correct"], strict=True)
+    assert [(f"{loss:.4f}", str(int(correct))) for loss, correct in found] == said
+    assert trials["correct"].min() > 100

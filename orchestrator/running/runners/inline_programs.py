@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Generator
 
 from orchestrator.running import failures
@@ -38,7 +39,7 @@ def _run(
 
     def log(text: str) -> None:
         writer.log(attempt.trial_id, text)
-        print(text)
+        print(text, file=sys.stderr)  # standard output is for the tables
 
     code = TrialCode(RunCode(job, writer.store))
     try:
