@@ -17,6 +17,7 @@ from support.processes import run, start, working_in
 from support.waiting import until
 
 from orchestrator.errors import GpuMemoryError, TrainableError, TrialFailedError
+from orchestrator.running.processes.descendants import subreaping
 from orchestrator.running.processes.host import TrialProcesses
 
 ENDINGS = '''
@@ -122,9 +123,10 @@ def processes(folder: Path) -> Iterator[Callable[..., TrialProcesses]]:
         opened.append(TrialProcesses(f"{module}:{name}", str(folder), threads=1))
         return opened[-1]
 
-    yield make
-    for each in opened:
-        each.close()
+    with subreaping():  # as a worker is
+        yield make
+        for each in opened:
+            each.close()
 
 
 @pytest.mark.parametrize(

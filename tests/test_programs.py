@@ -26,6 +26,7 @@ from support.waiting import until
 
 from orchestrator.code.recorder import Loaded
 from orchestrator.errors import KilledError, TrialFailedError, UsageError
+from orchestrator.running.processes.descendants import subreaping
 from orchestrator.running.processes.host import TrialProcesses
 
 JSON = {"json": "stdout"}
@@ -64,9 +65,10 @@ def program(folder: Path) -> Iterator[Callable[..., TrialProcesses]]:
         opened.append(TrialProcesses(json.dumps(runs), str(folder), threads=1))
         return opened[-1]
 
-    yield make
-    for each in opened:
-        each.close()
+    with subreaping():  # as a worker is
+        yield make
+        for each in opened:
+            each.close()
 
 
 def metrics_of(trials: TrialProcesses, **params: Any) -> list[dict[str, Any]]:

@@ -21,6 +21,16 @@ def become_subreaper() -> None:
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
+@contextlib.contextmanager
+def subreaping() -> Iterator[None]:
+    """Be a subreaper while the block runs, in a process that also has to do with other things."""
+    become_subreaper()
+    try:
+        yield
+    finally:
+        _prctl(_PR_SET_CHILD_SUBREAPER, 0)
+
+
 def die_with_parent() -> None:
     """End this process when its parent does; on Linux only."""
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

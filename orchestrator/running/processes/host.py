@@ -25,7 +25,7 @@ from orchestrator.errors import (
 )
 from orchestrator.running import failures
 from orchestrator.running.live_trial import Report, Start
-from orchestrator.running.processes.descendants import become_subreaper, children, kill_descendants
+from orchestrator.running.processes.descendants import children, kill_descendants
 from orchestrator.running.processes.lines import Lines
 from orchestrator.running.processes.messages import Message, loaded, receive, send
 from orchestrator.running.processes.warm import FORK, HERE, SIZE_BYTES, STOP
@@ -50,6 +50,8 @@ _REFUSALS: dict[str, type[OrchError]] = {"broken": TrainableError, "edited": Edi
 class TrialProcesses:
     """Runs trials of one sweep, one at a time, each in a process of its own.
 
+    What a killed warm process leaves behind is ended too if this process is a subreaper.
+
     Args:
         runs: the trainable's name, or a program as `Job.runs` has it.
         folder: from which it is imported, and in which trials run.
@@ -63,7 +65,6 @@ class TrialProcesses:
         self._threads = threads
         self._code = code
         self._warm: _Warm | None = None
-        become_subreaper()  # for what a killed warm process leaves behind
 
     def run(
         self,

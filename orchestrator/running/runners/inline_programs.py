@@ -10,6 +10,7 @@ from orchestrator.running import failures
 from orchestrator.running.attempts import Attempt, Attempts
 from orchestrator.running.execution import Epoch, Execution
 from orchestrator.running.job import Job
+from orchestrator.running.processes.descendants import subreaping
 from orchestrator.running.processes.host import TrialProcesses
 from orchestrator.running.trial_code import RunCode, TrialCode
 from orchestrator.store import Store, Writer
@@ -24,7 +25,7 @@ def run_programs(job: Job, attempts: Attempts) -> None:
         attempts.started(attempt)
         threads = job.tasks[attempt.trial_id].threads
         processes = TrialProcesses(job.runs, job.folder, threads, run_code)
-        with contextlib.closing(processes):
+        with subreaping(), contextlib.closing(processes):
             error = _run(job, attempt, attempts, writer, processes)
         if error is not None:
             writer.log(attempt.trial_id, failures.for_log(error))

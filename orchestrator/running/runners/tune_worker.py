@@ -13,6 +13,7 @@ from orchestrator.running import failures
 from orchestrator.running.attempts import Attempt
 from orchestrator.running.execution import Execution
 from orchestrator.running.job import Job, Task
+from orchestrator.running.processes.descendants import become_subreaper
 from orchestrator.running.processes.host import TrialProcesses
 from orchestrator.running.trial_code import RunCode, TrialCode
 from orchestrator.store import Store, Writer
@@ -52,6 +53,7 @@ class Worker(tune.Trainable):
         self._attempt = attempt_of(config)
         self._epochs = self._run()
         job.set_environment()
+        become_subreaper()
         self._processes = TrialProcesses(job.runs, job.folder, self._task.threads, self._run_code)
         self._processes.start()  # while Tune learns that the worker is there
 
