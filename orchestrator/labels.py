@@ -100,3 +100,14 @@ def unit(name: str, percent: bool | None = None, decimals: int | None = None) ->
     if decimals is None:
         decimals = 2 if percent else 4
     return Unit(percent, decimals)
+
+
+def seed_ranges(seeds: Iterable[int]) -> str:
+    """Write seeds as people do: ``0-2, 5``."""
+    parts: list[list[int]] = []
+    for seed in sorted(seeds):
+        if parts and seed == parts[-1][-1] + 1:
+            parts[-1] = [parts[-1][0], seed]
+        else:
+            parts.append([seed])
+    return ", ".join("-".join(map(str, part)) for part in parts)

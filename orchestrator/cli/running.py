@@ -28,7 +28,6 @@ from orchestrator.running.display import Display
 from orchestrator.running.plan import plan as make_plan
 from orchestrator.running.plan import print_plan
 from orchestrator.running.runners import NAMES
-from orchestrator.spec import expand
 from orchestrator.spec.problems import placed
 from orchestrator.store import Stores
 
@@ -82,7 +81,7 @@ def sweep(
         smoke=smoke,
         keep_going=keep_going,
     )
-    if len(results.missing) < len(expand(results.sweep)):
+    if results.ends:
         show(results, Console())
     else:
         click.echo("no trial has finished: there is nothing to show yet", err=True)

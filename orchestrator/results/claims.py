@@ -146,7 +146,7 @@ def _sides(
     keys = list(map(by_value, compared))
     matched = [group for group in groups.values() if group.keys() >= set(keys)]
     cells = tuple(group[key] for group in matched for key in keys)
-    seeds = sorted(set.intersection(*(set(cell.seeds) for cell in cells)) if cells else ())
+    seeds = sorted(set.intersection(*(set(cell.reported) for cell in cells)) if cells else ())
     by_cell = [values_by_seed(measured, cell) for cell in cells]
     values = np.array([[by_seed[seed] for seed in seeds] for by_seed in by_cell])
     shape = (max(1, len(matched)), len(keys), len(seeds))

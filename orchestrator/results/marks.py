@@ -124,7 +124,7 @@ def marks_of(trial_ids: Iterable[str], ends: Ends, origins: Origins | None = Non
 
 def cell_marks(selection: CellSelection, ends: Ends, origins: Origins | None) -> Marks:
     """Compute the marks of the config that is selected in a cell."""
-    return marks_of(selection.best.trial_ids if selection.best else (), ends, origins)
+    return marks_of(selection.reported_ids, ends, origins)
 
 
 def summary(

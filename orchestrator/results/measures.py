@@ -45,15 +45,13 @@ def measure(results: Results, name: str) -> Mapping[str, float]:
 
 def values_by_seed(measured: Mapping[str, float], selection: CellSelection) -> dict[int, float]:
     """Return the selected config's value by seed; NaN if a trial did not measure it."""
-    ids = selection.best.trial_ids if selection.best else ()
-    values = (measured.get(trial_id, math.nan) for trial_id in ids)
-    return dict(zip(selection.seeds, values, strict=True))
+    values = (measured.get(trial_id, math.nan) for trial_id in selection.reported_ids)
+    return dict(zip(selection.reported, values, strict=True))
 
 
 def selected_values(measured: Mapping[str, float], selection: CellSelection) -> tuple[float, ...]:
     """Return these values in seed order; none if no trial measured one."""
-    ids = selection.best.trial_ids if selection.best else ()
-    if measured.keys().isdisjoint(ids):
+    if measured.keys().isdisjoint(selection.reported_ids):
         return ()
     return tuple(values_by_seed(measured, selection).values())
 

@@ -14,8 +14,9 @@ from orchestrator.results.marks import Ends, Marks, cell_marks, ends_of
 from orchestrator.results.measures import measure
 from orchestrator.results.origins import Origins
 from orchestrator.results.replicas import equal_to_the_bit
-from orchestrator.results.selection import CellSelection, select
-from orchestrator.spec import PlannedTrial, Sweep, expand, with_seeds
+from orchestrator.results.selection import CellSelection, outcomes_of, select
+from orchestrator.results.wanted import Wanted, grows, wanted
+from orchestrator.spec import PlannedTrial, Sweep, with_seeds
 from orchestrator.spec.checks import check
 from orchestrator.spec.model import Claim, Figure, Table
 from orchestrator.spec.values import Value
@@ -102,10 +103,16 @@ class Results:
         return equal_to_the_bit(self.sweep, self.trials)
 
     @cached_property
+    def wanted(self) -> Wanted:
+        """The trials that the sweep asks for now, and how many it will have asked for."""
+        outcomes = outcomes_of(self.sweep, self.trials) if grows(self.sweep) else {}
+        return wanted(self.sweep, outcomes)
+
+    @cached_property
     def missing(self) -> list[PlannedTrial]:
-        """The trials of the sweep that are not finished, failed ones included."""
+        """The trials that the sweep asks for and that are not finished, failed ones included."""
         finished = set(self.trials["trial_id"][self.trials["status"].isin(FINISHED)])
-        return [trial for trial in expand(self.sweep) if trial.trial_id not in finished]
+        return [trial for trial in self.wanted.trials if trial.trial_id not in finished]
 
     @property
     def failed(self) -> list[PlannedTrial]:
@@ -259,8 +266,8 @@ class Results:
         return self.tables()._repr_html_()
 
     def _progress(self) -> str:
-        missing = len(self.missing)
-        total = counted(len(expand(self.sweep)), "trial")
+        missing = len(self.missing) + self.wanted.in_all - len(self.wanted.trials)
+        total = counted(self.wanted.in_all, "trial")
         failed = int((self.trials["status"] == Status.FAILED).sum())
         return f"{total}, {missing:,} missing" + (f", {failed:,} failed" if failed else "")
 

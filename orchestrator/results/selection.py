@@ -6,7 +6,7 @@ Pure functions of a sweep and the rows of its trials, without disk or Ray.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import fmean
@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 from orchestrator.columns import BEST, FINISHED, STORE_COLUMNS, Status
 from orchestrator.errors import ShowError
 from orchestrator.labels import quoted
+from orchestrator.results.race import Outcomes, rounds
 from orchestrator.results.statistics import Statistics, statistics
 from orchestrator.spec.grid import Cell, Config, cells
-from orchestrator.spec.model import Select, Sweep
+from orchestrator.spec.model import Race, Select, Sweep
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,8 +53,12 @@ class CellSelection:
         best: the selected config; None if the cell is empty.
         contenders: the configs that were compared, in file order; none in an empty cell.
         seeds: the seeds that every contender has.
-        missing: number of trials of the cell without a result.
+        missing: number of trials of the cell without a result, those included that only a later
+            result asks for.
         failed: number of trials of the cell that failed.
+        reported: the seeds whose trials of the selected config tables and claims report: those
+            of its confirm seeds that have ended, and in a cell without them ``seeds``.
+        dropped: the configs that are out of the race, in file order.
     """
 
     cell: Cell
@@ -62,19 +67,27 @@ class CellSelection:
     seeds: tuple[int, ...]
     missing: int
     failed: int
+    reported: tuple[int, ...]
+    dropped: tuple[Config, ...] = ()
 
     @property
     def complete(self) -> bool:
         """Whether every trial of the cell has a result, so that the selection is final."""
         return self.missing == 0 and self.failed == 0
 
+    @property
+    def reported_ids(self) -> tuple[str, ...]:
+        """The trials of the selected config that are reported, one per seed of ``reported``."""
+        return tuple(map(self.best.config.trial_id, self.reported)) if self.best else ()
+
 
 def select(sweep: Sweep, trials: pd.DataFrame) -> list[CellSelection]:
     """Select, in each cell, the config with the best mean of the selection metric over seeds.
 
-    A config with a failed trial, or with a value that is not finite, is excluded. The
-    remaining ones are compared over the seeds that all of them have; a cell is empty while
-    one of them has none. Ties go to the first in file order.
+    A config with a failed trial, or with a value that is not finite, is excluded, and so is one
+    that is out of the race. The remaining ones are compared over the seeds that all of them have;
+    a cell is empty while one of them has none. Ties go to the first in file order. Confirm seeds
+    do not select.
 
     Args:
         sweep: the sweep, with the seeds to select on.
@@ -87,8 +100,8 @@ def select(sweep: Sweep, trials: pd.DataFrame) -> list[CellSelection]:
     Raises:
         ShowError: the trials lack the selection metric.
     """
-    outcomes = _outcomes(sweep, trials)
-    return [_select_in(cell, outcomes, sweep.select.mode) for cell in cells(sweep)]
+    outcomes = outcomes_of(sweep, trials)
+    return [select_in(cell, outcomes, sweep.race, sweep.select.mode) for cell in cells(sweep)]
 
 
 def best_of(contenders: Sequence[Contender], mode: str) -> Contender:
@@ -165,7 +178,7 @@ def metric_columns(sweep: Sweep, trials: pd.DataFrame) -> list[str]:
     return [str(column) for column in trials.columns if column not in reserved]
 
 
-def _outcomes(sweep: Sweep, trials: pd.DataFrame) -> dict[str, float | None]:
+def outcomes_of(sweep: Sweep, trials: pd.DataFrame) -> dict[str, float | None]:
     """Map each trial that has ended to its selection metric, or to None if it failed."""
     failed = trials["trial_id"][trials["status"] == Status.FAILED]
     finished = trials[trials["status"].isin(FINISHED)]
@@ -179,10 +192,19 @@ def _outcomes(sweep: Sweep, trials: pd.DataFrame) -> dict[str, float | None]:
     return dict.fromkeys(failed) | dict(zip(finished["trial_id"], values, strict=True))
 
 
-def _select_in(cell: Cell, outcomes: Mapping[str, float | None], mode: str) -> CellSelection:
+def select_in(cell: Cell, outcomes: Outcomes, race: Race | None, mode: str) -> CellSelection:
+    """Select in one cell, among the configs that are still in the race.
+
+    Args:
+        cell: the cell.
+        outcomes: what its trials came to.
+        race: how configs are dropped.
+        mode: ``max`` or ``min``.
+    """
+    running = rounds(cell, outcomes, race, mode)[-1]
     missing = failed = 0
     remaining: list[tuple[Config, dict[int, float]]] = []
-    for config in cell.configs:
+    for config in running:
         ids = {seed: config.trial_id(seed) for seed in cell.seeds}
         ended = {seed: outcomes[id_] for seed, id_ in ids.items() if id_ in outcomes}
         finite = {seed: v for seed, v in ended.items() if v is not None and math.isfinite(v)}
@@ -190,9 +212,12 @@ def _select_in(cell: Cell, outcomes: Mapping[str, float | None], mode: str) -> C
         failed += sum(value is None for value in ended.values())
         if len(finite) == len(ended):
             remaining.append((config, finite))
+    names = {config.config_id for config in running}
+    dropped = tuple(config for config in cell.configs if config.config_id not in names)
     seeds = tuple(s for s in cell.seeds if all(s in values for _, values in remaining))
     if not (seeds and remaining):
-        return CellSelection(cell, None, (), (), missing, failed)
+        missing += len(cell.confirm)
+        return CellSelection(cell, None, (), (), missing, failed, (), dropped)
     contenders = tuple(
         Contender(
             config,
@@ -201,4 +226,19 @@ def _select_in(cell: Cell, outcomes: Mapping[str, float | None], mode: str) -> C
         )
         for config, values in remaining
     )
-    return CellSelection(cell, best_of(contenders, mode), contenders, seeds, missing, failed)
+    best = best_of(contenders, mode)
+    confirming = {seed: best.config.trial_id(seed) for seed in cell.confirm}
+    ended = {seed: outcomes[id_] for seed, id_ in confirming.items() if id_ in outcomes}
+    missing += len(confirming) - len(ended)
+    failed += sum(value is None for value in ended.values())
+    reported = tuple(seed for seed, value in ended.items() if value is not None)
+    return CellSelection(
+        cell=cell,
+        best=best,
+        contenders=contenders,
+        seeds=seeds,
+        missing=missing,
+        failed=failed,
+        reported=reported if cell.confirm else seeds,
+        dropped=dropped,
+    )

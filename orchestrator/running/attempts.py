@@ -18,6 +18,7 @@ from orchestrator.running import failures
 from orchestrator.running.alike import Alike
 from orchestrator.running.execution import Epoch
 from orchestrator.running.progress import Progress
+from orchestrator.spec.grid import PlannedTrial
 from orchestrator.spec.model import Sweep
 from orchestrator.spec.problems import placed
 
@@ -62,6 +63,7 @@ class Attempts:
         order: ids of the trials, in the order in which they start.
         progress: counts what happens.
         alike: judges whether the first trials all fail alike.
+        growth: tells which trials are asked for once one has ended.
         add_metrics: adds the metrics to the store that it lacks.
         give_up: commits a trial as failed, given its id, the reason and the number of attempts;
             returns whether it is so, which it is not if an attempt has committed the trial.
@@ -73,11 +75,12 @@ class Attempts:
         order: Sequence[str],
         progress: Progress,
         alike: Alike,
+        growth: Callable[..., Sequence[PlannedTrial]],
         add_metrics: Callable[[Iterable[str]], object],
         give_up: Callable[[str, str, int], bool],
     ) -> None:
         self._source = sweep.source
-        self._progress, self._alike = progress, alike
+        self._progress, self._alike, self._growth = progress, alike, growth
         self._add_metrics, self._give_up = add_metrics, give_up
         self._retries = failures.Retries(sweep.retries)
         self._waiting = deque(Attempt(trial_id, 1) for trial_id in order)
@@ -128,6 +131,7 @@ class Attempts:
             self._has_committed = True
             self._progress.finished(attempt.trial_id, seconds)
             self._alike.end()
+            self._grow(attempt.trial_id, failed=False)
             self._decide()
 
     def failed(self, attempt: Attempt, error: BaseException) -> None:
@@ -191,8 +195,17 @@ class Attempts:
         elif not self._give_up(trial_id, failure.reason, number):
             self._has_committed = True
             self._progress.finished(trial_id)
+            self._grow(trial_id, failed=False)
             return
         self._progress.failed(trial_id, failure.reason, again=failure.again)
+        if not failure.again:
+            self._grow(trial_id, failed=True)
+
+    def _grow(self, trial_id: str, *, failed: bool) -> None:
+        """Put what a trial's end asks for before all that waits, so that its cell ends early."""
+        asked = self._growth(trial_id, failed=failed)
+        self._progress.asked(asked)
+        self._waiting.extendleft(Attempt(trial.trial_id, 1) for trial in reversed(asked))
 
     def recover(self, error: Exception | None) -> None:
         """Decide about the attempts that a runner has taken, and left without telling their end.

@@ -17,7 +17,9 @@ from orchestrator.errors import (
     unknown,
 )
 from orchestrator.labels import counted
-from orchestrator.running import heartbeat, preflight, reuse, runners
+from orchestrator.results.selection import selection_column
+from orchestrator.results.wanted import grows, possible
+from orchestrator.running import growth, heartbeat, preflight, reuse, runners
 from orchestrator.running.alike import Alike
 from orchestrator.running.attempts import Attempts
 from orchestrator.running.clock import SYSTEM, Clock
@@ -29,7 +31,7 @@ from orchestrator.running.progress import Progress
 from orchestrator.running.rows import failed_row
 from orchestrator.running.trial_code import RunCode
 from orchestrator.running.watch import Watch
-from orchestrator.spec import PlannedTrial, Sweep, expand
+from orchestrator.spec import PlannedTrial, Sweep
 from orchestrator.spec.problems import placed
 from orchestrator.store import Snapshot, Store, Stores, Writer
 from orchestrator.store.checkpoints import of_first_format
@@ -71,7 +73,6 @@ class Driver:
     ) -> None:
         self.sweep, self.stores, self.options, self.display = sweep, stores, options, display
         self.store = stores.store_of(sweep.name)
-        self.trials = expand(sweep)
         self._open, self._clock = opened, clock
         self._opened = contextlib.ExitStack()
         """Closes the runner."""
@@ -110,7 +111,7 @@ class Driver:
     def _compare(self, snapshot: Snapshot, siblings: Iterable[Store] = ()) -> Inventory:
         rerun_stale = self.options.rerun_stale
         return take_inventory(
-            self.sweep, self.trials, snapshot, siblings, self._currency, rerun_stale=rerun_stale
+            self.sweep, snapshot, [*siblings], self._currency, rerun_stale=rerun_stale
         )
 
     def _require_runnable(self, found: Inventory) -> None:
@@ -174,7 +175,7 @@ class Driver:
         """Copy finished trials from the sibling stores."""
         columns = MetricColumns(self.store, snapshot.layout or Layout.of(self.sweep))
         sources: dict[str, tuple[Snapshot, list[PlannedTrial]]] = {}
-        for trial in self.trials:
+        for trial in found.trials:
             if source := found.elsewhere.get(trial.trial_id):
                 location = source.store.files.location
                 sources.setdefault(location, (source, []))[1].append(trial)
@@ -199,13 +200,14 @@ class Driver:
         if not todo:
             return
         layout = inventory.snapshot.layout or Layout.of(self.sweep)
-        job = self._job(todo, layout)
+        job = self._job([*todo, *self._may_follow(inventory)], layout)
         progress = Progress(self.sweep, inventory, self.store, self._clock)
         attempts = Attempts(
             self.sweep,
             [trial.trial_id for trial in todo],
             progress,
             self._alike(todo),
+            self._growth(inventory),
             add_metrics=MetricColumns(self.store, layout).add,
             give_up=functools.partial(self._commit_failure, job),
         )
@@ -223,6 +225,20 @@ class Driver:
         if progress.not_run and not progress.done:  # there is nothing to show
             reason = next(iter(progress.not_run))
             raise EditedError(f"no trial has run: {reason}; run the same command again")
+
+    def _may_follow(self, inventory: Inventory) -> list[PlannedTrial]:
+        """List the trials for which results may ask later in the run."""
+        if not grows(self.sweep):
+            return []
+        known = {trial.trial_id for trial in inventory.trials} | inventory.outcomes.keys()
+        return [trial for trial in possible(self.sweep) if trial.trial_id not in known]
+
+    def _growth(self, inventory: Inventory) -> Callable[..., list[PlannedTrial]]:
+        if not grows(self.sweep):
+            return growth.nothing
+        column = selection_column(self.sweep.select)
+        value_of = functools.partial(self.store.value, column=column)
+        return growth.Growth(self.sweep, inventory.trials, inventory.outcomes, value_of).after
 
     def _alike(self, todo: Sequence[PlannedTrial]) -> Alike:
         """Make the judge of the first trials; it has none to judge if the run is to keep going."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestrator.code import Currency
 from orchestrator.columns import FINISHED, Status
+from orchestrator.results.race import Outcomes
+from orchestrator.results.selection import selection_column
+from orchestrator.results.wanted import grows, wanted
 from orchestrator.running.durations import Durations, longest_first
 from orchestrator.running.watched import is_diverged
 from orchestrator.spec import PlannedTrial, Sweep
@@ -25,6 +28,14 @@ class Inventory:
     stale: frozenset[str]
     """Ids of trials that ran with other code than the current."""
     missing: Sequence[PlannedTrial]
+    in_all: int
+    """How many trials the sweep will have asked for at its end."""
+    full_grid: int
+    """How many it would ask for if every config ran on all seeds."""
+    races: bool
+    """Whether the trials are in the order of their cells."""
+    outcomes: Outcomes
+    """The selection metric of the done trials, if results may ask for more."""
 
     @property
     def done(self) -> int:
@@ -46,15 +57,14 @@ class Inventory:
     def queue(self) -> list[PlannedTrial]:
         """List the missing trials in the order in which they run."""
         missing = {trial.trial_id for trial in self.missing}
-        ordered = longest_first(self.trials, self.durations.by_config())
+        ordered = longest_first(self.trials, self.durations.by_config(), by_cell=self.races)
         return [trial for trial in ordered if trial.trial_id in missing]
 
 
 def take_inventory(
     sweep: Sweep,
-    trials: Sequence[PlannedTrial],
     snapshot: Snapshot,
-    siblings: Iterable[Store],
+    siblings: Sequence[Store],
     currency: Currency,
     *,
     rerun_stale: bool = False,
@@ -66,24 +76,54 @@ def take_inventory(
 
     Args:
         sweep: the sweep.
-        trials: every one of its trials.
         snapshot: what its store holds.
         siblings: other stores under the same root; looked at only if trials are missing.
         currency: tells which code is current.
         rerun_stale: count trials that ran with other code as missing.
     """
     finished = _finished(sweep, snapshot, snapshot.outcomes)
-    stale = frozenset(
-        trial.trial_id
-        for trial in trials
-        if trial.trial_id in finished
-        and not _is_current(finished[trial.trial_id], snapshot, currency)
+    done = set(finished)
+    if rerun_stale:
+        done = {i for i in done if _is_current(finished[i], snapshot, currency)}
+    outcomes = _values(sweep, snapshot, done)
+    elsewhere: dict[str, Snapshot] = {}
+    while True:
+        asked = wanted(sweep, outcomes)
+        ids = {trial.trial_id for trial in asked.trials}
+        absent = ids - done - elsewhere.keys()
+        found = dict(_finished_elsewhere(sweep, absent, siblings, currency)) if absent else {}
+        elsewhere |= found
+        for trial_id, source in found.items():
+            outcomes |= _values(sweep, source, [trial_id])
+        if not (found and grows(sweep)):  # else what they came to may ask for more
+            break
+    absent -= found.keys()
+    stale = {
+        i
+        for i in (ids & finished.keys()) - absent - elsewhere.keys()
+        if not _is_current(finished[i], snapshot, currency)
+    }
+    return Inventory(
+        trials=asked.trials,
+        snapshot=snapshot,
+        elsewhere=elsewhere,
+        stale=frozenset(stale),
+        missing=[trial for trial in asked.trials if trial.trial_id in absent],
+        in_all=asked.in_all,
+        full_grid=asked.full_grid,
+        races=sweep.race is not None,
+        outcomes=outcomes,
     )
-    done = finished.keys() - (stale if rerun_stale else frozenset())
-    absent = {trial.trial_id for trial in trials} - done
-    elsewhere = dict(_finished_elsewhere(sweep, absent, siblings, currency)) if absent else {}
-    missing = [trial for trial in trials if trial.trial_id in absent - elsewhere.keys()]
-    return Inventory(trials, snapshot, elsewhere, stale - absent, missing)
+
+
+def _values(
+    sweep: Sweep, snapshot: Snapshot, trial_ids: Collection[str]
+) -> dict[str, float | None]:
+    """Look up the selection metric of finished trials, if results may ask for more."""
+    if not grows(sweep):
+        return {}
+    column = selection_column(sweep.select)
+    return {i: row[column] for i, row in snapshot.last_values(trial_ids, {column}).items()}
 
 
 def _is_current(outcome: Outcome, snapshot: Snapshot, currency: Currency) -> bool:

@@ -11,8 +11,9 @@ from rich.table import Table
 
 from orchestrator.code import Currency
 from orchestrator.labels import duration, label
+from orchestrator.results.wanted import grows
 from orchestrator.running.inventory import Inventory, take_inventory
-from orchestrator.spec import Sweep, cells, expand
+from orchestrator.spec import Sweep, cells
 from orchestrator.store import Stores
 from orchestrator.store.stored_sweep import require_same
 from orchestrator.store.sweep_code import require_code, scope_of
@@ -32,21 +33,39 @@ class Plan:
     @property
     def seconds_left(self) -> float | None:
         """The expected time of the missing trials on this machine's CPUs; None if it is unknown."""
+        return self._seconds(self.inventory.in_all - self.inventory.done)
+
+    @property
+    def full_seconds_left(self) -> float | None:
+        """The same if every config ran on all seeds, the confirm seeds included."""
+        return self._seconds(self.inventory.full_grid - self.inventory.done)
+
+    def _seconds(self, trials: int) -> float | None:
+        """Expect as many seconds of each trial as of those that are asked for now."""
         missing = self.inventory.missing
         total = self.inventory.durations.total(missing)
+        if total is None or not missing:
+            return None
         slots = max(1, int((os.cpu_count() or 1) / max(self.sweep.resources.cpu, 0.01)))
-        return None if total is None else total / min(slots, max(1, len(missing)))
+        return trials * (total / len(missing)) / min(slots, max(1, trials))
 
     def as_dict(self) -> dict[str, int]:
-        """Return the counts; ``done`` includes ``reused`` and ``stale``."""
+        """Return the counts; ``done`` includes ``reused`` and ``stale``.
+
+        With `race` or `confirm`, ``trials`` are those that the sweep will have asked for at its
+        end, and ``full_grid`` is their number if every config ran on all seeds.
+        """
+        inventory = self.inventory
+        full = {"full_grid": inventory.full_grid} if grows(self.sweep) else {}
         return {
             "cells": self.cells,
             "configs": self.configs,
-            "trials": len(self.inventory.trials),
-            "done": self.inventory.done,
-            "reused": self.inventory.reused,
-            "stale": len(self.inventory.stale),
-            "missing": len(self.inventory.missing),
+            "trials": inventory.in_all,
+            **full,
+            "done": inventory.done,
+            "reused": inventory.reused,
+            "stale": len(inventory.stale),
+            "missing": inventory.in_all - inventory.done,
         }
 
 
@@ -58,8 +77,7 @@ def plan(sweep: Sweep, stores: Stores) -> Plan:
     scope = scope_of(sweep, stores.files.local)
     require_code(sweep, scope)
     siblings = stores.siblings_of(sweep.name)
-    trials = expand(sweep)
-    inventory = take_inventory(sweep, trials, store.snapshot(), siblings, Currency(scope))
+    inventory = take_inventory(sweep, store.snapshot(), [*siblings], Currency(scope))
     all_cells = cells(sweep)
     return Plan(sweep, inventory, len(all_cells), sum(len(cell.configs) for cell in all_cells))
 
@@ -67,7 +85,8 @@ def plan(sweep: Sweep, stores: Stores) -> Plan:
 def print_plan(plan: Plan, console: Console) -> None:
     """Print the counts, the first trials to run, and the time left."""
     console.print(f"[bold]{plan.sweep.name}[/bold]  {escape(plan.sweep.description)}".rstrip())
-    console.print(", ".join(f"{name} {count:,}" for name, count in plan.as_dict().items()))
+    counts = plan.as_dict().items()
+    console.print(", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in counts))
     first = plan.inventory.queue()[:_SHOWN_TRIALS]
     if first:
         names = [*plan.sweep.factors, *plan.sweep.search]
@@ -79,4 +98,7 @@ def print_plan(plan: Plan, console: Console) -> None:
             table.add_row(trial.trial_id, *params, str(trial.seed))
         console.print(table)
     if first and plan.seconds_left is not None:
-        console.print(f"about {duration(max(plan.seconds_left, 1))} left on this machine")
+        left = f"about {duration(max(plan.seconds_left, 1))} left on this machine"
+        if plan.full_seconds_left is not None and grows(plan.sweep):
+            left += f"; about {duration(max(plan.full_seconds_left, 1))} for the full grid"
+        console.print(left)

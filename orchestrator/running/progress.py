@@ -49,7 +49,7 @@ class Progress:
         self, sweep: Sweep, inventory: Inventory, store: Store, clock: Clock = SYSTEM
     ) -> None:
         self.sweep = sweep
-        self.total = len(inventory.trials)
+        self.total = inventory.in_all
         self.done = inventory.done
         self.reused = inventory.reused
         self.running: dict[str, Running] = {}
@@ -65,6 +65,13 @@ class Progress:
         self._trials = dict(self._waiting)
         self._durations = inventory.durations
         self._slots = 1
+
+    def asked(self, trials: Iterable[PlannedTrial]) -> None:
+        """Results ask for more trials, which wait from now on."""
+        with self.lock:
+            new = {trial.trial_id: trial for trial in trials}
+            self._waiting |= new
+            self._trials |= new
 
     def started(self, trial_id: str) -> None:
         """A trial starts, or is retried."""

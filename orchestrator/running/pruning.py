@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from orchestrator.results.wanted import possible
 from orchestrator.running import heartbeat
-from orchestrator.spec.grid import expand
 from orchestrator.spec.model import Sweep
 from orchestrator.store import Store, settle
 from orchestrator.store.stored_sweep import require_same
@@ -19,6 +19,6 @@ def prune(sweep: Sweep, store: Store) -> list[str]:
         StoreError: the store is locked, or holds another sweep.
     """
     require_same(sweep, store)
-    planned = {trial.trial_id for trial in expand(sweep)}
+    planned = {trial.trial_id for trial in possible(sweep)}
     with heartbeat.exclusively(store):
         return settle.retire(store, sweep, planned)

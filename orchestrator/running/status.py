@@ -12,6 +12,7 @@ from orchestrator.columns import FINISHED, Status
 from orchestrator.labels import assignments, duration, label
 from orchestrator.results import Results
 from orchestrator.results.marks import marks_of
+from orchestrator.results.race import planned
 from orchestrator.running import heartbeat
 from orchestrator.spec import Cell, cells
 from orchestrator.spec.grid import varied
@@ -22,18 +23,18 @@ def print_status(results: Results, console: Console) -> None:
     """Print counts, the seeds of each cell, and the running and failed trials with their logs."""
     sweep, store, outcomes = results.sweep, results.store, results.snapshot.outcomes
     all_cells = cells(sweep)
-    planned = {i for cell in all_cells for ids in _ids(cell).values() for i in ids}
-    done = {i for i in planned if i in outcomes and outcomes[i].status in FINISHED}
-    failed = {i for i in planned if i in outcomes and outcomes[i].status == Status.FAILED}
+    asked = {trial.trial_id for trial in results.wanted.trials}
+    done = {i for i in asked if i in outcomes and outcomes[i].status in FINISHED}
+    failed = {i for i in asked if i in outcomes and outcomes[i].status == Status.FAILED}
     driver = heartbeat.driver_of(store)
-    running = {i: epoch for i, epoch in (driver.running if driver else {}).items() if i in planned}
+    running = {i: epoch for i, epoch in (driver.running if driver else {}).items() if i in asked}
     interrupted = (
-        planned.intersection(results.snapshot.checkpoint_ids) - done - failed - running.keys()
+        asked.intersection(results.snapshot.checkpoint_ids) - done - failed - running.keys()
     )
     left = driver.seconds_left if driver else None
 
     counts = [
-        f"{len(done):,} of {len(planned):,} trials done",
+        f"{len(done):,} of {results.wanted.in_all:,} trials done",
         f"{len(running):,} running",
         f"{len(failed):,} failed",
         *([f"{len(interrupted):,} interrupted"] if interrupted else []),
@@ -41,7 +42,7 @@ def print_status(results: Results, console: Console) -> None:
     ]
     console.print(f"[bold]{sweep.name}[/bold]  {', '.join(counts)}")
     console.print(f"driven by {driver}" if driver else "no driver is running")
-    console.print(_cells_table(all_cells, done))
+    console.print(_cells_table(results, all_cells, done))
     for trial_id, epoch in running.items():
         log = escape(store.log_name(trial_id))
         console.print(f"running {trial_id}, epoch {epoch} done, log {log}", soft_wrap=True)
@@ -80,27 +81,36 @@ def _print_marked(all_cells: list[Cell], results: Results, console: Console) -> 
                 console.print(escape(line), soft_wrap=True)
 
 
-def _ids(cell: Cell) -> dict[int, list[str]]:
-    """List a cell's trials by seed."""
-    return {seed: [config.trial_id(seed) for config in cell.configs] for seed in cell.seeds}
+def _cells_table(results: Results, all_cells: list[Cell], done: set[str]) -> Table:
+    """Make a table with a row per cell, named by the factors that vary.
 
-
-def _cells_table(all_cells: list[Cell], done: set[str]) -> Table:
-    """Make a table with a row per cell, named by the factors that vary."""
+    Its seeds are those that all configs have which are still in the race.
+    """
+    sweep, race = results.sweep, results.sweep.race
+    asked: dict[str, dict[int, list[str]]] = {}
+    for trial in results.wanted.trials:
+        by_seed = asked.setdefault(trial.config.cell_id, {})
+        by_seed.setdefault(trial.seed, []).append(trial.trial_id)
+    dropped = {s.cell.cell_id: len(s.dropped) for s in results.selections} if race and done else {}
     table = Table(box=None, pad_edge=False)
     names = varied(all_cells)
     for name in names:
         table.add_column(name, overflow="fold")
-    table.add_column("seeds", justify="right", no_wrap=True)
-    table.add_column("trials", justify="right", no_wrap=True)
+    columns = ["seeds", *(["confirmed"] if any(c.confirm for c in all_cells) else []), "trials"]
+    for column in (*columns, *(["dropped"] if race else [])):
+        table.add_column(column, justify="right", no_wrap=True)
     for cell in all_cells:
-        by_seed = _ids(cell)
-        done_seeds = sum(done.issuperset(ids) for ids in by_seed.values())
-        done_trials = sum(len(done.intersection(ids)) for ids in by_seed.values())
-        total = len(by_seed) * len(cell.configs)
+        by_seed = asked.get(cell.cell_id, {})
+        finished = {seed for seed, ids in by_seed.items() if done.issuperset(ids)}
+        count = sum(len(done.intersection(ids)) for ids in by_seed.values())
+        counts = {
+            "seeds": f"{len(finished.intersection(cell.seeds))} of {len(cell.seeds)}",
+            "confirmed": f"{len(finished.intersection(cell.confirm))} of {len(cell.confirm)}",
+            "trials": f"{count:,} of {planned(cell, sweep.race) + len(cell.confirm):,}",
+        }
         table.add_row(
             *(escape(label(cell.factors[name])) for name in names),
-            f"{done_seeds} of {len(by_seed)}",
-            f"{done_trials:,} of {total:,}",
+            *(counts[column] for column in columns),
+            *([f"{dropped.get(cell.cell_id, 0)} of {len(cell.configs)}"] if race else []),
         )
     return table

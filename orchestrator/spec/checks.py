@@ -22,13 +22,14 @@ from orchestrator.spec.model import (
     Table,
 )
 from orchestrator.spec.problems import Problem
+from orchestrator.spec.seed_checks import check_confirm, check_race
 from orchestrator.spec.values import Value, by_value, canonical, distinct
 
 
 def check(sweep: Sweep, *, mode_required: bool = False) -> list[Problem]:
     """List names that are unknown or misplaced; without any, a grid that is too large or empty."""
     problems = [*_names(sweep), *(_mode(sweep) if mode_required else ()), *check_command(sweep)]
-    return problems or list(_size(sweep)) or list(check_nulls(sweep))
+    return problems or list(_size(sweep)) or list(check_race(sweep)) or list(check_nulls(sweep))
 
 
 def _names(sweep: Sweep) -> Iterator[Problem]:
@@ -36,6 +37,7 @@ def _names(sweep: Sweep) -> Iterator[Problem]:
     yield from _variants(sweep)
     yield from _excludes(sweep)
     yield from _resources(sweep)
+    yield from check_confirm(sweep)
     if sweep.name.endswith(SMOKE_SUFFIX):
         yield Problem(("name",), f"names that end in `{SMOKE_SUFFIX}` are reserved for smoke runs")
     yield from _free(sweep, sweep.select.metric, ("select", "metric"))

@@ -59,6 +59,7 @@ class Cell:
     factors: Mapping[str, Value]
     configs: tuple[Config, ...]
     seeds: tuple[int, ...]
+    confirm: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +176,7 @@ class _Grid:
     """What one cell runs after the variants that match it."""
 
     seeds: tuple[int, ...]
+    confirm: tuple[int, ...]
     search: Mapping[str, tuple[Value, ...]]
     fixed: Mapping[str, Value]
     resources: Resources
@@ -186,15 +188,17 @@ class _Grid:
 
 def _grid(sweep: Sweep, factors: Mapping[str, Value]) -> _Grid:
     """Apply the variants that match a cell, later ones over earlier ones."""
-    seeds, search, fixed, resources = sweep.seeds, sweep.search, sweep.fixed, sweep.resources
+    seeds, confirm, resources = sweep.seeds, sweep.confirm, sweep.resources
+    search, fixed = sweep.search, sweep.fixed
     for variant in sweep.variants:
         if matches(variant.when, factors):
             seeds = variant.seeds or seeds
+            confirm = confirm if variant.confirm is None else variant.confirm
             search = {**search, **variant.search}
             fixed = {**fixed, **variant.fixed}
             change = variant.resources.model_dump(exclude_none=True)
             resources = resources.model_copy(update=change)
-    return _Grid(seeds, search, fixed, resources)
+    return _Grid(seeds, confirm, search, fixed, resources)
 
 
 def _searched(
@@ -227,4 +231,6 @@ def _cell(sweep: Sweep, factors: Mapping[str, Value]) -> Cell:
         )
         for search in itertools.islice(_searched(sweep, grid, factors), 1 if smoke else None)
     )
-    return Cell(cell_id, factors, configs, grid.seeds[:1] if smoke else grid.seeds)
+    if smoke:
+        return Cell(cell_id, factors, configs, grid.seeds[:1])
+    return Cell(cell_id, factors, configs, grid.seeds, grid.confirm)

@@ -11,6 +11,7 @@ from orchestrator.spec.source import Source
 from orchestrator.spec.values import (
     Amount,
     Axis,
+    ConfirmSeeds,
     Gpus,
     Name,
     ParamName,
@@ -76,6 +77,16 @@ class Metrics(_Part):
     """The name of the program's own counter; by default ``step``, else ``epoch``."""
 
 
+class Race(_Part):
+    """How configs that are behind are dropped, in every cell by the same rule."""
+
+    keep: Annotated[float, Field(gt=0, lt=1)]
+    """The share of a cell's configs that goes on after each of the ``seeds``: those with the best
+    means so far."""
+    at_least: Annotated[int, Field(ge=1)] = 2
+    """How many configs go on at least."""
+
+
 class Variant(_Part):
     """An exception for the cells that ``when`` matches."""
 
@@ -83,6 +94,8 @@ class Variant(_Part):
     """Factor values, each one value or a list of them."""
     seeds: Seeds | None = None
     """Seeds instead of the top-level ones."""
+    confirm: ConfirmSeeds | None = None
+    """Confirm seeds instead of the top-level ones; 0 for none."""
     search: dict[str, Axis] = {}
     """Values of search params instead of the top-level ones."""
     fixed: dict[str, ParamValue] = {}
@@ -198,6 +211,11 @@ class Sweep(_Part):
     """Params that are tuned within every cell, with the values to try."""
     fixed: dict[ParamName, ParamValue] = {}
     """Params with one value; only a variant may change it."""
+    race: Race | None = None
+    """How configs that are behind are dropped between two seeds; by default none is."""
+    confirm: ConfirmSeeds = ()
+    """Seeds that only the selected config of each cell runs, and that tables and claims report
+    alone: a list, or how many (1000, 1001, …)."""
     variants: tuple[Variant, ...] = ()
     """Exceptions for some cells; where several match, later ones win."""
     exclude: tuple[dict[str, ParamValue], ...] = ()

@@ -108,6 +108,22 @@ def check_seeds(seeds: tuple[int, ...]) -> tuple[int, ...]:
     return distinct(seeds)
 
 
+FIRST_CONFIRM_SEED = 1000
+"""Of as many confirm seeds as a number says, so that they lie apart from the usual ones."""
+
+
+def _confirm(value: object) -> tuple[int, ...]:
+    """Read confirm seeds: a list, or a number of them."""
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < FIRST_CONFIRM_SEED:
+        return tuple(range(FIRST_CONFIRM_SEED, FIRST_CONFIRM_SEED + value))
+    if isinstance(value, tuple) and all(type(seed) is int for seed in value):
+        return check_seeds(value)
+    raise ValueError(
+        f"expected how many seeds, below {FIRST_CONFIRM_SEED:,}, or a list of them, such as "
+        f"[{FIRST_CONFIRM_SEED}, {FIRST_CONFIRM_SEED + 1}]"
+    )
+
+
 def _gpus(gpus: float) -> float:
     if gpus > 1 and not gpus.is_integer():
         raise ValueError("expected a fraction below 1 or a whole number of GPUs")
@@ -118,6 +134,7 @@ ParamName = Annotated[str, AfterValidator(_param_name)]
 ParamValue = Annotated[Value, PlainValidator(_param_value)]
 Axis = Annotated[tuple[Value, ...], PlainValidator(_axis)]
 Word = Annotated[str, PlainValidator(_word)]
+ConfirmSeeds = Annotated[tuple[int, ...], PlainValidator(_confirm)]
 Seeds = Annotated[tuple[int, ...], AfterValidator(check_seeds)]
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Gpus = Annotated[Amount, AfterValidator(_gpus)]

@@ -197,7 +197,7 @@ class _Row:
 
 
 def _rows(results: Results, figure: Figure, cells: Sequence[CellSelection]) -> Iterator[_Row]:
-    trials = {trial_id for cell in cells if cell.best for trial_id in cell.best.trial_ids}
+    trials = {trial_id for cell in cells for trial_id in cell.reported_ids}
     for name in figure.values:
         factor = unit(name).factor
         y_label, probe = _heading(figure, name), name.removeprefix(PROBE)
@@ -238,7 +238,7 @@ def _related(
         for cell in cells:
             text = label(cell.cell.factors[x])  # the axis names the factor
             name_on_axis = figure.labels.get(text, text)
-            for trial_id in cell.best.trial_ids if cell.best else ():
+            for trial_id in cell.reported_ids:
                 related[trial_id] = {name_on_axis: measured.get(trial_id, math.nan)}
         return related, figure.labels.get(x, x)
     over = results.measure(x)
@@ -265,7 +265,7 @@ def _points(row: _Row, cells: Sequence[CellSelection]) -> tuple[Point, ...]:
     """Average over the seeds of one cell, or of several cells that differ in x."""
     values: dict[X, list[float]] = {}
     for cell in cells:
-        for trial_id in cell.best.trial_ids if cell.best else ():
+        for trial_id in cell.reported_ids:
             for x, y in row.series.get(trial_id, {}).items():
                 values.setdefault(x, []).append(y * row.factor)
     over_seeds = {x: statistics(ys) for x, ys in values.items()}

@@ -16,7 +16,7 @@ from orchestrator.columns import ENDED, Status
 from orchestrator.errors import TrainableError
 from orchestrator.labels import counted, duration, label
 from orchestrator.results.tables import Listing
-from orchestrator.spec import Sweep, cells, expand
+from orchestrator.spec import Sweep, cells
 from orchestrator.store import Store
 from orchestrator.store.sweep_code import scope_of
 
@@ -61,7 +61,7 @@ class Origin:
 
 def _ended(results: Results) -> pd.DataFrame:
     """Keep the trials of the sweep that have ended."""
-    planned = [trial.trial_id for trial in expand(results.sweep)]
+    planned = [trial.trial_id for trial in results.wanted.trials]
     trials = results.trials
     return trials[trials["trial_id"].isin(planned) & trials["status"].isin(ENDED)]
 
@@ -75,12 +75,19 @@ def _facts(results: Results, trials: pd.DataFrame, origin: Origin) -> Iterator[t
     sweep = results.sweep
     counts = trials["status"].value_counts()
     parts = [f"{int(counts.get(status, 0)):,} {status}" for status in ENDED]
-    planned = len(expand(sweep))
+    planned = results.wanted.in_all
     yield "Trials", f"{planned:,}: {', '.join(parts)}, {planned - len(trials):,} missing"
     all_cells = cells(sweep)
     configs = sum(len(cell.configs) for cell in all_cells)
     yield "Cells", f"{len(all_cells):,}, {counted(configs, 'config')}"
     yield "Seeds", ", ".join(map(str, sweep.seeds))
+    if sweep.confirm:
+        yield "Confirm seeds", ", ".join(map(str, sweep.confirm))
+    if sweep.race:
+        share, least = sweep.race.keep, sweep.race.at_least
+        dropped = sum(len(selection.dropped) for selection in results.selections)
+        rule = f"{share:g} of a cell's configs go on after each seed, at least {least:,}"
+        yield "Race", f"{rule}; {counted(dropped, 'config')} dropped"
     if trials.empty:
         return
     yield "Hardware", _counted(_hardware(trials))
@@ -133,7 +140,7 @@ def failures(results: Results) -> Listing | None:
             str(errors[trial.trial_id] or "no message").splitlines()[0],
             results.store.log_name(trial.trial_id),
         )
-        for trial in expand(results.sweep)
+        for trial in results.wanted.trials
         if trial.trial_id in errors
     ]
     return Listing("Failed trials", (*names, "error", "log"), tuple(rows))

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from orchestrator.labels import PROBE, Unit, counted, label, named_label, unit
+from orchestrator.labels import PROBE, Unit, counted, label, named_label, seed_ranges, unit
 from orchestrator.results.measures import selected_values
 from orchestrator.results.selection import CellSelection, lead, optimism
 from orchestrator.results.tables._listing import INCOMPLETE, NOTHING, Labels, Listing
@@ -40,6 +40,9 @@ def _protocol(sweep: Sweep, table: Table, selections: Sequence[CellSelection]) -
     if any(name.startswith(PROBE) for name in table.values):
         yield "Probes are means over layers at the last epoch."
     yield _selected_on(sweep)
+    if any(selection.cell.confirm for selection in selections):
+        yield _confirmed(selections)
+        return  # what is reported did not select
     gains = [optimism(selection, sweep.select.mode) for selection in selections]
     estimates = [gain for gain in gains if gain is not None]
     if estimates:
@@ -49,6 +52,21 @@ def _protocol(sweep: Sweep, table: Table, selections: Sequence[CellSelection]) -
             f"{metric_unit.points(fmean(estimates))} on average over "
             f"{counted(len(estimates), 'cell')} (at most {metric_unit.points(max(estimates))})."
         )
+
+
+def _confirmed(selections: Sequence[CellSelection]) -> str:
+    """Say on which seeds configs were selected, and on which the numbers are."""
+    seeds = {
+        (seed_ranges(selection.cell.seeds), seed_ranges(selection.cell.confirm))
+        for selection in selections
+        if selection.cell.confirm
+    }
+    parts = [f"selected on seeds {first}, reported on {second}" for first, second in sorted(seeds)]
+    without = sum(not selection.cell.confirm for selection in selections)
+    if without:
+        parts.append(f"{counted(without, 'cell')} reported on the seeds that selected")
+    text = "; ".join(parts)
+    return f"{text[0].upper()}{text[1:]}."
 
 
 def _gaps(
