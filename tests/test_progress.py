@@ -15,7 +15,7 @@ from orchestrator.store import Store
 def test_the_selection_metric_shown_is_the_last_one_that_an_epoch_had(lab: Lab) -> None:
     sweep = make_sweep()
     trials = expand(sweep)
-    inventory = take_inventory(sweep, trials, lab.store.snapshot(), [], "digest")
+    inventory = take_inventory(sweep, lab.store.snapshot(), [], "digest")
     progress = Progress(sweep, inventory, Store(lab.location))
     trial_id = trials[0].trial_id
     progress.started(trial_id)

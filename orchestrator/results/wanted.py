@@ -19,11 +19,13 @@ class Wanted:
         trials: the trials that it asks for now, done or not, in the order in which they run.
         in_all: how many it will have asked for at its end.
         full_grid: how many it would ask for if every config ran on all seeds.
+        dropped: how many configs are out of the race.
     """
 
     trials: tuple[PlannedTrial, ...]
     in_all: int
     full_grid: int
+    dropped: int = 0
 
 
 def grows(sweep: Sweep) -> bool:
@@ -48,7 +50,9 @@ def wanted(sweep: Sweep, outcomes: Outcomes) -> Wanted:
         confirming = [trial for cell in all_cells for trial in _confirming(sweep, cell, outcomes)]
         return Wanted((*everything, *confirming), in_all, full_grid)
     asked = [trial for cell in all_cells for trial in wanted_in(cell, sweep, outcomes)]
-    return Wanted(tuple(asked), in_all, full_grid)
+    last = (rounds(cell, outcomes, sweep.race, sweep.select.mode)[-1] for cell in all_cells)
+    configs = sum(len(cell.configs) for cell in all_cells)
+    return Wanted(tuple(asked), in_all, full_grid, configs - sum(map(len, last)))
 
 
 def wanted_in(cell: Cell, sweep: Sweep, outcomes: Outcomes) -> list[PlannedTrial]:

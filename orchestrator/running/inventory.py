@@ -9,7 +9,7 @@ from orchestrator.code import Currency
 from orchestrator.columns import FINISHED, Status
 from orchestrator.results.race import Outcomes
 from orchestrator.results.selection import selection_column
-from orchestrator.results.wanted import grows, wanted
+from orchestrator.results.wanted import Wanted, grows, wanted
 from orchestrator.running.durations import Durations, longest_first
 from orchestrator.running.watched import is_diverged
 from orchestrator.spec import PlannedTrial, Sweep
@@ -20,7 +20,8 @@ from orchestrator.store import Outcome, Snapshot, Store
 class Inventory:
     """The trials of a sweep: done here, done in a sibling store, or missing."""
 
-    trials: Sequence[PlannedTrial]
+    wanted: Wanted
+    """What the sweep asks for, and how much it will have asked for."""
     snapshot: Snapshot
     """What this store holds."""
     elsewhere: Mapping[str, Snapshot]
@@ -28,14 +29,15 @@ class Inventory:
     stale: frozenset[str]
     """Ids of trials that ran with other code than the current."""
     missing: Sequence[PlannedTrial]
-    in_all: int
-    """How many trials the sweep will have asked for at its end."""
-    full_grid: int
-    """How many it would ask for if every config ran on all seeds."""
     races: bool
     """Whether the trials are in the order of their cells."""
     outcomes: Outcomes
     """The selection metric of the done trials, if results may ask for more."""
+
+    @property
+    def trials(self) -> Sequence[PlannedTrial]:
+        """The trials that the sweep asks for now."""
+        return self.wanted.trials
 
     @property
     def done(self) -> int:
@@ -104,13 +106,11 @@ def take_inventory(
         if not _is_current(finished[i], snapshot, currency)
     }
     return Inventory(
-        trials=asked.trials,
+        wanted=asked,
         snapshot=snapshot,
         elsewhere=elsewhere,
         stale=frozenset(stale),
         missing=[trial for trial in asked.trials if trial.trial_id in absent],
-        in_all=asked.in_all,
-        full_grid=asked.full_grid,
         races=sweep.race is not None,
         outcomes=outcomes,
     )

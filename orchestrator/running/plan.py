@@ -33,12 +33,12 @@ class Plan:
     @property
     def seconds_left(self) -> float | None:
         """The expected time of the missing trials on this machine's CPUs; None if it is unknown."""
-        return self._seconds(self.inventory.in_all - self.inventory.done)
+        return self._seconds(self.inventory.wanted.in_all - self.inventory.done)
 
     @property
     def full_seconds_left(self) -> float | None:
         """The same if every config ran on all seeds, the confirm seeds included."""
-        return self._seconds(self.inventory.full_grid - self.inventory.done)
+        return self._seconds(self.inventory.wanted.full_grid - self.inventory.done)
 
     def _seconds(self, trials: int) -> float | None:
         """Expect as many seconds of each trial as of those that are asked for now."""
@@ -53,19 +53,23 @@ class Plan:
         """Return the counts; ``done`` includes ``reused`` and ``stale``.
 
         With `race` or `confirm`, ``trials`` are those that the sweep will have asked for at its
-        end, and ``full_grid`` is their number if every config ran on all seeds.
+        end, ``full_grid`` is their number if every config ran on all seeds, and ``dropped`` counts
+        the configs that are out of the race.
         """
         inventory = self.inventory
-        full = {"full_grid": inventory.full_grid} if grows(self.sweep) else {}
+        wanted = inventory.wanted
+        full = {"full_grid": wanted.full_grid} if grows(self.sweep) else {}
+        dropped = {"dropped": wanted.dropped} if self.sweep.race else {}
         return {
             "cells": self.cells,
             "configs": self.configs,
-            "trials": inventory.in_all,
+            "trials": wanted.in_all,
             **full,
             "done": inventory.done,
             "reused": inventory.reused,
             "stale": len(inventory.stale),
-            "missing": inventory.in_all - inventory.done,
+            "missing": wanted.in_all - inventory.done,
+            **dropped,
         }
 
 

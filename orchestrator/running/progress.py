@@ -49,7 +49,7 @@ class Progress:
         self, sweep: Sweep, inventory: Inventory, store: Store, clock: Clock = SYSTEM
     ) -> None:
         self.sweep = sweep
-        self.total = inventory.in_all
+        self.total = inventory.wanted.in_all
         self.done = inventory.done
         self.reused = inventory.reused
         self.running: dict[str, Running] = {}

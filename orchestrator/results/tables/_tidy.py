@@ -14,12 +14,14 @@ from orchestrator.results.marks import Marks
 from orchestrator.results.measures import selected_values
 from orchestrator.results.selection import CellSelection
 from orchestrator.results.statistics import statistics
+from orchestrator.results.wanted import grows
 from orchestrator.spec.model import Table
 from orchestrator.spec.values import Value
 
 if TYPE_CHECKING:
     from orchestrator.results.results import Results
 
+SEEDS = ("selecting_seeds", "reported_seeds", "dropped")
 NUMBERS = {"mean": float, "std": float, "n": int, "ci_low": float, "ci_high": float}
 
 
@@ -38,7 +40,9 @@ def tidy(results: Results, tables: Sequence[Table]) -> pd.DataFrame:
         if nothing was measured; in an empty cell, ``status``, ``epochs_run``, the search
         params and ``config_id`` are None as well. ``status`` is ``diverged`` if a trial of
         the selected config diverged, else ``completed``; ``epochs_run`` lists the epochs of
-        its trials in seed order. Lists are written as JSON text.
+        its trials in seed order. Lists are written as JSON text. With `race` or `confirm` come
+        ``selecting_seeds`` and ``reported_seeds``, those that selected the config and those that
+        the numbers are of, and ``dropped``, the number of configs that are out of the race.
 
     Raises:
         ShowError: the store has no such metric or probe.
@@ -57,16 +61,22 @@ def _tidy(results: Results, names: Sequence[str]) -> pd.DataFrame:
             "complete": selection.complete,
             **_marks(results.marks(selection)),
             "selected_on": sweep.select.metric,
+            **(_seeds(selection) if grows(sweep) else {}),
             **_config(selection),
         }
         for selection in results.selections
         for name in names
     ]
-    facts = ["complete", "status", "epochs_run", "selected_on"]
+    facts = ["complete", "status", "epochs_run", "selected_on", *(SEEDS if grows(sweep) else ())]
     columns = [*sweep.factors, "metric", *NUMBERS, *facts, *sweep.search]
     # Columns of objects, because pandas turns integers beside a null into floats.
     frame = pd.DataFrame(rows, columns=[*columns, "config_id"], dtype=object)
     return frame.where(frame.notna(), None).astype({**NUMBERS, "complete": bool})
+
+
+def _seeds(selection: CellSelection) -> dict[str, Any]:
+    seeds = (json.dumps(selection.seeds), json.dumps(selection.reported), len(selection.dropped))
+    return dict(zip(SEEDS, seeds, strict=True))
 
 
 def to_csv(frame: pd.DataFrame) -> str:

@@ -1,0 +1,257 @@
+"""Race and confirm: which trials the results ask for, and that a run comes to the same end."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import random
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.commands import orch
+from support.simulation import FakeRunner, Simulation
+
+from orchestrator import SpecError, load
+from orchestrator.results.race import planned, rounds
+from orchestrator.results.wanted import possible, wanted
+from orchestrator.spec import Sweep, cells
+from orchestrator.spec.model import Race
+from orchestrator.spec.seed_checks import going_on
+
+LRS = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8]
+
+
+def sweep_of(**keys: Any) -> Sweep:
+    return load(
+        {
+            "name": "toy",
+            "trainable": "toy:train",
+            "seeds": [0, 1, 2],
+            "race": {"keep": 0.5, "at_least": 2},
+            "confirm": 2,
+            "factors": {"x": [1, 2]},
+            "search": {"lr": LRS},
+            "select": {"metric": "score"},
+            **keys,
+        }
+    )
+
+
+# The rule
+
+
+@given(st.floats(0.01, 0.99), st.integers(1, 5), st.integers(1, 60))
+def test_a_share_of_the_configs_goes_on_rounded_up_and_never_too_few(
+    keep: float, at_least: int, configs: int
+) -> None:
+    left = going_on(Race(keep=keep, at_least=at_least), configs)
+    assert min(at_least, configs) <= left <= configs
+    assert left >= keep * configs - 1e-6
+    assert left <= max(at_least, keep * configs + 1)
+
+
+@pytest.mark.parametrize(
+    ("keep", "configs", "left"), [(0.5, 8, 4), (0.5, 3, 2), (0.1, 30, 3), (0.7, 10, 7), (0.5, 2, 2)]
+)
+def test_how_many_go_on(keep: float, configs: int, left: int) -> None:
+    assert going_on(Race(keep=keep), configs) == left
+
+
+def test_after_each_seed_the_best_by_the_mean_so_far_go_on() -> None:
+    (cell,) = cells(sweep_of(factors={"x": [1]}))
+    race = Race(keep=0.5, at_least=2)
+    best = [0.9, 0.1, 0.8, 0.2, 0.7, 0.3, 0.6, None]  # the last one failed
+    first = {c.trial_id(0): v for c, v in zip(cell.configs, best, strict=True)}
+    found = rounds(cell, first, race, "max")
+    assert [[config.search["lr"] for config in configs] for configs in found] == [
+        LRS,
+        [0.1, 0.3, 0.5, 0.7],
+    ]
+    second = {c.trial_id(1): v for c, v in zip(found[1], [0.1, 0.8, 0.9, math.nan], strict=True)}
+    found = rounds(cell, {**first, **second}, race, "max")
+    assert [config.search["lr"] for config in found[2]] == [0.3, 0.5]
+    del first[cell.configs[7].trial_id(0)]
+    assert len(rounds(cell, first, race, "max")) == 1  # one of them is not done
+
+
+values = st.one_of(st.none(), st.just(math.nan), st.floats(0, 1))
+
+
+@settings(deadline=None)
+@given(st.data())
+def test_more_results_only_ask_for_more(data: st.DataObject) -> None:
+    sweep = sweep_of(search={"lr": LRS[:4]})
+    ids = [trial.trial_id for trial in possible(sweep)]
+    outcomes: dict[str, float | None] = {}
+    asked = {trial.trial_id for trial in wanted(sweep, outcomes).trials}
+    assert len(asked) == 8
+    for _ in range(40):
+        if not (left := sorted(asked - outcomes.keys())):
+            break
+        outcomes[data.draw(st.sampled_from(left))] = data.draw(values)
+        now = {trial.trial_id for trial in wanted(sweep, outcomes).trials}
+        assert asked <= now <= set(ids)
+        asked = now
+    else:
+        raise AssertionError("it asks for ever more")
+    assert len(asked) <= wanted(sweep, outcomes).in_all
+
+
+def test_the_numbers_of_trials_are_known_before_anything_runs() -> None:
+    found = wanted(sweep_of(), {})
+    assert found.in_all == 2 * (8 + 4 + 2 + 2)
+    assert found.full_grid == 2 * 8 * (3 + 2)
+    (cell, _) = cells(sweep_of())
+    assert planned(cell, None) == 24
+
+
+# Runs
+
+
+def learn(params: Mapping[str, Any], _trial: Any) -> Any:
+    """Take longer with a larger x, and come to what rate and chance say."""
+    chance = random.Random(f"{params['x']} {params['lr']} {params['seed']}").random()
+    for _ in range(2 + params["x"] + int(10 * params["lr"]) % 3):
+        yield {"score": params["lr"] + 0.1 * chance}
+
+
+KEYS: dict[str, Any] = {
+    "seeds": [0, 1, 2],
+    "race": {"keep": 0.5, "at_least": 2},
+    "confirm": 2,
+    "factors": {"x": [1, 2, 3, 4]},
+    "search": {"lr": LRS},
+    "fixed": {},
+}
+
+
+@pytest.mark.parametrize("slots", [2, 8])
+def test_a_race_keeps_the_slots_busy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slots: int
+) -> None:
+    simulation = Simulation(tmp_path, monkeypatch, **KEYS)
+    busy: list[int] = []
+    started: list[int] = []
+
+    def look(runner: FakeRunner) -> None:
+        busy.append(len(runner.live))
+        started.append(len(runner.started))
+
+    simulation.run(train=learn, hosts=(slots,), look=look)
+    trials = simulation.trials().reset_index()
+    assert len(trials) == 4 * (8 + 4 + 2 + 2)
+    until = started.index(4 * (8 + 4))  # from here on, cells wait for the ends of their rounds
+    assert sum(busy[:until]) >= 0.97 * slots * until
+    for _, cell in trials.groupby("x"):
+        by_seed = cell.groupby("seed")["lr"].apply(set)
+        assert [len(by_seed[seed]) for seed in (0, 1, 2, 1000, 1001)] == [8, 4, 2, 1, 1]
+        means = cell[cell["seed"].isin([0, 1, 2]) & cell["lr"].isin(by_seed[2])]
+        best = means.groupby("lr")["score"].mean().idxmax()
+        assert by_seed[1000] == by_seed[1001] == {best}
+
+
+def test_a_run_that_is_interrupted_at_any_second_comes_to_the_same_trials(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = {**KEYS, "factors": {"x": [1, 2]}, "search": {"lr": LRS[:4]}}
+    (tmp_path / "calm").mkdir()
+    calm = Simulation(tmp_path / "calm", monkeypatch, **keys)
+    calm.run(train=learn)
+    expected = sorted(calm.trials()["trial_id"])
+    assert len(expected) == 2 * (4 + 2 + 2 + 2)
+    (tmp_path / "other").mkdir()
+    other = Simulation(tmp_path / "other", monkeypatch, **keys)
+
+    def interrupt(_runner: FakeRunner) -> None:
+        raise KeyboardInterrupt
+
+    for second in itertools.cycle([7, 5, 11, 3]):
+        try:
+            other.run({second: interrupt}, train=learn)
+        except KeyboardInterrupt:
+            continue
+        break
+    assert sorted(other.trials()["trial_id"]) == expected
+
+
+def test_a_config_that_fails_is_out_and_the_next_best_is_confirmed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(params: Mapping[str, Any], trial: Any) -> Any:
+        if params["lr"] == 0.8:
+            raise ValueError("too high")
+        yield from learn(params, trial)
+
+    keys = {**KEYS, "factors": {"x": [1]}, "retries": 0}
+    simulation = Simulation(tmp_path, monkeypatch, **keys)
+    simulation.run(train=failing)
+    trials = simulation.trials().reset_index()
+    confirmed = trials[trials["seed"] >= 1000]
+    assert set(confirmed["lr"]) == {0.7}
+    assert list(trials["lr"][trials["status"] == "failed"]) == [0.8]
+
+
+def test_an_edit_of_the_race_runs_what_it_asks_for_and_keeps_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulation = Simulation(tmp_path, monkeypatch, **{**KEYS, "factors": {"x": [1]}})
+    simulation.run(train=learn)
+    before = set(simulation.trials()["trial_id"])
+    assert len(before) == 8 + 4 + 2 + 2
+    del simulation.keys["race"]
+    simulation.keys["confirm"] = 3
+    runner = simulation.run(train=learn)
+    assert len(runner.started) == 24 - 14 + 1
+    assert before < set(simulation.trials()["trial_id"])
+    (tmp_path / "toy.yaml").write_text(json.dumps(simulation.keys))
+    table = orch(tmp_path, "table", "toy.yaml", "--format", "json").stdout
+    (row,) = json.loads(table)
+    assert (row["n"], row["complete"]) == (3, True)
+    assert row["selecting_seeds"] == "[0, 1, 2]"
+    assert row["reported_seeds"] == "[1000, 1001, 1002]"
+
+
+def test_confirm_seeds_report_and_do_not_select(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def flattered(params: Mapping[str, Any], _trial: Any) -> Any:
+        """Be best where it selects, and worst where it reports."""
+        selects = params["seed"] < 1000
+        yield {"score": params["lr"] if selects else -params["lr"]}
+
+    keys = {**KEYS, "factors": {"x": [1]}, "race": None}
+    simulation = Simulation(tmp_path, monkeypatch, **keys)
+    simulation.run(train=flattered)
+    (tmp_path / "toy.yaml").write_text(json.dumps(simulation.keys))
+    shown = orch(tmp_path, "table", "toy.yaml").stdout
+    assert "-0.8000 ± 0.0000 (2)" in shown
+    assert "Selected on seeds 0-2, reported on 1000-1001." in shown
+    status = orch(tmp_path, "status", "toy.yaml").stdout
+    assert "26 of 26 trials done" in status
+
+
+# Bad input
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({"confirm": [2, 3]}, "confirm: the seed 2 is among `seeds`; a confirm seed never selects"),
+        ({"seeds": [0, 1000]}, "confirm: the seed 1000 is among `seeds`"),
+        ({"confirm": True}, "expected how many seeds, below 1,000, or a list of them"),
+        ({"race": {"keep": 0.5, "at_least": 9}}, "race.at_least: is above every cell's number"),
+        ({"search": {}}, "race: a race without `search` does nothing"),
+        ({"seeds": [0]}, "race: a race with one seed does nothing"),
+        ({"race": {"keep": 0.9, "at_least": 1}, "search": {"lr": [1, 2]}}, "drops no config"),
+        ({"race": {"keep": 1.0}}, "less than 1"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(keys: dict[str, Any], said: str) -> None:
+    with pytest.raises(SpecError) as error:
+        sweep_of(**keys)
+    assert said.replace("`", "") in str(error.value).replace("`", "")
