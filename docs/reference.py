@@ -103,6 +103,7 @@ another section leaves its old one. The file needs a `name` of its own."""
 ALIASES = {
     id(values.Name): "name",
     id(values.Seeds): "list of integers",
+    id(values.ConfirmSeeds): "integer or list of integers",
     id(values.Axis): "list of values",
     id(values.ParamValue): "value",
     id(values.Word): "text",
@@ -112,6 +113,7 @@ ALIASES = {
 PLAIN = {str: "text", int: "integer", float: "number", bool: "`true` or `false`"}
 TITLES = {
     sweep.Metrics: "metrics",
+    sweep.Race: "race",
     sweep.Select: "select",
     sweep.Resources: "resources",
     sweep.Variant: "variants",

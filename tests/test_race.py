@@ -216,6 +216,18 @@ def test_an_edit_of_the_race_runs_what_it_asks_for_and_keeps_the_rest(
     assert row["reported_seeds"] == "[1000, 1001, 1002]"
 
 
+def test_trials_of_a_sibling_store_race_and_are_not_run_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = {**KEYS, "factors": {"x": [1]}}
+    simulation = Simulation(tmp_path, monkeypatch, **{**keys, "race": None, "confirm": 0})
+    simulation.run(train=learn)
+    simulation.keys |= {"name": "raced", **keys}
+    runner = simulation.run(train=learn)
+    assert len(runner.started) == 2  # the confirm seeds
+    assert simulation.display.progress.reused == 8 + 4 + 2
+
+
 def test_confirm_seeds_report_and_do_not_select(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -247,7 +259,6 @@ def test_confirm_seeds_report_and_do_not_select(
         ({"race": {"keep": 0.5, "at_least": 9}}, "race.at_least: is above every cell's number"),
         ({"search": {}}, "race: a race without `search` does nothing"),
         ({"seeds": [0]}, "race: a race with one seed does nothing"),
-        ({"race": {"keep": 0.9, "at_least": 1}, "search": {"lr": [1, 2]}}, "drops no config"),
         ({"race": {"keep": 1.0}}, "less than 1"),
     ],
 )
