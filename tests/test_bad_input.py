@@ -15,7 +15,7 @@ from support.toys import SWEEP, TRAINABLE, Toy
 
 from orchestrator.cli.main import main
 
-STORED = ("status", "table", "prune", "claims", "figure", "report")
+STORED = ("status", "table", "prune", "claims", "effects", "figure", "report")
 """Commands that need a store."""
 RUNS = "\ndef train(params, trial):\n    yield {}\n"
 """What could run, if the module that holds it could be imported."""
