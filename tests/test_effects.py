@@ -250,6 +250,15 @@ def test_the_selection_metric_is_taken_as_the_selection_takes_it():
     assert shares(found)["order"] > 0.7
 
 
+def test_trials_that_did_not_run_alike_are_told():
+    def outcome(trial: PlannedTrial) -> Any:
+        is_long = trial.seed == 2 and trial.config.factors["order"] == "swap"
+        return {"test_accuracy": accuracy(trial), "epochs_run": 2 if is_long else 1}
+
+    found = effects_of(make_sweep(), outcome)
+    assert found.notes[-1] == "4 of 8 configs with trials of different numbers of epochs."
+
+
 def test_seeds_of_one_config_have_no_other_effect():
     sweep = make_sweep(factors={"order": ("swap",)}, search={})
     found = effects_of(sweep, lambda trial: trial.seed / 64)
@@ -278,7 +287,7 @@ def test_a_few_trials_or_none_are_refused():
 
 
 def test_no_variance_is_told():
-    said = "all 24 trials .* have the same `test_accuracy`, 33.33 .*: there is no variance"
+    said = "all 24 trials .* have the same `test_accuracy`, 0.333333: there is no variance"
     with pytest.raises(ShowError, match=said):
         effects_of(make_sweep(), lambda trial: 1 / 3 + trial.seed * 1e-16)
 
@@ -318,20 +327,32 @@ def test_a_notebook_shows_tables_and_remarks():
     assert "<li>24 of 24 trials" in text
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    place = tmp_path_factory.mktemp("effects")
-    (place / "toy_effects.py").write_text(
-        "def train(params, trial):\n"
-        "    swap = params['order'] == 'swap'\n"
-        "    yield {'score': 3 * swap + params['lr'] + params['seed'], 'same': 1}\n"
-    )
-    (place / "toy.yaml").write_text(
-        "{name: toy, trainable: 'toy_effects:train', seeds: [0, 1], select: {metric: score},\n"
-        "factors: {order: [convention, swap]}, search: {lr: [1.0, 2.0]}}\n"
-    )
+TRAINABLE = """
+def train(params, trial):
+    swap = params["order"] == "swap"
+    yield {"score": 3 * swap + params["lr"] + params["seed"], "same": 1}
+"""
+
+FILE = """
+name: toy
+trainable: toy_effects:train
+seeds: [0, 1]
+factors: {order: [convention, swap]}
+search: {lr: [1.0, 2.0]}
+select: {metric: score}
+"""
+
+
+def swept(place: Path) -> Path:
+    (place / "toy_effects.py").write_text(TRAINABLE)
+    (place / "toy.yaml").write_text(FILE)
     assert orch(place, "sweep", "--runner", "inline").exit_code == 0
     return place
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return swept(tmp_path_factory.mktemp("effects"))
 
 
 def orch(folder: Path, command: str, *options: str) -> Result:
@@ -364,10 +385,22 @@ def test_the_command_draws_the_figure_beside_what_it_prints(folder: Path):
     assert all((folder / name).stat().st_size > 1000 for name in names)
 
 
+def test_trials_of_different_code_are_told(tmp_path: Path):
+    swept(tmp_path)
+    (tmp_path / "toy_effects.py").write_text(TRAINABLE.replace("3 *", "4 *"))
+    assert orch(tmp_path, "sweep", "--runner", "inline", "--seeds", "0-2").exit_code == 0
+    text = orch(tmp_path, "effects").stdout
+    assert "12 of 12 trials" in text
+    assert "• The trials ran different code (toy_effects.py)." in text
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("same",), "all 8 trials of `toy` that could be decomposed have the same `same`, 1.0000"),
+        (
+            ("same",),
+            "all 8 trials of `toy` that could be decomposed have the same `same`, 1: there",
+        ),
         (("scor",), "the store has no metric `scor`; it has `score`"),
         (("--seeds", "5"), "0 of 4 trials completed with a finite value"),
     ],

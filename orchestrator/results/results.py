@@ -231,7 +231,7 @@ class Results:
         Raises:
             ShowError: the store has no such metric or probe, too few trials, or no variance.
         """
-        from orchestrator.results.effects import effects_of
+        from orchestrator.results.decomposition import effects_of
 
         return effects_of(self, metric or self.sweep.select.metric)
 
