@@ -58,6 +58,11 @@ def memory(count: int) -> str:
     return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.0f} MiB"
 
 
+def is_accuracy(name: str) -> bool:
+    """Tell whether a metric or ``probe:NAME`` is an accuracy, a fraction from 0 to 1, by name."""
+    return name.endswith("accuracy") and not name.startswith(PROBE)
+
+
 @dataclass(frozen=True)
 class Unit:
     """How to print a measurement, which the store holds as the trainable yields it."""
@@ -96,7 +101,7 @@ def unit(name: str, percent: bool | None = None, decimals: int | None = None) ->
         decimals: digits after the point; by default 2 in percent and 4 otherwise.
     """
     if percent is None:
-        percent = name.endswith("accuracy") and not name.startswith(PROBE)
+        percent = is_accuracy(name)
     if decimals is None:
         decimals = 2 if percent else 4
     return Unit(percent, decimals)

@@ -15,7 +15,7 @@ from support.toys import SWEEP, TRAINABLE, Toy
 
 from orchestrator.cli.main import main
 
-STORED = ("status", "table", "prune", "claims", "figure", "report")
+STORED = ("status", "table", "prune", "claims", "effects", "figure", "report")
 """Commands that need a store."""
 RUNS = "\ndef train(params, trial):\n    yield {}\n"
 """What could run, if the module that holds it could be imported."""
@@ -271,14 +271,6 @@ def test_a_program_that_is_not_there_is_refused_before_anything_is_written(
     assert ended.code == 2
     assert "sweep.yaml: line 2: `command[0]`: the program `phyton` is not found in" in ended.err
     assert contents(toy.folder) == before
-
-
-def test_a_command_has_no_pilot(orch: Orch, toy: Toy) -> None:
-    toy.file.write_text(COMMAND)
-    assert orch("plan", "sweep.yaml").code == 0
-    ended = orch("plan", "sweep.yaml", "--pilot")
-    assert ended.code == 2
-    assert "--pilot measures trainables; `orch sweep --smoke` tries a command" in ended.err
 
 
 def test_one_and_true_are_different_values_of_a_fixed_param(

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import special, stats
 from support.synthetic import make_sweep, make_trials
 
 from orchestrator.errors import ShowError
@@ -73,13 +73,53 @@ def test_statistics_are_those_of_scipy_in_any_order(values):
     assert statistics(values[::-1]) == found
 
 
+def test_the_interval_of_an_accuracy_is_on_the_logit_scale():
+    values = [0.99, 0.995, 0.97]
+    found = statistics(values, is_accuracy=True)
+    plain = statistics(values)
+    assert (found.mean, found.std, found.n) == (plain.mean, plain.std, plain.n)
+    assert plain.ci_high > 1
+    slope = 1 / (found.mean * (1 - found.mean))
+    error = found.std / math.sqrt(3) * slope
+    ends = special.expit(stats.t.interval(0.95, 2, loc=special.logit(found.mean), scale=error))
+    assert (found.ci_low, found.ci_high) == pytest.approx(tuple(ends), rel=1e-12)
+    mirrored = statistics([1 - value for value in values], is_accuracy=True)
+    assert (mirrored.ci_low, mirrored.ci_high) == pytest.approx((1 - ends[1], 1 - ends[0]))
+
+
+FRACTIONS = st.one_of(
+    st.floats(0, 1),
+    st.integers(0, 10_000).map(lambda images: images / 10_000),
+    st.sampled_from([0.0, 5e-324, 1e-300, 1e-17, 0.5, 1 - 2**-53, 1.0]),
+)
+
+
+@given(st.lists(FRACTIONS, min_size=2, max_size=8))
+def test_the_interval_of_an_accuracy_holds_its_mean_and_lies_between_0_and_1(values):
+    found = statistics(values, is_accuracy=True)
+    assert 0 <= found.ci_low <= found.mean <= found.ci_high <= 1
+    if len(set(values)) > 1 and 0.001 < found.mean < 0.999 and found.std > 1e-9:
+        assert found.ci_low < found.mean < found.ci_high
+
+
+@pytest.mark.parametrize("end", [0.0, 1.0])
+def test_accuracies_that_are_all_0_or_all_1_have_no_other_interval(end: float):
+    found = statistics([end] * 3, is_accuracy=True)
+    assert (found.ci_low, found.mean, found.ci_high) == (end, end, end)
+
+
+@pytest.mark.parametrize("values", [[93.2, 94.1, 99.9], [0.5, 1.5], [-0.5, 0.5]])
+def test_accuracies_that_are_no_fractions_have_the_interval_of_any_other_value(values):
+    assert statistics(values, is_accuracy=True) == statistics(values)
+
+
 def test_statistics_of_few_or_odd_values_have_no_deviation():
     one = statistics([0.25])
     assert (one.mean, one.n) == (0.25, 1)
     assert math.isnan(one.std)
     assert math.isnan(one.ci_low)
     for values in ([], [0.5, math.nan], [0.5, math.inf]):
-        found = statistics(values)
+        found = statistics(values, is_accuracy=True)
         assert found.n == len(values)
         assert math.isnan(found.mean)
         assert math.isnan(found.std)

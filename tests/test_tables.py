@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from rich.console import Console
+from scipy import special
 from support.synthetic import Outcome, make_probes, make_sweep, make_trials, results_of
 
 from orchestrator.errors import ShowError
@@ -72,12 +73,28 @@ def test_tidy_has_one_exact_row_per_cell_and_value():
     assert frame["std"].tolist() == [1 / 64] * 4
     assert frame["n"].tolist() == [3] * 4
     half = 4.302652729911275 / 64 / math.sqrt(3)
-    assert frame["ci_low"].tolist() == pytest.approx([0.5 - half, 0.625 - half] * 2)
-    assert frame["ci_high"].tolist() == pytest.approx([0.5 + half, 0.625 + half] * 2)
+    low, high = (
+        [special.expit(special.logit(m) + sign * half / (m * (1 - m))) for m in MEANS.values()]
+        for sign in (-1, 1)
+    )
+    assert frame["ci_low"].tolist() == pytest.approx(low * 2)
+    assert frame["ci_high"].tolist() == pytest.approx(high * 2)
     assert frame["complete"].all()
     assert frame["lr"].tolist() == [0.01] * 4
     chosen = TRIALS[TRIALS["lr"] == 0.01]["config_id"].unique()
     assert frame["config_id"].tolist() == chosen.tolist()
+
+
+@pytest.mark.parametrize("metric", ["test_loss", "probe:final_accuracy"])
+def test_only_intervals_of_accuracies_are_on_the_logit_scale(metric: str):
+    """A metric of another name, and a probe of any, may be anything."""
+    sweep = make_sweep(tables=table(values=(metric,)))
+    trials = make_trials(sweep, lambda t: {"test_accuracy": 0.5, "test_loss": t.seed / 2})
+    probes = make_probes(sweep, "final_accuracy", lambda t: [t.seed / 2])
+    half = 4.302652729911275 / 2 / math.sqrt(3)
+    frame = tidy_of(sweep, trials, probes)
+    assert frame["ci_low"].tolist() == pytest.approx([0.5 - half] * 4)
+    assert frame["ci_high"].tolist() == pytest.approx([0.5 + half] * 4)
 
 
 def test_csv_and_json_hold_every_bit_and_nothing_else():

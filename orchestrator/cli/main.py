@@ -58,6 +58,7 @@ for command in (
     reading.table,
     running.prune,
     reading.claims,
+    reading.effects,
     reading.figure,
     reading.report,
     cluster,

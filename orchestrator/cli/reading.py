@@ -23,6 +23,7 @@ from orchestrator.cli.options import (
 from orchestrator.cli.running import remote
 from orchestrator.cli.typed import Command
 from orchestrator.errors import InputError
+from orchestrator.results import effects as variance
 from orchestrator.results import findings, tables
 from orchestrator.running.status import print_status
 from orchestrator.store.names import log_file
@@ -86,6 +87,36 @@ def claims(file: Path, format_: findings.Format, seeds: Seeds, root: str) -> Non
     if not results.sweep.claims:
         raise InputError(f"{file} makes no `claims:`")
     findings.show_findings(results.claims(), Console(), format_)
+
+
+@click.command(cls=Command)
+@file_argument
+@click.argument("metric", required=False)
+@format_option(*get_args(variance.Format), help_text="csv and json have one row per effect.")
+@output_option(
+    "Folder to draw the effects in, as SVG and PNG.",
+    type=click.Path(path_type=Path, file_okay=False),
+)
+@seeds_option
+@places
+def effects(
+    file: Path,
+    metric: str | None,
+    format_: variance.Format,
+    output: Path | None,
+    seeds: Seeds,
+    root: str,
+) -> None:
+    """Tell what METRIC depends on: the variance due to FILE's params, seed and interactions.
+
+    METRIC is a metric or `probe:NAME`; by default, the one that FILE selects on.
+    """
+    results = results_of(file, root, seeds)
+    found = results.effects(metric)
+    variance.show_effects(found, Console(), format_)
+    if output is not None:
+        for path in found.figure().save(output / results.sweep.name):
+            click.echo(path, err=True)  # stdout may be csv or json
 
 
 @click.command(cls=Command)

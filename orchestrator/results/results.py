@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from orchestrator.results.claims import Finding, Findings
+    from orchestrator.results.effects import Effects
     from orchestrator.results.figures import Plot
     from orchestrator.results.tables import Tables
 
@@ -225,6 +226,21 @@ class Results:
             raise InputError("; ".join(problem.text for problem in problems))
         (finding,) = judge(self, (claim,))
         return finding
+
+    def effects(self, metric: str | None = None) -> Effects:
+        """Decompose the variance between trials into effects of params, seed and interactions.
+
+        It covers every config, not only the selected ones, in the balanced part of the grid.
+
+        Args:
+            metric: a metric, or ``probe:NAME``; by default the selection metric.
+
+        Raises:
+            ShowError: the store has no such metric or probe, too few trials, or no variance.
+        """
+        from orchestrator.results.decomposition import effects_of
+
+        return effects_of(self, metric or self.sweep.select.metric)
 
     @cached_property
     def figures(self) -> Mapping[str, Figure]:

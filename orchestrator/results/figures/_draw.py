@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,20 +40,27 @@ STYLE: dict[RcKeyType, Any] = {
 }
 
 PANEL_INCHES = (4.2, 2.8)
+EFFECTS_INCHES = (6.3, 2.8)
 CHARACTER_INCHES, LINE_INCHES, HANDLE_INCHES = 0.075, 0.2, 0.7
 """Sizes in the legend."""
+NOTE_CHARACTER_INCHES, NOTE_LINE_INCHES = 0.05, 0.12
+"""Sizes in the notes above it."""
 
 
 def draw(plot: Plot) -> Figure:
     """Draw a figure."""
     rows, columns = len(plot.panels), max(map(len, plot.panels), default=0)
     with mpl.rc_context(STYLE):
-        size = (PANEL_INCHES[0] * max(columns, 1), PANEL_INCHES[1] * max(rows, 1) + 0.6)
+        width, height = EFFECTS_INCHES if plot.kind == "effects" else PANEL_INCHES
+        size = (width * max(columns, 1), height * max(rows, 1) + 0.6)
         figure = Figure(figsize=size, layout="constrained")
         FigureCanvasAgg(figure)
         figure.suptitle(plot.title)
         for axes, panel in zip(_axes(figure, rows, columns), _flat(plot), strict=True):
-            _panel(axes, panel, plot.kind)
+            if plot.kind == "effects":
+                _ranked(axes, panel)
+            else:
+                _panel(axes, panel, plot.kind)
         _legend(figure, " ".join(plot.notes), 2 * max(columns, 1))
     return figure
 
@@ -103,6 +111,18 @@ def _panel(axes: Axes, panel: Panel, kind: str) -> None:
         axes.set_xticks(range(len(names)), list(names))
         if sum(map(len, names)) > 40:
             axes.tick_params(axis="x", rotation=60)
+
+
+def _ranked(axes: Axes, panel: Panel) -> None:
+    """Draw horizontal bars, whose names need no room below."""
+    points = [point for series in panel.series for point in series.points]
+    names, values = [str(point.x) for point in points], [point.y for point in points]
+    bars = axes.barh(names, values, color=COLOURS[0])
+    axes.bar_label(bars, fmt="%.1f", padding=3)
+    axes.margins(x=0.1)
+    axes.invert_yaxis()
+    axes.grid(visible=False, axis="y")
+    axes.set_xlabel(panel.y_label)
 
 
 def _is_scattered(kind: str, panel: Panel) -> bool:
@@ -162,12 +182,14 @@ def _legend(figure: Figure, notes: str, columns: int) -> None:
     longest = CHARACTER_INCHES * max(map(len, entries), default=0) + HANDLE_INCHES
     columns = min(max(int(figure.get_figwidth() / longest), 1), columns)
     extra_lines = max(math.ceil(len(entries) / columns) - 2, 0)
-    figure.set_figheight(figure.get_figheight() + LINE_INCHES * extra_lines)
+    title = textwrap.wrap(notes, int(figure.get_figwidth() / NOTE_CHARACTER_INCHES))
+    extra_inches = LINE_INCHES * extra_lines + NOTE_LINE_INCHES * (max(len(title), 1) - 1)
+    figure.set_figheight(figure.get_figheight() + extra_inches)
     figure.legend(
         entries.values(),
         entries.keys(),
         loc="outside lower center",
         ncols=columns,
-        title=notes,
+        title="\n".join(title),
         title_fontsize="x-small",
     )

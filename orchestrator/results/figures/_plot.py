@@ -70,7 +70,7 @@ class Plot:
 
     Attributes:
         name: the figure's name.
-        kind: as in the sweep file.
+        kind: as in the sweep file; or ``effects``, bars from the largest down.
         title: printed above the panels.
         panels: rows of panels.
         notes: sentences printed below the panels.

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from orchestrator.labels import is_accuracy
 from orchestrator.results.marks import Marks
 from orchestrator.results.measures import selected_values
 from orchestrator.results.selection import CellSelection
-from orchestrator.results.statistics import statistics
+from orchestrator.results.statistics import Statistics, statistics
 from orchestrator.results.wanted import grows
 from orchestrator.spec.model import Table
 from orchestrator.spec.values import Value
@@ -57,7 +58,7 @@ def _tidy(results: Results, names: Sequence[str]) -> pd.DataFrame:
         {
             **_params(selection.cell.factors),
             "metric": name,
-            **asdict(statistics(selected_values(results.measure(name), selection))),
+            **asdict(_numbers(name, selected_values(results.measure(name), selection))),
             "complete": selection.complete,
             **_marks(results.marks(selection)),
             "selected_on": sweep.select.metric,
@@ -89,6 +90,10 @@ def to_json(frame: pd.DataFrame) -> str:
     rows = frame.to_dict("records")
     plain = [{str(name): _plain(value) for name, value in row.items()} for row in rows]
     return "[\n" + ",\n".join(json.dumps(row, allow_nan=False) for row in plain) + "\n]\n"
+
+
+def _numbers(name: str, values: Sequence[float]) -> Statistics:
+    return statistics(values, is_accuracy=is_accuracy(name))
 
 
 def _marks(marks: Marks) -> dict[str, Value]:
