@@ -43,8 +43,8 @@ class TrialProfile:
     images_per_second: float | None = None
     """Speed of the training steps after warm-up."""
     memory: int = 0
-    """Bytes: the process's peak resident memory, less what it held before the import; or that of
-    the largest process that it started."""
+    """Bytes: the process's peak resident memory, less what it held before the import; of a program
+    that of its largest process, which Linux counts from that of the process that started it."""
     gpu_peak: int | None = None
     """Bytes: the trial's peak GPU memory, as the trainable recorded."""
     gpu_total: int | None = None
@@ -75,7 +75,9 @@ def profile_trial(job: Job, trial_id: str) -> TrialProfile:
         steps=trial.steps,
         images=trial.images,
         images_per_second=trial.images_per_second,
-        memory=max(_peak_memory() - memory_before, _peak_memory(resource.RUSAGE_CHILDREN)),
+        memory=_peak_memory(resource.RUSAGE_CHILDREN)
+        if job.is_program
+        else _peak_memory() - memory_before,
         gpu_peak=trial.recorded_bytes("peak_memory_bytes"),
         gpu_total=trial.recorded_bytes("gpu_memory_bytes"),
         error=error,

@@ -108,6 +108,16 @@ def test_a_smoke_run_takes_one_epoch_of_each_cell(script: Folder) -> None:
     assert list(script.trials("toy--smoke")["epochs_run"]) == [1, 1]
 
 
+def test_a_pilot_measures_a_command(script: Folder) -> None:
+    script_with_memory = "held = b'x' * (300 << 20)\n" + SCRIPT
+    (script.path / "script.py").write_text(script_with_memory)
+    sweep = script.write(**KEYS)
+    found = json.loads(script.orch("plan", sweep, "--pilot", "--json").stdout)
+    assert [cell["whole_trial"] for cell in found["pilot"]] == [True, True]
+    assert all(cell["memory"] > 300 << 20 for cell in found["pilot"])
+    assert not (script.path / "results").exists()
+
+
 WAITING = """
 import os
 import subprocess
