@@ -96,10 +96,8 @@ def of_gpu_memory(error: Exception, gpus: float) -> GpuMemoryError | None:
 
 def for_log(error: BaseException) -> str:
     """Write an error for the log; one whose message says all is shown without its traceback."""
-    frames, _ = in_user_code(error)
-    if isinstance(error, MetricError | EditedError) or (
-        isinstance(error, OrchError) and not frames
-    ):
+    is_ours = isinstance(error, OrchError) and error.__cause__ is None
+    if isinstance(error, MetricError | EditedError) or (is_ours and not in_user_code(error)[0]):
         return f"{error}\n"
     return "".join(traceback.format_exception(error))
 

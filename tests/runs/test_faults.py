@@ -178,6 +178,7 @@ def test_a_second_driver_is_refused_while_the_first_checks_the_configs_of_a_new_
 def test_ctrl_c_while_configs_are_checked_is_an_interruption_too(folder: Folder) -> None:
     (folder.path / "slow.py").write_text(
         "import pathlib, time\npathlib.Path('imported').touch()\nwhile True: time.sleep(1)\n"
+        "def train(params, trial): yield {'score': 1}\n"
     )
     driver = folder.start("sweep", folder.write(trainable="slow:train"))
     until(lambda: (folder.path / "imported").exists(), driver)
