@@ -27,6 +27,8 @@ from orchestrator.results.sequential import (
 LOOKS = Looks(2, 8)
 ONE = Looks(6, 6)
 
+NEAR_ONE = np.array([0.9, 1.1, 1.0, 0.95, 1.05, 1.0])
+
 effects = st.sampled_from([0.0, 1.0, -2.0, 4.0])
 families = st.lists(effects, min_size=1, max_size=4)
 draws = st.integers(0, 2**32 - 1)
@@ -55,20 +57,22 @@ def one_part(values: Array, looks: Looks = ONE) -> Evidence:
 
 @pytest.mark.parametrize(("looks", "alpha"), [(Looks(2, 20), 0.05), (Looks(3, 10), 0.05 / 3)])
 def test_at_each_look_as_much_error_is_spent_as_should_be(looks, alpha):
-    worlds = np.random.default_rng(5).standard_normal((100_000, looks.last))
+    worlds = np.random.default_rng(5).standard_normal((40_000, looks.last))
     bounds = critical(looks, alpha)
     crossed = np.zeros(len(worlds), bool)
     for n, bound, should in zip(looks.seeds, bounds, spent(looks, alpha), strict=True):
         seen = worlds[:, :n]
         t = seen.mean(axis=1) / seen.std(axis=1, ddof=1) * math.sqrt(n)
         crossed |= np.abs(t) > bound
-        assert crossed.mean() == pytest.approx(should, rel=0.03, abs=4 * math.sqrt(should / 1e5))
+        assert crossed.mean() == pytest.approx(
+            should, rel=0.03, abs=4 * math.sqrt(should / len(worlds))
+        )
     assert spent(looks, alpha)[-1] == pytest.approx(alpha)
 
 
-@pytest.mark.parametrize("looks", [Looks(2, 5), Looks(2, 20), Looks(5, 20)])
+@pytest.mark.parametrize("looks", [Looks(2, 5), Looks(5, 20)])
 def test_what_decides_falls_from_look_to_look_and_with_the_level(looks):
-    by_level = [critical(looks, ALPHA / claims) for claims in (1, 2, 6, 7, 30)]
+    by_level = [critical(looks, ALPHA / claims) for claims in (1, 2, 30)]
     for bounds in by_level:
         p = 2 * stats.t.sf(bounds, np.array(looks.seeds) - 1)
         assert (np.diff(bounds) < 0).all()
@@ -144,6 +148,17 @@ def test_later_seeds_never_unmake_a_verdict(shifts, seed, seen):
     assert (late.shares[decided] == early.shares[decided]).all()
 
 
+@pytest.mark.parametrize(("sign", "expected"), [(1, SUPPORTED), (-1, REFUTED)])
+def test_the_first_crossing_stands_when_later_seeds_say_the_opposite(sign, expected):
+    swings = Evidence(
+        np.array([[[*NEAR_ONE, *(-9 * NEAR_ONE), *(-9 * NEAR_ONE)]]]), Looks(6, 18), sign
+    )
+    low, high = swings.intervals(ALPHA)
+    assert low[0, 0, 0] > 0
+    assert high[0, 0, -1] < 0
+    assert verdict(swings) == expected
+
+
 @given(families, draws)
 def test_seeds_added_to_undecided_claims_alone_give_the_same_verdicts(shifts, seed):
     claims = claims_of(shifts, seed)
@@ -194,8 +209,6 @@ def test_a_decided_claim_leaves_its_error_to_the_others():
 
 # What a claim says.
 
-NEAR_ONE = np.array([0.9, 1.1, 1.0, 0.95, 1.05, 1.0])
-
 
 @pytest.mark.parametrize(
     ("changes", "expected"),
@@ -241,9 +254,6 @@ def test_parts_may_show_a_claim_at_different_looks():
     [claim] = claims_of([3.0], 1)
     stop = int(decide([claim]).seeds[0, 0])
     assert LOOKS.first < stop < LOOKS.last
-    late = claim.values.copy()
-    late[..., 0] = -20.0
-    assert verdict(Evidence(late, LOOKS)) == UNDECIDED
     slow = np.concatenate([claim.values[..., ::-1] / 1.2, claim.values], axis=1)
     slow_stop = int(decide([Evidence(slow, LOOKS)]).seeds[0, 0])
     alone = [decide([Evidence(slow[:, [part]], LOOKS)]).seeds[0, 0] for part in (0, 1)]
