@@ -156,7 +156,7 @@ def test_the_first_crossing_stands_when_later_seeds_say_the_opposite(sign, expec
     low, high = swings.intervals(ALPHA)
     assert low[0, 0, 0] > 0
     assert high[0, 0, -1] < 0
-    assert verdict(swings) == expected
+    assert (swings.outcomes(ALPHA) == expected).all()
 
 
 @given(families, draws)
@@ -207,6 +207,16 @@ def test_a_decided_claim_leaves_its_error_to_the_others():
     assert twice.seeds.tolist() == [[0, 0]]
 
 
+def test_a_claim_with_fewer_seeds_is_tested_again_when_others_are_decided_later():
+    weak = one_part(np.array([1.0, 2.4, 0.1, 1.8, -0.1, 1.1]))
+    late = one_part(np.concatenate([NEAR_ONE, NEAR_ONE]), Looks(12, 12))
+    assert decide([weak, cut(late, 11)]).outcomes.tolist() == [[UNDECIDED, UNDECIDED]]
+    found = decide([weak, late])
+    assert found.outcomes.tolist() == [[SUPPORTED, SUPPORTED]]
+    assert found.seeds.tolist() == [[6, 12]]
+    assert found.shares.tolist() == [[1, 2]]
+
+
 # What a claim says.
 
 
@@ -251,13 +261,21 @@ def test_what_one_part_says_against_a_claim_is_corrected_for_their_number():
 
 
 def test_parts_may_show_a_claim_at_different_looks():
-    [claim] = claims_of([3.0], 1)
-    stop = int(decide([claim]).seeds[0, 0])
-    assert LOOKS.first < stop < LOOKS.last
-    slow = np.concatenate([claim.values[..., ::-1] / 1.2, claim.values], axis=1)
-    slow_stop = int(decide([Evidence(slow, LOOKS)]).seeds[0, 0])
-    alone = [decide([Evidence(slow[:, [part]], LOOKS)]).seeds[0, 0] for part in (0, 1)]
-    assert slow_stop == max(alone)
+    then_noise = [*NEAR_ONE, *([20.0, -20.0] * 6)]
+    noise_first = [*([1.0, -1.0] * 3), *(3 * NEAR_ONE), *(3 * NEAR_ONE)]
+    looks = Looks(6, 18)
+    assert Evidence(np.array([[then_noise]]), looks).intervals(ALPHA)[0][0, 0, -1] < 0
+    found = decide([Evidence(np.array([[then_noise, noise_first]]), looks)])
+    alone = decide([Evidence(np.array([[noise_first]]), looks)])
+    assert found.outcomes == SUPPORTED
+    assert 6 < found.seeds[0, 0] == alone.seeds[0, 0]
+
+
+def test_all_parts_are_negligible_at_a_level_corrected_for_their_number():
+    weak = np.array([1.0, 2.4, 0.1, 1.8, -0.1, 1.1])
+    small = Evidence(np.array([[-weak, -weak]]), ONE, margin=0.1, smallest=2.15)
+    assert verdict(replace(small, values=small.values[:, :1])) == NEGLIGIBLE
+    assert verdict(small) == UNDECIDED
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
@@ -270,6 +288,13 @@ def test_a_diverged_seed_leaves_a_claim_as_it_was(bad):
         assert verdict(replace(claim, values=values)) == expected
         both = np.concatenate([claim.values, values], axis=1)
         assert verdict(replace(claim, values=both)) == expected
+
+
+def test_a_part_refutes_no_claim_once_another_has_diverged():
+    parts = np.array([-NEAR_ONE, NEAR_ONE])
+    assert verdict(Evidence(parts[None], ONE)) == REFUTED
+    parts[1, 5] = math.nan
+    assert verdict(Evidence(parts[None], ONE)) == UNDECIDED
 
 
 def test_without_spread_there_is_no_verdict():

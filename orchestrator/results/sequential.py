@@ -71,7 +71,7 @@ class Evidence:
         Without spread means that no deviation exceeds the rounding error.
         """
         finite = np.isfinite(self.values).all(axis=1, keepdims=True)
-        values = np.where(np.logical_and.accumulate(finite, axis=-1), self.values, np.nan)
+        values = np.where(finite, self.values, np.nan)
         shape = (*values.shape[:-1], len(self.seen))
         mean, std = np.empty(shape), np.empty(shape)
         for look, n in enumerate(self.seen):
@@ -135,7 +135,7 @@ class Decisions:
 
     Attributes:
         outcomes: `UNDECIDED`, `SUPPORTED`, `REFUTED` or `NEGLIGIBLE`.
-        seeds: number of seeds at which a claim was decided; 0 if it is not.
+        seeds: number of its seeds when a claim was decided; 0 if it is not.
         shares: the error at which it was decided, or is tested now, is alpha divided by this.
     """
 
@@ -163,7 +163,8 @@ def decide(claims: Sequence[Evidence], alpha: float = ALPHA) -> Decisions:
         while True:
             news = np.zeros(shape, np.int8)
             for index, claim in enumerate(claims):
-                look = min(n, ends[index] - 1) - claim.looks.first
+                seen = min(n, ends[index] - 1)
+                look = seen - claim.looks.first
                 undecided = outcomes[:, index] == UNDECIDED
                 for share in np.unique(shares[undecided, index]) if look >= 0 else ():
                     key = (index, int(share))
@@ -171,10 +172,10 @@ def decide(claims: Sequence[Evidence], alpha: float = ALPHA) -> Decisions:
                         by_level[key] = claim.outcomes(alpha / share)
                     tested = undecided & (shares[:, index] == share)
                     news[tested, index] = by_level[key][tested, look]
+                seeds[news[:, index] != UNDECIDED, index] = seen
             if not news.any():
                 break
             outcomes += news
-            seeds[news != UNDECIDED] = n
             still = outcomes == UNDECIDED
             shares = np.where(still, still.sum(axis=1, keepdims=True), shares)
     return Decisions(outcomes, seeds, shares)
