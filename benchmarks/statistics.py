@@ -10,6 +10,7 @@ on the logit scale and the published stores are not part of it yet.
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +28,7 @@ WORLDS = 20_000
 FAMILIES = (1, 6)
 CONFIRM, AT_MOST = 5, 20
 FIXED, DECIDE = Looks(CONFIRM, CONFIRM), Looks(2, AT_MOST)
+DESIGNS = {"fixed": FIXED, "decide": DECIDE}
 
 FAR = 10.0
 """An effect that no test misses."""
@@ -122,16 +124,14 @@ KINDS: dict[str, Draw] = {
 
 def false_verdicts() -> Iterator[Record]:
     """Judge claims at the edge of their null, where every verdict is false."""
-    for kind, draw in KINDS.items():
-        for claims in FAMILIES:
-            for name, looks in (("fixed", FIXED), ("decide", DECIDE)):
-                random = np.random.default_rng(SEED)
-                decisions = decide([draw(random, looks) for _ in range(claims)])
-                false = (decisions.outcomes != UNDECIDED).any(axis=1)
-                yield judged(f"False verdicts: {kind}, {counted(claims)}, {name}", false)
-    edge = replace(close(np.random.default_rng(SEED), DECIDE), margin=None, smallest=FAR)
-    false = decide([edge]).outcomes[:, 0] == NEGLIGIBLE
-    yield judged("False verdicts: `negligible`, an effect of `smallest`, 1 claim, decide", false)
+    for row, (kind, claims, name) in enumerate(product(KINDS, FAMILIES, DESIGNS)):
+        random = np.random.default_rng((SEED, row))
+        decisions = decide([KINDS[kind](random, DESIGNS[name]) for _ in range(claims)])
+        false = (decisions.outcomes != UNDECIDED).any(axis=1)
+        yield judged(f"False verdicts: {kind}, {counted(claims)}, {name}", false)
+    edge = decide([replace(paired(1), smallest=1.0)])
+    false = edge.outcomes[:, 0] == NEGLIGIBLE
+    yield judged("False verdicts: `negligible` at an effect of `smallest`, 1 claim, decide", false)
     mean, error = greater(np.random.default_rng(SEED), DECIDE).moments
     alone = [float(critical(Looks(n, n), ALPHA)[0]) for n in DECIDE.seeds]
     false = (np.abs(mean / error)[:, 0] > alone).any(axis=1)

@@ -10,8 +10,9 @@ claim is judged by the first interval that says one of these; later ones do not 
 All claims of a file are one family: Holm's method on boundaries (Maurer & Bretz, Statistics in
 Biopharmaceutical Research 2013). While m claims are open, each is tested at alpha / m; when one is
 decided, the others are tested at alpha / (m - 1), at looks that have been as well. By the closure
-principle the probability of any false verdict stays below alpha, since a boundary at a larger
-level is lower at every look.
+principle the probability of a verdict on any claim at the edge of its null stays below alpha, since
+a boundary at a larger level is lower at every look. That effects beyond it come with the right sign
+is proven for independent claims and one look only (Shaffer, Annals of Statistics 1980).
 
 A command has one world, the benchmark thousands.
 """
