@@ -14,7 +14,8 @@ HEAD = """\
 
 The project's claims about its speed, measured against the alternatives. Each line is one claim:
 the median of several runs of ours and of the baseline, run alternately, their ratio (ours to
-baseline, with the smallest and the largest of the runs), and whether the target is met.
+baseline, with the smallest and the largest of the runs), and whether the target is met. The last
+section is about verdicts, and says itself what its figures are.
 `make bench` repeats every measurement and rewrites this page; `python -m benchmarks NAME` does
 so for one section.
 """

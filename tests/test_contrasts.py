@@ -13,6 +13,7 @@ from statsmodels.stats.weightstats import DescrStatsW, ttost_paired
 
 from orchestrator.results.contrasts import (
     contrast,
+    correlations,
     equivalence,
     holm,
     seeds_to_differ,
@@ -63,6 +64,14 @@ def test_slopes_are_those_of_a_regression_on_the_position():
     values = RNG.normal(size=(5, 4))
     expected = [stats.linregress(range(5), column).slope for column in values.T]
     assert slopes(values) == pytest.approx(expected, rel=1e-12)
+
+
+def test_correlations_are_fisher_transforms_of_those_of_scipy():
+    first, second = RNG.normal(size=(2, 5, 4))
+    pearson = stats.pearsonr(first, second, axis=0).statistic
+    assert np.tanh(correlations(first, second)) == pytest.approx(pearson, rel=1e-12)
+    assert np.tanh(correlations(first, -3 * first)) == pytest.approx(-0.9999, rel=1e-12)
+    assert np.isnan(correlations(first, np.ones((5, 4)))).all()
 
 
 @pytest.mark.parametrize("margin", [0.005, 0.02, 0.1])

@@ -24,6 +24,9 @@ SIGN_TEST_FROM = 6
 
 _QUANTILES = (np.arange(1000) + 0.5) / 1000
 
+STRONGEST = 0.9999
+"""Correlations are cut here before Fisher's z, which is infinite at 1."""
+
 NO_SPREAD = 1e-12
 """Deviations below this, relative to the values compared, are rounding errors."""
 
@@ -86,6 +89,23 @@ def slopes(values: Array) -> Array:
     """
     positions = np.arange(len(values)) - (len(values) - 1) / 2
     return positions @ values / (positions @ positions)
+
+
+def correlations(first: Array, second: Array) -> Array:
+    """Correlate each seed's values of two quantities over the positions of an axis.
+
+    Args:
+        first: shape (positions, n), at least four positions.
+        second: the same shape.
+
+    Returns:
+        Fisher's z of Pearson's r, which is cut at ±0.9999, shape (n,); NaN where one of the
+        quantities does not vary.
+    """
+    one, other = first - first.mean(axis=0), second - second.mean(axis=0)
+    with np.errstate(invalid="ignore"):
+        r = (one * other).sum(axis=0) / np.sqrt((one**2).sum(axis=0) * (other**2).sum(axis=0))
+    return np.asarray(np.arctanh(np.clip(r, -STRONGEST, STRONGEST)))
 
 
 def equivalence(observed: Contrast, margin: float) -> float | None:
