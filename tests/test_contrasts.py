@@ -106,7 +106,8 @@ def test_slopes_are_those_of_a_regression_on_the_position():
 
 def test_fishers_z_is_that_of_pearsons_r_and_is_cut():
     first, second = RNG.normal(size=(2, 6, 4))
-    expected = [np.arctanh(stats.pearsonr(*pair).statistic) for pair in zip(first.T, second.T)]
+    pairs = zip(first.T, second.T, strict=True)
+    expected = [np.arctanh(stats.pearsonr(*pair).statistic) for pair in pairs]
     assert fisher_z(first, second) == pytest.approx(expected, rel=1e-12)
     assert fisher_z(first, 2 * first) == pytest.approx([np.arctanh(0.9999)] * 4)
     assert fisher_z(first, -first) == pytest.approx([-np.arctanh(0.9999)] * 4)

@@ -96,6 +96,10 @@ tables:
 claims:
   - {name: c, compare: {order: [swap, convention]}, where: {dataset: [cifar10]}, probe: skewness,
      expect: close, margin: 0.5}
+  - {name: d, compare: [{order: swap}, {order: convention}], metric: test_loss, epoch: 3,
+     expect: less, over: each, test: pooled, smallest: 0.1}
+  - {name: e, compare: {order: [swap, convention]}, between: {dataset: [cifar10, imagenet]},
+     probe: skewness, layers: max, expect: greater}
 figures:
   - {name: f, kind: curves, values: [test_loss], panels: dataset, where: {order: swap}, title: T,
      labels: {swap: Swap}}
@@ -123,6 +127,24 @@ figures:
             probe="skewness",
             expect="close",
             margin=0.5,
+        ),
+        Claim(
+            name="d",
+            compare=({"order": "swap"}, {"order": "convention"}),
+            metric="test_loss",
+            epoch=3,
+            expect="less",
+            over="each",
+            test="pooled",
+            smallest=0.1,
+        ),
+        Claim(
+            name="e",
+            compare={"order": ("swap", "convention")},
+            between={"dataset": ("cifar10", "imagenet")},
+            probe="skewness",
+            layers="max",
+            expect="greater",
         ),
     )
     assert sweep.figures == (

@@ -30,7 +30,8 @@ def parts(claim: Claim, numbers: Array) -> Array:
     """
     if claim.over == "mean":
         return np.asarray(numbers.mean(axis=-2))
-    return numbers.reshape(*numbers.shape[:-3], -1, numbers.shape[-1])
+    *worlds, comparisons, matches, seeds = numbers.shape
+    return numbers.reshape(*worlds, comparisons * matches, seeds)
 
 
 def pooled(values: Array, weights: Array, matches: int, spread: Pool) -> Estimate:

@@ -58,18 +58,18 @@ class Matched:
 
     def part(self, index: int) -> str:
         """Name a part of the claim: the value that it compares with, and the cell."""
-        comparison, cell = index, ""
+        words = []
+        comparison = index
         if self.claim.over == "each":
             comparison, place = divmod(index, len(self.groups))
             firsts = [group[0].cell for group in self.groups]
             names = [name for name in varied(firsts) if name not in self.claim.factors]
-            values = [(name, firsts[place].factors[name]) for name in names]
-            cell = ", ".join(named_label(name, value) for name, value in values)
-        against = ""
+            cell = [named_label(name, firsts[place].factors[name]) for name in names]
+            words = [f"in {', '.join(cell)}"] if cell else []
         if self.claim.expect == "best":
             other = self.groups[0][comparison + 1].cell.factors
-            against = f"against {label(other[self.claim.factors[0]])}"
-        return " in ".join(filter(None, [against, cell]))
+            words.insert(0, f"against {label(other[self.claim.factors[0]])}")
+        return " ".join(words)
 
 
 def matched(claim: Claim, sweep: Sweep, selections: Sequence[CellSelection]) -> Matched:
