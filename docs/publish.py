@@ -119,8 +119,8 @@ def over_all() -> str:
         for verdict in ("supported", "refuted")
     ]
     return (
-        f"In each file p-values are corrected over its own claims. Corrected over all {len(claims)} "
-        f"claims of these files, {' and '.join(counts)} verdicts hold."
+        "In each file p-values are corrected over its own claims. Corrected over all "
+        f"{len(claims)} claims of these files, {' and '.join(counts)} verdicts hold."
     )
 
 

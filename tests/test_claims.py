@@ -223,6 +223,27 @@ def test_over_each_one_cell_can_refute_it():
     assert (mean.verdict, each.verdict) == ("undecided", "refuted")
 
 
+def test_a_cell_without_spread_cannot_support_a_claim_on_each_and_others_can_refute_it():
+    def outcome(against: float) -> Any:
+        def values(trial: PlannedTrial) -> float:
+            swapped = trial.config.factors["order"] == "swap"
+            if trial.config.factors["dataset"] == "digits":
+                return 0.5 + 0.1 * swapped  # the same difference in all seeds
+            return value(trial) - against * swapped
+
+        return values
+
+    each = GREATER | {"over": "each"}
+    (undecided,), (refuted,) = (
+        findings(sweep_of(each), outcome(0)),
+        findings(sweep_of(each), outcome(0.2)),
+    )
+    assert (undecided.verdict, undecided.p, undecided.seeds_to_decide) == ("undecided", 1.0, None)
+    assert undecided.notes[0] == "1 of 2 comparisons have no spread to test them by"
+    contrary = stats.ttest_rel(side("swap", (1,)) - 0.2, side("convention", (1,)))
+    assert (refuted.verdict, refuted.p) == ("refuted", pytest.approx(2 * contrary.pvalue))
+
+
 def test_close_over_each_takes_every_cell_within_the_margin():
     close = GREATER | {"expect": "close", "margin": 0.1, "over": "each"}
     (finding,) = findings(sweep_of(close))
@@ -523,7 +544,7 @@ def test_json_holds_every_bit():
     supported, undecided = json.loads(shown("json"))
     assert list(supported) == [
         "name", "verdict", "effect", "interval", "n", "p", "p_holm", "p_sign", "test",
-        "seeds_to_decide", "notes",
+        "seeds_to_decide", "smallest", "notes",
     ]  # fmt: skip
     (finding, _) = findings(sweep_of(GREATER, GREATER | {"where": {"dataset": "digits"}}))
     assert supported["effect"] == finding.contrast.effect

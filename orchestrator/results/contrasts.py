@@ -51,7 +51,7 @@ class Evidence:
     """The two-sided test of one statement.
 
     Attributes:
-        p: two-sided p-value.
+        p: two-sided p-value; 1 where the standard error is unknown (NaN).
         agrees: whether the effect is on the side that the statement claims, so that a small
             ``p`` supports it; else it refutes it.
     """
@@ -80,8 +80,7 @@ def beyond(estimate: Estimate, sign: int, bound: float = 0.0) -> Evidence:
         sign: 1 for greater, -1 for less.
         bound: the bound in that direction; ``bound`` 0.5 and ``sign`` -1 is below -0.5.
     """
-    t = (sign * estimate.effect - bound) / estimate.error
-    return Evidence(_two_sided(t, estimate.df), t > 0)
+    return _test(sign * estimate.effect - bound, estimate)
 
 
 def within(estimate: Estimate, margin: float) -> Evidence:
@@ -90,12 +89,12 @@ def within(estimate: Estimate, margin: float) -> Evidence:
     Inside it is two one-sided t tests, each at half the level, so that a mean at the margin is
     called close or not close with a probability of the level in all.
     """
-    t = (margin - np.abs(estimate.effect)) / estimate.error
-    return Evidence(_two_sided(t, estimate.df), t > 0)
+    return _test(margin - np.abs(estimate.effect), estimate)
 
 
-def _two_sided(t: Array, df: Array) -> Array:
-    return np.asarray(2 * stats.t.sf(np.abs(t), df))
+def _test(distance: Array, estimate: Estimate) -> Evidence:
+    p = 2 * stats.t.sf(np.abs(distance / estimate.error), estimate.df)
+    return Evidence(np.where(np.isnan(p), 1.0, p), distance > 0)
 
 
 def all_of(tested: Evidence) -> Evidence:

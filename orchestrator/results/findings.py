@@ -120,5 +120,6 @@ def _plain(finding: Finding) -> dict[str, Any]:
         "p_sign": observed.p_sign,
         "test": finding.test,
         "seeds_to_decide": finding.seeds_to_decide and list(finding.seeds_to_decide),
+        "smallest": finding.claim.smallest,
         "notes": list(finding.notes),
     }

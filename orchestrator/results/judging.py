@@ -146,7 +146,7 @@ class Judged:
             alpha: the level at which it would have to be decided.
         """
         claim, n = self.claim, self.values.shape[-1]
-        if self.tested is None:
+        if self.tested is None or math.isnan(float(self.estimate.error[self.part])):
             return None
         freedom = self.spread.df if claim.test == "pooled" and self.spread else None
         matters = claim.margin if claim.expect == "close" else claim.smallest
@@ -155,7 +155,8 @@ class Judged:
             error = float(self.estimate.error[self.part])
             t = (float(self.estimate.effect[self.part]) - bound) / error
             df = int(self.estimate.df[self.part])
-            return seeds_by_interval(t, n, alpha, df, grows=claim.test == "paired")
+            level = alpha if self.tested.agrees else alpha / len(self.values)
+            return seeds_by_interval(t, n, level, df, grows=claim.test == "paired")
         if self.spread is None:
             return None
         spread = self.spread.spread * _noise(self.about)
@@ -165,8 +166,11 @@ class Judged:
 
     def notes(self) -> Iterator[str]:
         """Say what a reader of the numbers has to know."""
+        untested = int(np.isnan(self.estimate.error).sum())
         if self.tested is None:
             yield self._why_no_test()
+        elif untested:
+            yield f"{untested} of {len(self.values)} comparisons have no spread to test them by"
         if len(self.values) > 1 and self.values.size:
             yield f"the effect is the one {self.about.part(self.part)}, which decides"
         if self.claim.test == "pooled" and self.spread:
@@ -218,10 +222,12 @@ def judged(claim: Claim, results: Results) -> Judged:
         estimate = pooled(values, about.weights[0], _averaged(about), spread)
     scale = _scale(about, measured[0], values)
     known = np.isfinite(estimate.effect) & (estimate.error > NO_SPREAD * scale)
-    if (claim.test == "pooled" and spread is None) or not known.all():
+    if (claim.test == "pooled" and spread is None) or not known.any():
         unclear = np.where(np.isnan(estimate.effect), -np.inf, sign * estimate.effect)
         part = int(unclear.argmin())
         return Judged(about, values, estimate, spread, part, None, sign, scale)
+    error = np.where(known, estimate.error, np.nan)
+    estimate = Estimate(estimate.effect, error, estimate.df)
     tested = tested_parts(claim, estimate, sign)
     part = decisive(tested)
     return Judged(about, values, estimate, spread, part, all_of(tested), sign, scale)
