@@ -65,9 +65,23 @@ def test_a_cell_without_spread_cannot_support_a_claim_on_each_and_others_can_ref
         findings(sweep_of(each), outcome(0.2)),
     )
     assert (undecided.verdict, undecided.p, undecided.seeds_to_decide) == ("undecided", 1.0, None)
-    assert undecided.notes[0] == "1 of 2 comparisons have no spread to test them by"
+    assert undecided.notes[0] == (
+        "1 of 2 comparisons have no spread or values that are not finite, and support nothing"
+    )
     contrary = stats.ttest_rel(side("swap", (1,)) - 0.2, side("convention", (1,)))
     assert (refuted.verdict, refuted.p) == ("refuted", pytest.approx(2 * contrary.pvalue))
+
+
+def test_a_value_that_is_not_finite_leaves_the_other_cells_to_refute_a_claim_on_each():
+    def outcome(trial: PlannedTrial) -> Outcome:
+        lost = trial.config.factors["dataset"] == "digits" and trial.seed == 0
+        return {"test_accuracy": value(trial), "test_loss": math.nan if lost else value(trial)}
+
+    each = {"metric": "test_loss", "over": "each"}
+    more, less = findings(sweep_of(GREATER | each, GREATER | each | {"expect": "less"}), outcome)
+    assert (more.verdict, less.verdict) == ("undecided", "refuted")
+    contrary = stats.ttest_rel(side("swap", (1,)), side("convention", (1,)))
+    assert less.p == pytest.approx(2 * contrary.pvalue)
 
 
 def test_close_over_each_takes_every_cell_within_the_margin():

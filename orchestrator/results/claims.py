@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from orchestrator.errors import InputError
+from orchestrator.results.claim_notes import name_of_test, notes
 from orchestrator.results.contrasts import ALPHA, holm
 from orchestrator.results.findings import html_findings, show_findings
 from orchestrator.results.judging import Contrast, Judged, judged
@@ -117,5 +118,7 @@ def _finding(test: Judged, p_holm: float | None, strictest: float, results: Resu
     elif test.p_negligible < strictest:
         verdict = "negligible"
     seeds = test.seeds_to_decide(strictest) if verdict == "undecided" else None
-    notes = (*test.notes(), *summary(test.about.cells, results.ends, results.origins))
-    return Finding(test.claim, verdict, test.contrast, test.p, p_holm, test.name, seeds, notes)
+    said = (*notes(test), *summary(test.about.cells, results.ends, results.origins))
+    return Finding(
+        test.claim, verdict, test.contrast, test.p, p_holm, name_of_test(test), seeds, said
+    )

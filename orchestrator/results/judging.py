@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from orchestrator.labels import counted
 from orchestrator.results.claim_tests import (
     in_scale,
     in_unit,
@@ -122,23 +120,6 @@ class Judged:
             sign_test(self.values[self.part], self.scale) if of_zero else None,
         )
 
-    @property
-    def name(self) -> str:
-        """The test's name."""
-        claim = self.claim
-        what = {"increasing": " of slopes", "decreasing": " of slopes", "best": " against each"}
-        detail = " against the margin" if claim.margin is not None else what.get(claim.expect, "")
-        if claim.between:
-            detail = f" of differences of differences{detail}"
-        if claim.relate is not None:
-            detail = f" of Fisher's z{detail}"
-        each = f", in each of {counted(len(self.about.groups), 'cell')}"
-        freedom = f", {self.spread.df:,} degrees of freedom" if self.spread else ""
-        return (
-            f"{claim.test} t test{detail}"
-            f"{each if claim.over == 'each' else ''}{freedom if claim.test == 'pooled' else ''}"
-        )
-
     def seeds_to_decide(self, alpha: float) -> Seeds | None:
         """Compute how many seeds would decide the claim; see `Finding`.
 
@@ -163,39 +144,6 @@ class Judged:
         plan = seeds_to_equate if claim.expect == "close" else seeds_to_find
         seeds = plan(in_scale(claim, matters), spread, alpha, freedom)
         return (MOST_SEEDS, None) if seeds is None else (seeds, seeds)
-
-    def notes(self) -> Iterator[str]:
-        """Say what a reader of the numbers has to know."""
-        untested = int(np.isnan(self.estimate.error).sum())
-        if self.tested is None:
-            yield self._why_no_test()
-        elif untested:
-            yield f"{untested} of {len(self.values)} comparisons have no spread to test them by"
-        if len(self.values) > 1 and self.values.size:
-            yield f"the effect is the one {self.about.part(self.part)}, which decides"
-        if self.claim.test == "pooled" and self.spread:
-            yield _pool_note(self.spread)
-        incomplete = sum(not cell.complete for cell in self.about.cells)
-        if incomplete:
-            yield f"{incomplete} of {len(self.about.cells)} cells incomplete"
-
-    def _why_no_test(self) -> str:
-        cells, n = self.about.cells, self.values.shape[-1]
-        if not cells:
-            return "no cells to compare"
-        if n == 0:
-            empty = sum(cell.best is None for cell in cells)
-            some = f"{empty} of {len(cells)} cells empty"
-            return some if empty else "no seed is common to all cells"
-        lacking = int((~np.isfinite(self.values).all(axis=0)).sum())
-        if lacking:
-            what = "no correlation" if self.claim.relate else "not finite"
-            return f"{what} in {lacking} of {n} seeds"
-        if self.claim.test == "pooled":
-            return "no spread: no cell has two seeds that differ"
-        if n == 1:
-            return "one seed allows no test"
-        return "no spread: all seeds give the same difference, which no test can judge"
 
 
 def judged(claim: Claim, results: Results) -> Judged:
@@ -249,7 +197,7 @@ def _scale(about: Matched, measured: Measured, values: Array) -> float:
     if about.claim.relate is not None:
         return float(np.abs(values).max())
     found = [abs(v) for cell in about.cells for v in values_of(cell, measured, about.seeds)]
-    return max(found)
+    return max(filter(math.isfinite, found), default=0.0)
 
 
 def _sign(claim: Claim, results: Results) -> int:
@@ -260,13 +208,3 @@ def _sign(claim: Claim, results: Results) -> int:
     if name == results.sweep.select.metric:
         return 1 if results.sweep.select.mode == "max" else -1
     return -1 if name.endswith(("loss", "error")) else 1
-
-
-def _pool_note(spread: Pool) -> str:
-    of_cells = f"spread pooled over {counted(spread.cells, 'cell')}"
-    if spread.p_equal is None:
-        return of_cells
-    p = f"Brown-Forsythe p = {spread.p_equal:.2g}"
-    if spread.alike:
-        return f"{of_cells}, which may be alike ({p})"
-    return f"{of_cells}, which are not alike ({p}): a paired test does not assume that they are"
