@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -13,7 +12,7 @@ import numpy.typing as npt
 
 from benchmarks._measure import Record, absolute, at_least, at_most
 from orchestrator import open_store
-from orchestrator.results.contrasts import ALPHA, contrast, holm
+from orchestrator.results.contrasts import ALPHA, beyond, holm, paired
 from orchestrator.results.race import Outcomes, planned, rounds
 from orchestrator.results.selection import outcomes_of
 from orchestrator.spec.grid import Cell
@@ -137,9 +136,7 @@ def verdicts(values: Array, *, race: bool) -> list[int]:
             running = np.sort(running[order[: going_on(RACE, len(running))]])
         chosen = running[cell[running, :SEEDS].mean(1).argmax()]
         reported.append(cell[chosen, SEEDS:])
-    tests = [contrast(after - before, 1.0) for before, after in itertools.pairwise(reported)]
-    corrected = holm([test.p for test in tests])
-    return [
-        int(np.sign(test.effect)) if p is not None and p < ALPHA else 0
-        for test, p in zip(tests, corrected, strict=True)
-    ]
+    steps = paired(np.diff(np.array(reported), axis=0))
+    tested = beyond(steps, 1)
+    signs = np.where(holm(tested.p) < ALPHA, np.where(tested.agrees, 1, -1), 0)
+    return [int(sign) for sign in signs]

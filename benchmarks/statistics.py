@@ -19,7 +19,8 @@ from scipy.stats import binomtest
 
 from benchmarks._measure import Record, Target, absolute, at_least, at_most, main, ratio
 from orchestrator.results.boundary import Looks, critical
-from orchestrator.results.contrasts import ALPHA, Array, contrast, correlations, slopes
+from orchestrator.results.contrasts import ALPHA, Array, fisher_z, slope_weights
+from orchestrator.results.contrasts import paired as estimated
 from orchestrator.results.sequential import NEGLIGIBLE, SUPPORTED, UNDECIDED, Evidence, decide
 from orchestrator.results.statistics import statistics
 
@@ -86,13 +87,14 @@ def close(random: np.random.Generator, looks: Looks) -> Evidence:
 def increasing(random: np.random.Generator, looks: Looks) -> Evidence:
     """Fit slopes over four values of a factor that does nothing."""
     trials = random.standard_normal((4, WORLDS * looks.last))
-    return Evidence(slopes(trials).reshape(WORLDS, 1, looks.last), looks)
+    slopes = slope_weights(len(trials)) @ trials
+    return Evidence(slopes.reshape(WORLDS, 1, looks.last), looks)
 
 
 def related(random: np.random.Generator, looks: Looks) -> Evidence:
     """Correlate independent quantities over four values of a factor."""
     first, second = random.standard_normal((2, 4, WORLDS * looks.last))
-    return Evidence(correlations(first, second).reshape(WORLDS, 1, looks.last), looks)
+    return Evidence(fisher_z(first, second).reshape(WORLDS, 1, looks.last), looks)
 
 
 def each(random: np.random.Generator, looks: Looks) -> Evidence:
@@ -190,8 +192,8 @@ def coverage() -> Iterator[Record]:
         means = [statistics(trials.tolist()) for trials in first]
         held = [mean.ci_low <= 0 <= mean.ci_high for mean in means]
         yield share(f"Coverage: a cell's mean, {n} confirm seeds", held, near)
-        effects = [contrast(differences, 1.0) for differences in first - second]
-        held = [effect.low <= 0 <= effect.high for effect in effects]
+        low, high = estimated(first - second).interval()
+        held = list((low <= 0) & (high >= 0))
         yield share(f"Coverage: an effect, {n} confirm seeds", held, near)
     for effect in (0, 1):
         low, high = (end[:, 0] for end in paired(effect).intervals(ALPHA))

@@ -3,20 +3,25 @@
 Run ``python docs/publish.py results/NAME`` after sweeps/NAME.yaml has finished: it copies the
 merged tables of the store, derives tables, claims, figures and report from the copy with `orch`,
 and updates the list of published sweeps. The text about the sweep, ``about.md``, is written by
-hand.
+hand. Without a store, it derives tables, claims and reports of all published sweeps again.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import re
 import shutil
 import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
+
+from orchestrator.results.contrasts import ALPHA, holm
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs/results"
@@ -32,25 +37,42 @@ SLOTS = 2
 
 
 def main() -> None:
-    """Publish one sweep."""
-    if len(sys.argv) != 2:
-        sys.exit("usage: python docs/publish.py STORE, such as results/table1-mini")
-    store = Path(sys.argv[1])
-    target, sweep = RESULTS / store.name, f"sweeps/{store.name}.yaml"
-    copy(store, target)
-    write(target, "tables.md", "table", sweep, "--format", "markdown")
-    write(target, "claims.json", "claims", sweep, "--format", "json")
+    """Publish one sweep, or derive all again."""
+    if len(sys.argv) > 2:
+        sys.exit("usage: python docs/publish.py [STORE], such as results/table1-mini")
+    for store in map(Path, sys.argv[1:]):
+        copy(store, RESULTS / store.name)
+        draw(store.name)
+    for name in [Path(store).name for store in sys.argv[1:]] or published():
+        derive(name)
+    index = RESULTS / "index.md"
+    index.write_text(OVERVIEW.sub(rf"\g<1>{overview()}\g<2>", index.read_text()))
+
+
+def published() -> list[str]:
+    """List the published sweeps."""
+    return sorted(path.parent.name for path in RESULTS.glob("*/sweep.yaml"))
+
+
+def draw(name: str) -> None:
+    """Draw the figures of one sweep."""
+    target = RESULTS / name
     shutil.rmtree(target / "figures", ignore_errors=True)
-    orch("figure", sweep, "--output", target)
-    (target / store.name).replace(target / "figures")
+    orch("figure", f"sweeps/{name}.yaml", "--output", target)
+    (target / name).replace(target / "figures")
     for image in (target / "figures").glob("*.png"):
         image.unlink()  # the SVG shows the same at a tenth of the size
+
+
+def derive(name: str) -> None:
+    """Derive tables, claims and report of one sweep from its copied tables."""
+    target, sweep = RESULTS / name, f"sweeps/{name}.yaml"
+    write(target, "tables.md", "table", sweep, "--format", "markdown")
+    write(target, "claims.json", "claims", sweep, "--format", "json")
     orch("report", sweep, "--output", target / "report.html")
     size = sum(path.stat().st_size for path in target.rglob("*"))
     if size > LIMIT:
         sys.exit(f"{target} has {size:,} bytes; the limit is {LIMIT:,}")
-    index = RESULTS / "index.md"
-    index.write_text(OVERVIEW.sub(rf"\g<1>{overview()}\g<2>", index.read_text()))
 
 
 def copy(store: Path, target: Path) -> None:
@@ -76,21 +98,41 @@ def orch(*arguments: object) -> str:
 
 
 def overview() -> str:
-    """Write one line per published sweep: how it ran, and the verdicts on its claims."""
-    names = sorted(path.parent.name for path in RESULTS.glob("*/sweep.yaml"))
+    """Write one line per published sweep, and how many verdicts hold over all of them."""
     lines = [
         "| sweep | trials | of them reused | hours of a slot | trials per hour | slots busy "
         "| claims supported | refuted | undecided |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
-    return "\n".join([*lines, *map(line, names)]) + "\n"
+    return "\n".join([*lines, *map(line, published())]) + f"\n\n{over_all()}\n"
+
+
+def over_all() -> str:
+    """Count the verdicts that hold if p-values are corrected over the claims of all sweeps."""
+    claims = [claim for name in published() for claim in judged(name)]
+    p = np.array([math.nan if claim["p"] is None else claim["p"] for claim in claims])
+    verdicts = [claim["verdict"] for claim in claims]
+    strict = holm(p) < ALPHA
+    held = Counter(verdict for verdict, holds in zip(verdicts, strict, strict=True) if holds)
+    counts = [
+        f"{held[verdict]} of {verdicts.count(verdict)} {verdict}"
+        for verdict in ("supported", "refuted")
+    ]
+    return (
+        "In each file p-values are corrected over its own claims. Corrected over all "
+        f"{len(claims)} claims of these files, {' and '.join(counts)} verdicts hold."
+    )
+
+
+def judged(name: str) -> list[dict[str, Any]]:
+    """Read the verdicts on the claims of one sweep."""
+    return list(json.loads((RESULTS / name / "claims.json").read_text()))
 
 
 def line(name: str) -> str:
     """Write the row of one sweep in the overview."""
     trials = pd.read_parquet(RESULTS / name / "trials")
-    claims = json.loads((RESULTS / name / "claims.json").read_text())
-    verdicts = Counter(claim["verdict"] for claim in claims)
+    verdicts = Counter(claim["verdict"] for claim in judged(name))
     run_here = trials[trials["reused_from"].isna()]
     cells = [
         f"[{name}]({name}/about.md)",

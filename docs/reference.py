@@ -22,9 +22,9 @@ from pydantic import BaseModel
 import orchestrator
 from orchestrator.cli.main import main
 from orchestrator.columns import TABLES, Column, columns_of
+from orchestrator.spec import claim, values
 from orchestrator.spec import loading as spec
 from orchestrator.spec import model as sweep
-from orchestrator.spec import values
 from orchestrator.spec.grid import cells
 
 DOCS = Path(__file__).parent
@@ -109,6 +109,7 @@ ALIASES = {
     id(values.Word): "text",
     id(values.Amount): "number",
     id(values.Gpus): "number",
+    id(claim.Compared): "mapping of a name to a list of values, or list of two mappings",
 }
 PLAIN = {str: "text", int: "integer", float: "number", bool: "`true` or `false`"}
 TITLES = {

@@ -12,50 +12,21 @@ import pytest
 from rich.console import Console
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
-from support.synthetic import Outcome, make_probes, make_sweep, make_trials, results_of
+from support.claims import (
+    EFFECTS,
+    GREATER,
+    findings,
+    pooled_spread,
+    side,
+    sweep_of,
+    value,
+)
+from support.synthetic import Outcome, make_probes, make_trials, results_of
 
-from orchestrator.errors import ShowError
-from orchestrator.results.claims import Finding, judge
+from orchestrator.errors import InputError, ShowError
 from orchestrator.results.findings import show_findings
+from orchestrator.results.planning import seeds_by_interval, seeds_to_equate, seeds_to_find
 from orchestrator.spec.grid import PlannedTrial
-from orchestrator.spec.model import Sweep
-
-ORDERS = ("convention", "swap", "nobn")
-SEEDS = tuple(range(6))
-NOISE = np.random.default_rng(0).normal(0, 0.01, (2, 3, 6))
-EFFECTS = {"convention": 0.0, "swap": 0.05, "nobn": 0.001}
-
-
-def sweep_of(*claims: dict[str, Any], **changes: Any) -> Sweep:
-    defaults = {"metric": "test_accuracy"}
-    named = tuple(
-        {"name": f"claim{i}"} | ({} if "probe" in claim else defaults) | claim
-        for i, claim in enumerate(claims)
-    )
-    factors = {"dataset": ("digits", "letters"), "order": ORDERS}
-    return make_sweep(**{"factors": factors, "seeds": SEEDS, "claims": named} | changes)
-
-
-def value(trial: PlannedTrial) -> float:
-    factors = trial.config.factors
-    dataset = ("digits", "letters").index(factors["dataset"])
-    noise = NOISE[dataset, ORDERS.index(factors["order"]), trial.seed]
-    worse = trial.config.search["lr"] == 0.1
-    return 0.6 + EFFECTS[factors["order"]] + dataset / 10 + noise - worse / 2
-
-
-def findings(sweep: Sweep, outcome: Any = value, probes: Any = None) -> list[Finding]:
-    trials = make_trials(sweep, outcome)
-    return judge(results_of(sweep, trials, probes), sweep.claims)
-
-
-def side(order: str, datasets: tuple[int, ...] = (0, 1), seeds: Any = SEEDS) -> np.ndarray:
-    """The values that the selected configs have, shape (seeds,)."""
-    noise = NOISE[list(datasets), ORDERS.index(order)].mean(axis=0)
-    return (0.6 + EFFECTS[order] + np.mean(datasets) / 10 + noise)[list(seeds)]
-
-
-GREATER = {"compare": {"order": ("swap", "convention")}, "expect": "greater"}
 
 
 def test_an_effect_is_paired_averaged_over_cells_and_supported():
@@ -91,14 +62,47 @@ def test_no_effect_is_undecided_and_says_how_many_seeds_would_decide():
     paired = stats.ttest_rel(side("nobn"), side("convention"))
     assert finding.p == pytest.approx(paired.pvalue, rel=1e-9)
     assert finding.verdict == "undecided"
-    assert finding.seeds_to_decide is not None
-    assert finding.seeds_to_decide > 6
+    assert finding.seeds_to_decide == seeds_by_interval(paired.statistic, 6, 0.05, 5)
+    assert finding.seeds_to_decide[1] is None
 
 
 def test_more_claims_take_more_seeds_to_decide():
     null = {"compare": {"order": ("nobn", "convention")}, "expect": "less"}
     (alone,), (among, *_) = findings(sweep_of(null)), findings(sweep_of(null, *[GREATER] * 4))
-    assert alone.seeds_to_decide < among.seeds_to_decide
+    assert alone.seeds_to_decide[0] < among.seeds_to_decide[0]
+
+
+def test_with_the_smallest_effect_that_matters_one_number_of_seeds_finds_it():
+    null = {"compare": {"order": ("nobn", "convention")}, "expect": "less", "smallest": 0.004}
+    (finding,) = findings(sweep_of(null))
+    # One seed's number is a difference of two values, averaged over two cells.
+    expected = seeds_to_find(0.004, pooled_spread(), 0.05)
+    assert finding.seeds_to_decide == (expected, expected)
+    (tiny,) = findings(sweep_of(null | {"smallest": 1e-5}))
+    assert tiny.seeds_to_decide == (1000, None)
+
+
+def test_a_close_claim_is_planned_for_no_difference_and_the_pooled_spread():
+    close = {"compare": {"order": ("swap", "convention")}, "expect": "close", "margin": 0.045}
+    (finding,) = findings(sweep_of(close))
+    expected = seeds_to_equate(0.045, pooled_spread(), 0.05)
+    assert (finding.verdict, finding.seeds_to_decide) == ("undecided", (expected, expected))
+
+
+def test_an_effect_that_is_surely_smaller_than_what_matters_is_negligible():
+    null = {"compare": {"order": ("nobn", "convention")}, "expect": "less"}
+    sweep = sweep_of(null, GREATER, GREATER | {"expect": "close", "margin": 0.1})
+    results = results_of(sweep, make_trials(sweep, value))
+    assert results.claims()[0].verdict == "undecided"
+    differences = side("nobn") - side("convention")
+    low, high = stats.ttest_1samp(differences, 0).confidence_interval(1 - 0.05 / 3)
+    bound = max(-low, high)
+    for smallest, verdict in ((bound * 1.001, "negligible"), (bound * 0.999, "undecided")):
+        found = results.claims(smallest=smallest)
+        assert [f.verdict for f in found] == [verdict, "supported", "supported"]
+        assert [f.claim.smallest for f in found] == [smallest, smallest, None]
+    with pytest.raises(InputError, match="`smallest` is 0; expected a number above 0"):
+        results.claims(smallest=0)
 
 
 def test_where_leaves_only_its_cells():
@@ -137,20 +141,26 @@ def test_a_trend_is_the_slope_per_step_and_seed():
 
 
 @pytest.mark.parametrize(
-    ("margin", "verdict"), [(0.1, "supported"), (0.01, "refuted"), (0.05, "undecided")]
+    ("margin", "verdict"), [(0.1, "supported"), (0.01, "refuted"), (0.045, "undecided")]
 )
-def test_close_is_two_one_sided_tests(margin, verdict):
+def test_close_is_tested_against_the_nearer_margin(margin, verdict):
     (finding,) = findings(sweep_of(GREATER | {"expect": "close", "margin": margin}))
     differences = side("swap") - side("convention")
-    p = max(
-        stats.ttest_1samp(differences, -margin, alternative="greater").pvalue,
-        stats.ttest_1samp(differences, margin, alternative="less").pvalue,
-    )
-    assert finding.p == pytest.approx(p, rel=1e-9)
+    assert finding.p == pytest.approx(stats.ttest_1samp(differences, margin).pvalue, rel=1e-9)
     assert finding.verdict == verdict
     assert finding.contrast.p_sign is None
     reverse = {"compare": {"order": ("convention", "swap")}, "expect": "close", "margin": margin}
     assert findings(sweep_of(reverse))[0].verdict == verdict
+
+
+def test_close_is_refuted_at_the_corrected_level_only():
+    differences = side("swap") - side("convention")
+    low, _ = stats.ttest_1samp(differences, 0).confidence_interval(0.97)
+    close = GREATER | {"expect": "close", "margin": float(low)}
+    null = {"compare": {"order": ("nobn", "convention")}, "expect": "less"}
+    (alone,), (among, *_) = findings(sweep_of(close)), findings(sweep_of(close, null, null))
+    assert (alone.verdict, among.verdict) == ("refuted", "undecided")
+    assert among.contrast.low > close["margin"], "its own interval lies outside"
 
 
 def test_best_must_beat_each_of_the_others():
@@ -275,7 +285,7 @@ def test_json_holds_every_bit():
     supported, undecided = json.loads(shown("json"))
     assert list(supported) == [
         "name", "verdict", "effect", "interval", "n", "p", "p_holm", "p_sign", "test",
-        "seeds_to_decide", "notes",
+        "seeds_to_decide", "smallest", "notes",
     ]  # fmt: skip
     (finding, _) = findings(sweep_of(GREATER, GREATER | {"where": {"dataset": "digits"}}))
     assert supported["effect"] == finding.contrast.effect
@@ -283,7 +293,8 @@ def test_json_holds_every_bit():
     assert supported["p"] == finding.p
     assert (supported["verdict"], supported["test"]) == ("supported", "paired t test")
     assert undecided["verdict"] == "undecided"
-    assert undecided["seeds_to_decide"] > 6
+    fewest, most = undecided["seeds_to_decide"]
+    assert (fewest > 6, most) == (True, None)
     sweep = sweep_of(GREATER, seeds=(0,))
     out = io.StringIO()
     show_findings(findings(sweep), Console(file=out), "json")
@@ -296,6 +307,6 @@ def test_text_and_markdown_state_claims_and_verdicts():
     assert "test_accuracy by order: swap greater than convention" in text
     assert "test_accuracy by order: nobn less than convention (dataset digits)" in text
     assert "; paired t test, p = 6.5e-05; exact sign test p = 0.031." in text
-    assert "seeds would probably decide at the spread seen" in text
+    assert " to more than 1,000 seeds would decide, as far as these can tell" in text
     assert "| claim0 | supported | 4.6" in shown("markdown")
     assert max(map(len, shown("text", width=60).splitlines())) <= 60

@@ -1,4 +1,4 @@
-"""Tests of one number per seed, against scipy and statsmodels."""
+"""Tests of numbers per seed, against scipy and statsmodels."""
 
 from __future__ import annotations
 
@@ -8,118 +8,143 @@ import numpy as np
 import pytest
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
-from statsmodels.stats.power import TTestPower
 from statsmodels.stats.weightstats import DescrStatsW, ttost_paired
 
 from orchestrator.results.contrasts import (
-    contrast,
-    correlations,
-    equivalence,
+    Estimate,
+    Evidence,
+    all_of,
+    beyond,
+    decisive,
+    fisher_z,
     holm,
-    seeds_to_differ,
-    seeds_to_equate,
-    slopes,
+    paired,
+    sign_test,
+    slope_weights,
+    within,
 )
+from orchestrator.results.pooling import pool
 
 RNG = np.random.default_rng(0)
 FIRST, SECOND = RNG.normal(0.7, 0.01, 8), RNG.normal(0.69, 0.01, 8)
+DIFFERENCES = FIRST - SECOND
 
 
 def test_the_t_test_and_interval_are_those_of_scipy_and_statsmodels():
-    found = contrast(FIRST - SECOND, 1.0)
-    paired = stats.ttest_rel(FIRST, SECOND)
-    assert found.effect == pytest.approx(np.mean(FIRST - SECOND), rel=1e-12)
-    assert found.p == pytest.approx(paired.pvalue, rel=1e-12)
-    assert (found.low, found.high) == pytest.approx(tuple(paired.confidence_interval()), rel=1e-9)
-    described = DescrStatsW(FIRST - SECOND)
-    assert (found.low, found.high) == pytest.approx(described.tconfint_mean(), rel=1e-9)
+    found = paired(DIFFERENCES)
+    expected = stats.ttest_rel(FIRST, SECOND)
+    assert found.effect == pytest.approx(np.mean(DIFFERENCES), rel=1e-12)
+    assert beyond(found, 1).p == pytest.approx(expected.pvalue, rel=1e-12)
+    assert found.interval() == pytest.approx(tuple(expected.confidence_interval()), rel=1e-9)
+    assert found.interval() == pytest.approx(DescrStatsW(DIFFERENCES).tconfint_mean(), rel=1e-9)
+
+
+def test_a_bound_other_than_zero_is_in_the_direction_of_the_sign():
+    for sign, bound in ((1, 0.004), (-1, 0.004)):
+        found = beyond(paired(DIFFERENCES), sign, bound)
+        expected = stats.ttest_1samp(DIFFERENCES, sign * bound)
+        assert found.p == pytest.approx(expected.pvalue, rel=1e-12)
+        assert found.agrees == (sign * expected.statistic > 0)
+
+
+@pytest.mark.parametrize("margin", [0.005, 0.02, 0.1])
+def test_inside_a_margin_is_twice_the_equivalence_test_of_statsmodels(margin):
+    expected, _, _ = ttost_paired(FIRST, SECOND, -margin, margin)
+    found = within(paired(DIFFERENCES), margin)
+    inside = abs(DIFFERENCES.mean()) < margin
+    assert found.agrees == inside
+    outside = stats.ttest_1samp(DIFFERENCES, margin).pvalue
+    assert found.p == pytest.approx(2 * expected if inside else outside, rel=1e-9)
+
+
+@pytest.mark.parametrize("level", [0.9, 0.95, 0.99])
+@pytest.mark.parametrize("effect", [0.0, 0.5, 1.1, 3.0])
+def test_close_is_significant_where_the_interval_is_inside_the_margin_or_outside(level, effect):
+    estimate = paired(effect + RNG.normal(size=5))
+    low, high = estimate.interval(level)
+    found = within(estimate, 1.5)
+    inside, outside = low > -1.5 and high < 1.5, low > 1.5 or high < -1.5
+    assert (found.p < 1 - level) == (inside or outside)
+    assert found.agrees or not inside
+
+
+def test_all_parts_must_agree_and_one_can_refute():
+    def combined(p: list[float], agrees: list[bool]) -> tuple[float, bool, int]:
+        tested = Evidence(np.array(p), np.array(agrees))
+        whole = all_of(tested)
+        return float(whole.p), bool(whole.agrees), decisive(tested)
+
+    assert combined([0.01, 0.04, 0.02], [True] * 3) == (0.04, True, 1)
+    assert combined([0.01, 0.04, 0.02], [True, False, False]) == (pytest.approx(0.06), False, 2)
+    assert combined([0.9, 0.001], [False, True]) == (1.0, False, 0)
+
+
+def test_many_worlds_are_tested_at_once():
+    worlds = RNG.normal(0.3, 1.0, (50, 4, 6))
+    tested = all_of(beyond(paired(worlds), 1))
+    corrected = holm(beyond(paired(worlds), 1).p)
+    for world, p, agrees, row in zip(worlds, tested.p, tested.agrees, corrected, strict=True):
+        alone = all_of(beyond(paired(world), 1))
+        assert (p, agrees) == (pytest.approx(float(alone.p)), bool(alone.agrees))
+        one_by_one = [stats.ttest_1samp(part, 0).pvalue for part in world]
+        assert row == pytest.approx(multipletests(one_by_one, method="holm")[1])
 
 
 def test_the_sign_test_is_exact_and_starts_at_six_seeds():
-    assert contrast(np.array([1.0, 2, 3, 4, 5]), 1.0).p_sign is None
-    assert contrast(np.array([1.0, 2, 3, 4, 5, 6]), 1.0).p_sign == 2 / 2**6
-    assert contrast(np.array([1.0, 2, 3, 4, 5, -6]), 1.0).p_sign == 14 / 2**6
-    assert contrast(np.array([1.0, 2, 3, 4, 0, 0]), 1.0).p_sign == 2 / 2**4
-
-
-def test_without_spread_there_is_no_test():
-    for values in ([0.1 + 0.2 - 0.3, 0.0, 0.0], [0.02, 0.02, 0.02], [0.5], []):
-        found = contrast(np.array(values), 0.7)
-        assert not found.has_spread
-        assert found.p is None
-        assert math.isnan(found.low)
-        assert equivalence(found, 0.1) is None
-        assert seeds_to_differ(found, 0.05) is None
-        assert seeds_to_equate(found, 0.1, 0.05) is None
-
-
-def test_a_value_that_is_not_finite_leaves_no_effect():
-    found = contrast(np.array([0.5, math.nan, 0.4]), math.nan)
-    assert math.isnan(found.effect)
-    assert found.p is None
-    assert found.n == 3
+    assert sign_test(np.array([1.0, 2, 3, 4, 5]), 1.0) is None
+    assert sign_test(np.array([1.0, 2, 3, 4, 5, 6]), 1.0) == 2 / 2**6
+    assert sign_test(np.array([1.0, 2, 3, 4, 5, -6]), 1.0) == 14 / 2**6
+    assert sign_test(np.array([1.0, 2, 3, 4, 0, 0]), 1.0) == 2 / 2**4
+    assert sign_test(np.array([1.0, 2, 3, 4, 5, math.nan]), 1.0) is None
 
 
 def test_slopes_are_those_of_a_regression_on_the_position():
     values = RNG.normal(size=(5, 4))
     expected = [stats.linregress(range(5), column).slope for column in values.T]
-    assert slopes(values) == pytest.approx(expected, rel=1e-12)
+    assert slope_weights(5) @ values == pytest.approx(expected, rel=1e-12)
 
 
-def test_correlations_are_fisher_transforms_of_those_of_scipy():
-    first, second = RNG.normal(size=(2, 5, 4))
-    pearson = stats.pearsonr(first, second, axis=0).statistic
-    assert np.tanh(correlations(first, second)) == pytest.approx(pearson, rel=1e-12)
-    assert np.tanh(correlations(first, -3 * first)) == pytest.approx(-0.9999, rel=1e-12)
-    assert np.isnan(correlations(first, np.ones((5, 4)))).all()
-
-
-@pytest.mark.parametrize("margin", [0.005, 0.02, 0.1])
-def test_equivalence_is_that_of_statsmodels(margin):
-    expected, _, _ = ttost_paired(FIRST, SECOND, -margin, margin)
-    assert equivalence(contrast(FIRST - SECOND, 1.0), margin) == pytest.approx(expected, rel=1e-9)
+def test_fishers_z_is_that_of_pearsons_r_and_is_cut():
+    first, second = RNG.normal(size=(2, 6, 4))
+    pairs = zip(first.T, second.T, strict=True)
+    expected = [np.arctanh(stats.pearsonr(*pair).statistic) for pair in pairs]
+    assert fisher_z(first, second) == pytest.approx(expected, rel=1e-12)
+    assert fisher_z(first, 2 * first) == pytest.approx([np.arctanh(0.9999)] * 4)
+    assert fisher_z(first, -first) == pytest.approx([-np.arctanh(0.9999)] * 4)
+    constant = np.full((6, 4), 0.3)
+    assert np.isnan(fisher_z(first, constant)).all()
 
 
 def test_holm_is_that_of_statsmodels_without_claims_that_have_no_p():
-    p_values = [0.04, None, 0.01, 0.03, 0.6, None, 0.01]
-    known = [p for p in p_values if p is not None]
-    expected = iter(multipletests(known, method="holm")[1])
-    for p, corrected in zip(p_values, holm(p_values), strict=True):
-        assert corrected == (None if p is None else pytest.approx(next(expected), rel=1e-12))
-    assert holm([]) == []
+    p_values = np.array([0.04, math.nan, 0.01, 0.03, 0.6, math.nan, 0.01])
+    known = ~np.isnan(p_values)
+    corrected = holm(p_values)
+    assert np.isnan(corrected[~known]).all()
+    assert corrected[known] == pytest.approx(multipletests(p_values[known], method="holm")[1])
+    assert holm(np.array([])).size == 0
 
 
-def spread(effect: float, std: float, n: int = 5) -> np.ndarray:
-    """Values with exactly this mean and deviation."""
-    values = np.arange(n) - (n - 1) / 2
-    return effect + std * values / np.std(values, ddof=1)
+def test_the_pooled_spread_is_the_residual_one_of_an_analysis_of_variance():
+    cells = [RNG.normal(mean, 1.0, n) for mean, n in ((0, 3), (5, 4), (9, 6))]
+    found = pool([*cells, np.array([1.0]), np.array([1.0, math.nan])])
+    assert found is not None
+    residuals = sum(((cell - cell.mean()) ** 2).sum() for cell in cells)
+    assert found.spread == pytest.approx(math.sqrt(residuals / 10), rel=1e-12)
+    assert (found.df, found.cells) == (10, 3)
+    assert found.p_equal == pytest.approx(stats.levene(*cells, center="median").pvalue, rel=1e-12)
 
 
-@pytest.mark.parametrize(("size", "alpha"), [(0.1, 0.05), (0.3, 0.01), (1.0, 0.05), (2.5, 0.005)])
-def test_seeds_to_differ_are_those_of_statsmodels(size, alpha):
-    expected = TTestPower().solve_power(effect_size=size, alpha=alpha, power=0.8)
-    found = contrast(spread(-size * 0.02, 0.02), 1.0)
-    assert seeds_to_differ(found, alpha) == math.ceil(expected)
+def test_two_pooled_cells_are_compared_as_in_students_t_test():
+    found = pool([FIRST, SECOND])
+    assert found is not None
+    error = np.array(found.spread * math.sqrt(2 / 8))
+    estimate = Estimate(np.array(DIFFERENCES.mean()), error, np.array(found.df))
+    expected = stats.ttest_ind(FIRST, SECOND)
+    assert beyond(estimate, 1).p == pytest.approx(expected.pvalue, rel=1e-12)
+    assert estimate.interval() == pytest.approx(tuple(expected.confidence_interval()), rel=1e-9)
 
 
-def test_no_number_of_seeds_is_given_beyond_a_thousand():
-    assert seeds_to_differ(contrast(spread(0.001, 0.1), 1.0), 0.05) is None
-    assert seeds_to_differ(contrast(spread(100.0, 0.1), 1.0), 1e-6) == 3
-
-
-def share_of_decided(n: int, effect: float, margin: float) -> float:
-    """Simulate how often n seeds place an effect of spread 1."""
-    draws = np.random.default_rng(1).normal(effect, 1.0, (20_000, n))
-    mean, error = draws.mean(axis=1), draws.std(axis=1, ddof=1) / math.sqrt(n)
-    if abs(effect) > margin:
-        return float((mean - stats.t.isf(0.025, n - 1) * error > margin).mean())
-    critical = stats.t.isf(0.05, n - 1)
-    return float(((mean + margin > critical * error) & (margin - mean > critical * error)).mean())
-
-
-@pytest.mark.parametrize(("effect", "margin"), [(0.0, 1.0), (0.2, 1.0), (1.5, 0.5)])
-def test_seeds_to_equate_decide_four_times_in_five(effect, margin):
-    n = seeds_to_equate(contrast(spread(effect, 1.0), 1.0), margin, 0.05)
-    assert n is not None
-    assert share_of_decided(n, effect, margin) == pytest.approx(0.8, abs=0.06)
-    assert share_of_decided(n - 1, effect, margin) < 0.81
+def test_nothing_is_pooled_from_single_numbers_or_equal_ones():
+    assert pool([]) is None
+    assert pool([np.array([0.5]), np.array([0.7])]) is None
+    assert pool([np.array([0.5, 0.5]), np.array([0.1 + 0.2, 0.3])]) is None

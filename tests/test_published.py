@@ -70,7 +70,9 @@ def test_it_is_small_and_names_no_machine(name: str) -> None:
 
 
 def test_the_overview_follows_from_the_data(name: str) -> None:
-    assert imported(ROOT / "docs/publish.py").line(name) in (RESULTS / "index.md").read_text()
+    publish, shown = imported(ROOT / "docs/publish.py"), (RESULTS / "index.md").read_text()
+    assert publish.line(name) in shown
+    assert publish.over_all() in shown
 
 
 def test_its_text_says_what_came_out(name: str) -> None:

@@ -84,6 +84,16 @@ def test_claims_prints_verdicts_and_json():
     assert claim["notes"][0].startswith("no spread")
 
 
+@pytest.mark.usefixtures("folder")
+def test_claims_takes_the_smallest_effect_that_matters():
+    told = invoke(reading.claims, "small.yaml", "--format", "json", "--smallest", "0.01")
+    (claim,) = json.loads(told.stdout)
+    assert claim["smallest"] == 0.01
+    refused = CliRunner().invoke(reading.claims, ["small.yaml", "--smallest", "0"])
+    assert refused.exit_code == 2
+    assert "0.0 is not in the range x>0" in refused.stderr
+
+
 def test_figure_draws_all_or_one(folder: Path):
     lines = invoke(reading.figure, "small.yaml").stdout.split()
     assert lines == [

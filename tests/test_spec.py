@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from support.toys import SWEEP
 
 from orchestrator.errors import InputError, SpecError
+from orchestrator.spec.claim import Claim
 from orchestrator.spec.loading import load, load_text, parse, parse_seeds, with_seeds
-from orchestrator.spec.model import Claim, Figure, Resources, Select, Table
+from orchestrator.spec.model import Figure, Resources, Select, Table
 from orchestrator.spec.source import read_text
 from orchestrator.spec.values import by_value
 
@@ -95,6 +96,10 @@ tables:
 claims:
   - {name: c, compare: {order: [swap, convention]}, where: {dataset: [cifar10]}, probe: skewness,
      expect: close, margin: 0.5}
+  - {name: d, compare: [{order: swap}, {order: convention}], metric: test_loss, epoch: 3,
+     expect: less, over: each, test: pooled, smallest: 0.1}
+  - {name: e, compare: {order: [swap, convention]}, between: {dataset: [cifar10, imagenet]},
+     probe: skewness, layers: max, expect: greater}
 figures:
   - {name: f, kind: curves, values: [test_loss], panels: dataset, where: {order: swap}, title: T,
      labels: {swap: Swap}}
@@ -122,6 +127,24 @@ figures:
             probe="skewness",
             expect="close",
             margin=0.5,
+        ),
+        Claim(
+            name="d",
+            compare=({"order": "swap"}, {"order": "convention"}),
+            metric="test_loss",
+            epoch=3,
+            expect="less",
+            over="each",
+            test="pooled",
+            smallest=0.1,
+        ),
+        Claim(
+            name="e",
+            compare={"order": ("swap", "convention")},
+            between={"dataset": ("cifar10", "imagenet")},
+            probe="skewness",
+            layers="max",
+            expect="greater",
         ),
     )
     assert sweep.figures == (
@@ -410,7 +433,7 @@ BAD_ENDINGS = {
     ),
     "a claim of nothing": (
         CLAIM + "expect: greater}]",
-        "`claims[0].compare`: this key is required",
+        "`claims[0]`: expected one of `compare` and `relate`",
     ),
     "a claim of one value": (
         CLAIM + "compare: {order: [swap]}, expect: greater}]",
@@ -459,6 +482,117 @@ BAD_ENDINGS = {
     "a margin of nothing": (
         CLAIM + "compare: {depth: [1, 2]}, expect: close, margin: 0}]",
         "`claims[0].margin`: expected a number greater than 0",
+    ),
+    "a claim on one cell": (
+        CLAIM + "compare: [{order: swap}], expect: less}]",
+        "`claims[0].compare`: expected two mappings that name the same factors",
+    ),
+    "a claim on cells of different factors": (
+        CLAIM + "compare: [{order: swap}, {depth: 1}], expect: less}]",
+        "`claims[0].compare`: expected two mappings that name the same factors",
+    ),
+    "a claim on one cell twice": (
+        CLAIM + "compare: [{order: swap, depth: 1}, {depth: 1.0, order: swap}], expect: less}]",
+        "`claims[0].compare`: the two mappings are equal",
+    ),
+    "a claim on a cell of an unknown value": (
+        CLAIM + "compare: [{order: swap}, {order: conv}], expect: less}]",
+        "`claims[0].compare[1].order`: unknown value `conv`; did you mean `convention`?",
+    ),
+    "a trend of two cells": (
+        CLAIM + "compare: [{order: swap}, {order: convention}], expect: increasing}]",
+        "`claims[0].expect`: of two mappings: expected 'greater', 'less' or 'close'",
+    ),
+    "an interaction of two cells": (
+        CLAIM + "compare: [{depth: 1}, {depth: 2}], between: {order: [swap, convention]}, "
+        "expect: less}]",
+        "`claims[0].between`: is only allowed where `compare` is one factor",
+    ),
+    "an interaction with one value": (
+        CLAIM + "compare: {depth: [1, 2]}, between: {order: [swap]}, expect: less}]",
+        "`claims[0].between.order`: expected two values",
+    ),
+    "an interaction with itself": (
+        CLAIM + "compare: {depth: [1, 2]}, between: {depth: [2, 1]}, expect: less}]",
+        "`claims[0].between.depth`: is the compared factor; name another one",
+    ),
+    "an interaction with an unknown factor": (
+        CLAIM + "compare: {depth: [1, 2]}, between: {ordr: [swap, convention]}, expect: less}]",
+        "`claims[0].between.ordr`: unknown factor `ordr`; did you mean `order`?",
+    ),
+    "an interaction on a number in quotes": (
+        CLAIM + "compare: {order: [swap, convention]}, between: {depth: [1, '2']}, expect: less}]",
+        "`claims[0].between.depth[1]`: a number in quotes",
+    ),
+    "an interaction as a trend": (
+        CLAIM + "compare: {depth: [1, 2]}, between: {order: [swap, convention]}, "
+        "expect: increasing}]",
+        "`claims[0].expect`: with `between`: expected 'greater', 'less' or 'close'",
+    ),
+    "a claim where it is between": (
+        CLAIM + "compare: {depth: [1, 2]}, between: {order: [swap, convention]}, "
+        "where: {order: swap}, expect: less}]",
+        "`claims[0].where.order`: is the compared factor",
+    ),
+    "a claim on each of no cells": (
+        CLAIM + "compare: {depth: [1, 2]}, over: each, expect: less}]\nexclude: [{depth: 2}]",
+        "`claims[0]`: no cells to compare: `where` and `exclude` leave none",
+    ),
+    "a claim on layers of a metric": (
+        CLAIM + "compare: {depth: [1, 2]}, layers: max, expect: less}]",
+        "`claims[0].layers`: only a probe has layers",
+    ),
+    "a claim at the start": (
+        CLAIM + "compare: {depth: [1, 2]}, epoch: 0, expect: less}]",
+        "`claims[0].epoch`: expected a number greater than or equal to 1",
+    ),
+    "a margin that is the smallest": (
+        CLAIM + "compare: {depth: [1, 2]}, expect: close, margin: 1, smallest: 1}]",
+        "`claims[0].smallest`: `margin` already says what matters",
+    ),
+    "a correlation along nothing": (
+        "claims: [{name: c, relate: [accuracy, 'probe:x'], expect: less}]",
+        "`claims[0]`: `relate` needs `along`",
+    ),
+    "a correlation along no factor": (
+        "claims: [{name: c, relate: [accuracy, 'probe:x'], along: lr, expect: less}]",
+        "`claims[0].along`: unknown factor `lr`",
+    ),
+    "a correlation along two values": (
+        "claims: [{name: c, relate: [accuracy, 'probe:x'], along: depth, expect: less}]",
+        "`claims[0].along`: `depth` has 2 values; a correlation needs 4",
+    ),
+    "a correlation of one value": (
+        "claims: [{name: c, relate: [accuracy, accuracy], along: depth, expect: less}]",
+        "`claims[0].relate`: expected two different values",
+    ),
+    "a correlation of a param": (
+        "claims: [{name: c, relate: [accuracy, depth], along: depth, expect: less}]",
+        "`claims[0].relate[1]`: `depth` is a param or a column of the store",
+    ),
+    "a correlation that is close": (
+        "claims: [{name: c, relate: [accuracy, loss], along: depth, expect: close, margin: 0.1}]",
+        "`claims[0].expect`: with `relate`: expected 'greater' or 'less'",
+    ),
+    "a correlation of more than 1": (
+        "claims: [{name: c, relate: [accuracy, loss], along: depth, expect: less, margin: 2}]",
+        "`claims[0].margin`: expected a correlation, less than 1",
+    ),
+    "a pooled correlation": (
+        "claims: [{name: c, relate: [accuracy, loss], along: depth, expect: less, test: pooled}]",
+        "`claims[0].test`: a correlation has a spread of its own",
+    ),
+    "a correlation of a metric": (
+        CLAIM + "relate: [accuracy, loss], along: depth, expect: less}]",
+        "`claims[0].metric`: does not go together with `relate`",
+    ),
+    "a correlation that compares": (
+        CLAIM + "relate: [accuracy, loss], along: depth, compare: {depth: [1, 2]}, expect: less}]",
+        "`claims[0]`: expected one of `compare` and `relate`",
+    ),
+    "a comparison along a factor": (
+        CLAIM + "compare: {depth: [1, 2]}, along: order, expect: less}]",
+        "`claims[0].along`: is only allowed with `relate`",
     ),
     "a claim on a metric and a probe": (
         CLAIM + "probe: x, compare: {depth: [1, 2]}, expect: less}]",

@@ -79,14 +79,22 @@ def table(file: Path, format_: tables.Format, seeds: Seeds, root: str) -> None:
 @click.command(cls=Command)
 @file_argument
 @format_option(*get_args(findings.Format), help_text="json is a list with one object per claim.")
+@click.option(
+    "--smallest",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="EFFECT",
+    help="Smallest difference that would matter, for claims that do not state it.",
+)
 @seeds_option
 @places
-def claims(file: Path, format_: findings.Format, seeds: Seeds, root: str) -> None:
+def claims(
+    file: Path, format_: findings.Format, smallest: float | None, seeds: Seeds, root: str
+) -> None:
     """Test FILE's claims on its store: effect, interval, test and verdict."""
     results = results_of(file, root, seeds)
     if not results.sweep.claims:
         raise InputError(f"{file} makes no `claims:`")
-    findings.show_findings(results.claims(), Console(), format_)
+    findings.show_findings(results.claims(smallest), Console(), format_)
 
 
 @click.command(cls=Command)

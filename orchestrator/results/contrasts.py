@@ -1,198 +1,180 @@
-"""Tests of one number per seed: pure functions of arrays."""
+"""Tests of numbers per seed: pure functions of arrays.
+
+The last axis is that of seeds (or, once they are averaged, of the comparisons that a claim makes
+at once); any axes before it are independent worlds.
+"""
 
 from __future__ import annotations
 
-import math
-from bisect import bisect_left
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from orchestrator.results.statistics import statistics
+from orchestrator.results.statistics import LEVEL
 
-Array = npt.NDArray[np.float64]
+Array = npt.NDArray[Any]
 
 ALPHA = 0.05
-POWER = 0.8
-MOST_SEEDS = 1000
-
 SIGN_TEST_FROM = 6
 """Fewer seeds cannot reach a p-value below 0.05 in an exact two-sided sign test."""
-
-_QUANTILES = (np.arange(1000) + 0.5) / 1000
-
-STRONGEST = 0.9999
-"""Correlations are cut here before Fisher's z, which is infinite at 1."""
-
 NO_SPREAD = 1e-12
 """Deviations below this, relative to the values compared, are rounding errors."""
+FARTHEST = 0.9999
+"""Correlations beyond this are cut: Fisher's z of 1 is infinite."""
 
 
 @dataclass(frozen=True)
-class Contrast:
-    """An effect over seeds, with its test against zero.
+class Estimate:
+    """Means over seeds, with what a t test needs of them; the arrays broadcast.
 
     Attributes:
-        effect: mean; NaN without values, or if one of them is not finite.
-        std: sample standard deviation; NaN for fewer than two values.
-        low: lower end of the 95 % t interval; NaN if no deviation exceeds rounding errors.
-        high: its upper end.
-        n: number of seeds.
-        p: two-sided p-value of the t test against zero; None if ``low`` is NaN.
-        p_sign: p-value of the exact sign test, zeros left out; None below 6 seeds.
+        effect: the means.
+        error: their standard errors.
+        df: degrees of freedom of the standard errors.
     """
 
-    effect: float
-    std: float
-    low: float
-    high: float
-    n: int
-    p: float | None
-    p_sign: float | None
+    effect: Array
+    error: Array
+    df: Array
 
-    @property
-    def has_spread(self) -> bool:
-        """Whether the values deviate from their mean, so that a test is possible."""
-        return self.p is not None
+    def interval(self, level: float = LEVEL) -> tuple[Array, Array]:
+        """Compute the t interval of each mean."""
+        half = stats.t.isf((1 - level) / 2, self.df) * self.error
+        return self.effect - half, self.effect + half
 
 
-def contrast(values: Array, scale: float) -> Contrast:
-    """Test whether the mean over seeds is zero.
+@dataclass(frozen=True)
+class Evidence:
+    """The two-sided test of one statement.
+
+    Attributes:
+        p: two-sided p-value; 1 where the standard error is unknown (NaN).
+        agrees: whether the effect is on the side that the statement claims, so that a small
+            ``p`` supports it; else it refutes it.
+    """
+
+    p: Array
+    agrees: Array
+
+
+def paired(values: Array) -> Estimate:
+    """Estimate means from their own spread over seeds.
 
     Args:
-        values: one per seed, shape (n,).
-        scale: size of the numbers whose differences the values are, for the rounding error.
+        values: shape (..., seeds); the mean is over the last axis.
     """
-    over_seeds = statistics(values.tolist())
-    mean, std, n = over_seeds.mean, over_seeds.std, over_seeds.n
-    if math.isnan(std) or std <= NO_SPREAD * scale:
-        return Contrast(mean, std, math.nan, math.nan, n, None, None)
-    p_sign = None
-    if n >= SIGN_TEST_FROM:
-        signs = np.sign(values[np.abs(values) > NO_SPREAD * scale])
-        p_sign = float(stats.binomtest(int((signs > 0).sum()), len(signs)).pvalue)
-    p = float(stats.ttest_1samp(values, 0.0).pvalue)
-    return Contrast(mean, std, over_seeds.ci_low, over_seeds.ci_high, n, p, p_sign)
+    n = values.shape[-1]
+    deviation = values.std(axis=-1, ddof=1) if n > 1 else np.full(values.shape[:-1], np.nan)
+    df = np.full(values.shape[:-1], max(n - 1, 1))
+    return Estimate(values.mean(axis=-1), deviation / np.sqrt(n), df)
 
 
-def slopes(values: Array) -> Array:
-    """Fit a line to each seed's values over their positions 0, 1, 2 and so on.
+def beyond(estimate: Estimate, sign: int, bound: float = 0.0) -> Evidence:
+    """Test whether means lie beyond a bound, in the direction of ``sign``.
 
     Args:
-        values: shape (positions, n), at least two positions.
-
-    Returns:
-        The slopes per step, shape (n,).
+        estimate: the means.
+        sign: 1 for greater, -1 for less.
+        bound: the bound in that direction; ``bound`` 0.5 and ``sign`` -1 is below -0.5.
     """
-    positions = np.arange(len(values)) - (len(values) - 1) / 2
-    return positions @ values / (positions @ positions)
+    return _test(sign * estimate.effect - bound, estimate)
 
 
-def correlations(first: Array, second: Array) -> Array:
-    """Correlate each seed's values of two quantities over the positions of an axis.
+def within(estimate: Estimate, margin: float) -> Evidence:
+    """Test means against the nearer of ±margin: significant inside is close, outside is not.
+
+    Inside it is two one-sided t tests, each at half the level, so that a mean at the margin is
+    called close or not close with a probability of the level in all.
+    """
+    return _test(margin - np.abs(estimate.effect), estimate)
+
+
+def _test(distance: Array, estimate: Estimate) -> Evidence:
+    p = 2 * stats.t.sf(np.abs(distance / estimate.error), estimate.df)
+    return Evidence(np.where(np.isnan(p), 1.0, p), distance > 0)
+
+
+def all_of(tested: Evidence) -> Evidence:
+    """Combine the tests of a statement's parts, which lie along the last axis.
+
+    All parts must agree (an intersection-union test: the largest p counts); a single one can
+    refute the statement (the smallest p of those that disagree counts, times the number of parts).
+    """
+    agrees = np.asarray(tested.agrees.all(axis=-1))
+    against = np.where(tested.agrees, 1.0, tested.p).min(axis=-1) * tested.p.shape[-1]
+    p = np.where(agrees, tested.p.max(axis=-1), np.minimum(1.0, against))
+    return Evidence(p, agrees)
+
+
+def decisive(tested: Evidence) -> int:
+    """Return which of a statement's parts its p-value comes from."""
+    if tested.agrees.all():
+        return int(tested.p.argmax())
+    return int(np.where(tested.agrees, np.inf, tested.p).argmin())
+
+
+def holm(p: Array) -> Array:
+    """Correct p-values for multiple testing by Holm's method.
 
     Args:
-        first: shape (positions, n), at least four positions.
-        second: the same shape.
-
-    Returns:
-        Fisher's z of Pearson's r, which is cut at ±0.9999, shape (n,); NaN where one of the
-        quantities does not vary.
+        p: shape (..., claims); NaN where there is none, which does not count.
     """
-    one, other = first - first.mean(axis=0), second - second.mean(axis=0)
-    with np.errstate(invalid="ignore"):
-        r = (one * other).sum(axis=0) / np.sqrt((one**2).sum(axis=0) * (other**2).sum(axis=0))
-    return np.asarray(np.arctanh(np.clip(r, -STRONGEST, STRONGEST)))
-
-
-def equivalence(observed: Contrast, margin: float) -> float | None:
-    """Test whether a mean lies within ±margin, by two one-sided t tests.
-
-    Returns:
-        The larger of the two p-values; None without spread.
-    """
-    if not observed.has_spread:
-        return None
-    error = observed.std / math.sqrt(observed.n)
-    above = stats.t.sf((observed.effect + margin) / error, observed.n - 1)
-    below = stats.t.cdf((observed.effect - margin) / error, observed.n - 1)
-    return float(max(above, below))
-
-
-def holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """Correct p-values for multiple testing by Holm's method; those that are None do not count."""
-    ranked = sorted((p, index) for index, p in enumerate(p_values) if p is not None)
-    corrected: list[float | None] = [None] * len(p_values)
-    highest = 0.0
-    for rank, (p, index) in enumerate(ranked):
-        highest = max(highest, min(1.0, p * (len(ranked) - rank)))
-        corrected[index] = highest
+    order = np.argsort(p, axis=-1)  # NaN comes last
+    ranked = np.take_along_axis(p, order, axis=-1)
+    remaining = (~np.isnan(p)).sum(axis=-1, keepdims=True) - np.arange(p.shape[-1])
+    highest = np.maximum.accumulate(np.minimum(1.0, ranked * remaining), axis=-1)
+    corrected = np.empty_like(ranked)
+    np.put_along_axis(corrected, order, highest, axis=-1)
     return corrected
 
 
-def seeds_to_differ(observed: Contrast, alpha: float) -> int | None:
-    """Compute how many seeds distinguish a mean from zero with 80 % power.
+def sign_test(values: Array, scale: float) -> float | None:
+    """Compute the p-value of the exact two-sided sign test, zeros left out.
 
     Args:
-        observed: its effect and deviation are taken as the true ones.
-        alpha: level of the two-sided t test.
+        values: one per seed, shape (seeds,).
+        scale: size of the numbers whose differences the values are, for the rounding error.
 
     Returns:
-        The number of seeds; None above 1,000, or without spread.
+        None below 6 seeds, or if a value is not finite.
     """
-    if not observed.has_spread:
+    if len(values) < SIGN_TEST_FROM or not np.isfinite(values).all():
         return None
-    size = abs(observed.effect) / observed.std
-
-    def power(n: int) -> float:
-        critical = stats.t.isf(alpha / 2, n - 1)
-        shift = size * math.sqrt(n)
-        return _exceeds(critical, shift, n) + _exceeds(critical, -shift, n)
-
-    return _fewest(power)
+    signs = np.sign(values[np.abs(values) > NO_SPREAD * scale])
+    return float(stats.binomtest(int((signs > 0).sum()), len(signs)).pvalue)
 
 
-def seeds_to_equate(observed: Contrast, margin: float, alpha: float) -> int | None:
-    """Compute how many seeds show with 80 % power whether a mean is within ±margin.
+def slope_weights(positions: int) -> Array:
+    """Return the weights whose sum with values at 0, 1, 2, … is the slope of their line.
 
     Args:
-        observed: its effect and deviation are taken as the true ones.
-        margin: in the effect's unit.
-        alpha: level of each one-sided t test, if the effect is within the margin.
+        positions: how many values there are, at least two.
+    """
+    centred = np.arange(positions) - (positions - 1) / 2
+    return centred / (centred @ centred)
+
+
+def fisher_z(first: Array, second: Array) -> Array:
+    """Compute Fisher's z of Pearson's correlation over the second to last axis.
+
+    Args:
+        first: shape (..., positions, seeds).
+        second: the same shape.
 
     Returns:
-        The number of seeds; None above 1,000, or without spread.
+        Shape (..., seeds); NaN where one of them does not vary.
     """
-    if not observed.has_spread:
-        return None
-    inside = margin - abs(observed.effect)
-    outside = margin + abs(observed.effect)
-
-    def power(n: int) -> float:
-        error = observed.std / math.sqrt(n)
-        if inside <= 0:
-            return _exceeds(stats.t.isf(ALPHA / 2, n - 1), -inside / error, n)
-        critical = stats.t.isf(alpha, n - 1)
-        return _exceeds(critical, inside / error, n) + _exceeds(critical, outside / error, n) - 1
-
-    return _fewest(power)
+    one = first - first.mean(axis=-2, keepdims=True)
+    other = second - second.mean(axis=-2, keepdims=True)
+    constant = _is_constant(first, one) | _is_constant(second, other)
+    sizes = np.sqrt((one**2).sum(axis=-2) * (other**2).sum(axis=-2))
+    r = (one * other).sum(axis=-2) / np.where(constant, np.nan, sizes)
+    return np.asarray(np.arctanh(np.clip(r, -FARTHEST, FARTHEST)))
 
 
-def _exceeds(critical: float, shift: float, n: int) -> float:
-    """Compute the probability that a noncentral t with n - 1 degrees of freedom exceeds a value.
-
-    It averages over quantiles of the estimated deviation: scipy's ``nct`` returns NaN for
-    the large shifts that occur with few seeds.
-    """
-    deviations = np.sqrt(stats.chi2.ppf(_QUANTILES, n - 1) / (n - 1))
-    return float(stats.norm.cdf(shift - critical * deviations).mean())
-
-
-def _fewest(power: Callable[[int], float]) -> int | None:
-    """Search for the smallest number of seeds with enough power, which grows with the number."""
-    counts = range(2, MOST_SEEDS + 1)
-    index = bisect_left(counts, POWER, key=power)
-    return counts[index] if index < len(counts) else None
+def _is_constant(values: Array, centred: Array) -> Array:
+    largest = np.abs(values).max(axis=-2)
+    return np.asarray(np.abs(centred).max(axis=-2) <= NO_SPREAD * largest)

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from markupsafe import escape
 from rich.console import Console
 
-from orchestrator.labels import label, unit
-from orchestrator.results.measures import measured_name
+from orchestrator.labels import unit
+from orchestrator.results.statements import statement
+from orchestrator.results.statistics import MOST_SEEDS, Seeds
 from orchestrator.results.tables import Listing, html_listing, markdown_listing, print_listing
+from orchestrator.spec.claim import Claim
 
 if TYPE_CHECKING:  # it imports scipy.stats, which would cost every command a second
     from orchestrator.results.claims import Finding
@@ -50,26 +52,45 @@ def listed(findings: Sequence[Finding]) -> Listing:
 
 def remarks(findings: Sequence[Finding]) -> list[str]:
     """State each claim with its test and its notes."""
+    corrected = "p (Holm) is p corrected over all claims."
+    paired = all(finding.claim.test == "paired" for finding in findings)
     return [
-        "Effects are paired by seed; p (Holm) is p corrected over all claims.",
+        f"Effects are paired by seed; {corrected}" if paired else corrected,
         *(f"{finding.claim.name}: {'; '.join(_parts(finding))}." for finding in findings),
     ]
 
 
 def _parts(finding: Finding) -> Iterator[str]:
-    yield _statement(finding)
+    yield statement(finding.claim)
     if finding.p is not None:
         yield f"{finding.test}, p = {_p(finding.p)}"
     if finding.contrast.p_sign is not None:
         yield f"exact sign test p = {_p(finding.contrast.p_sign)}"
+    if finding.verdict == "negligible":
+        yield f"surely within ±{finding.claim.smallest:g}, which would not matter"
     if finding.seeds_to_decide is not None:
-        yield f"{finding.seeds_to_decide} seeds would probably decide at the spread seen"
+        yield _seeds(finding.claim, finding.seeds_to_decide)
     yield from finding.notes
+
+
+def _seeds(claim: Claim, seeds: Seeds) -> str:
+    """Say how many seeds decide with 80 % power, and under which assumption."""
+    fewest, most = seeds
+    if most is None:
+        over = f"more than {MOST_SEEDS:,}"
+        number = over if fewest >= MOST_SEEDS else f"{fewest:,} to {over}"
+    else:
+        number = f"{fewest:,}" if fewest == most else f"{fewest:,} to {most:,}"
+    if claim.expect == "close":
+        return f"{number} seeds show it with 80 % power if there is no difference"
+    if claim.smallest is not None:
+        return f"{number} seeds find an effect of {claim.smallest:g} with 80 % power"
+    return f"{number} seeds would decide, as far as these can tell"
 
 
 def _row(finding: Finding) -> tuple[str, ...]:
     observed = finding.contrast
-    value_unit = unit(measured_name(finding.claim))
+    value_unit = unit("correlation" if finding.claim.relate else finding.claim.measured[0])
     low, high = value_unit.text(observed.low), value_unit.text(observed.high)
     return (
         finding.claim.name,
@@ -79,24 +100,6 @@ def _row(finding: Finding) -> tuple[str, ...]:
         str(observed.n),
         _p(finding.p_holm),
     )
-
-
-def _statement(finding: Finding) -> str:
-    claim = finding.claim
-    ((factor, values),) = claim.compare.items()
-    first, *rest = map(label, values)
-    name = measured_name(claim)
-    match claim.expect:
-        case "greater" | "less":
-            statement = f"{first} {claim.expect} than {rest[0]}"
-        case "close":
-            statement = f"{first} within {claim.margin:g} of {rest[0]}"
-        case "best":
-            statement = f"{first} best of {', '.join([first, *rest])}"
-        case _:
-            statement = f"{claim.expect} over {', '.join([first, *rest])}"
-    where = ", ".join(f"{key} {label(value)}" for key, value in claim.where.items())
-    return f"{name} by {factor}: {statement}{f' ({where})' if where else ''}"
 
 
 def _p(p: float | None) -> str:
@@ -116,6 +119,7 @@ def _plain(finding: Finding) -> dict[str, Any]:
         "p_holm": finding.p_holm,
         "p_sign": observed.p_sign,
         "test": finding.test,
-        "seeds_to_decide": finding.seeds_to_decide,
+        "seeds_to_decide": finding.seeds_to_decide and list(finding.seeds_to_decide),
+        "smallest": finding.claim.smallest,
         "notes": list(finding.notes),
     }

@@ -10,7 +10,6 @@ from orchestrator.columns import FINISHED, Status
 from orchestrator.errors import ShowError
 from orchestrator.labels import PROBE, quoted
 from orchestrator.results.selection import CellSelection, metric_columns, selection_column
-from orchestrator.spec.model import Claim
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,28 +17,27 @@ if TYPE_CHECKING:
     from orchestrator.results.results import Results
 
 
-def measured_name(claim: Claim) -> str:
-    """Return the name of the value that a claim is about: a metric, or ``probe:NAME``."""
-    return claim.metric if claim.metric is not None else f"{PROBE}{claim.probe}"
-
-
-def measure(results: Results, name: str) -> Mapping[str, float]:
+def measure(
+    results: Results, name: str, layers: str = "mean", epoch: int | None = None
+) -> Mapping[str, float]:
     """Look up one value per trial; see `Results.measure`, which keeps the answer.
 
     Raises:
-        ShowError: the trials have no such metric or probe.
+        ShowError: the trials have no such metric, probe, layer or epoch.
     """
     trials = results.trials[results.trials["status"] != Status.FAILED]
     if not trials["status"].isin(FINISHED).any():
         return {}
     if name.startswith(PROBE):
-        return _probe_means(results.probes(name.removeprefix(PROBE)))
+        return _of_layers(_rows(results, name.removeprefix(PROBE), epoch), name, layers)
     sweep = results.sweep
     columns = metric_columns(sweep, trials)
-    column = selection_column(sweep.select) if name == sweep.select.metric else name
+    at_end = selection_column(sweep.select) if name == sweep.select.metric else name
+    column = at_end if epoch is None else name
     if column not in columns:
         raise ShowError(f"the store has no metric `{column}`; it has {quoted(columns)}")
-    present = trials[trials[column].notna()]  # pandas reads null as NaN, too
+    rows = trials if epoch is None else _at(results.epochs, epoch, f"`{name}`")
+    present = rows[rows[column].notna()]  # pandas reads null as NaN, too
     return dict(zip(present["trial_id"], present[column].astype(float), strict=True))
 
 
@@ -77,7 +75,31 @@ def layer_means(rows: pd.DataFrame) -> pd.Series[float]:
     return values.mean().mask(values.count() < values.size()).droplevel("layer_index")
 
 
-def _probe_means(probe_rows: pd.DataFrame) -> Mapping[str, float]:
-    layers = layer_means(last_rows(probe_rows)).groupby("trial_id", observed=True)
-    means = layers.mean().mask(layers.count() < layers.size())
-    return {str(trial_id): float(value) for trial_id, value in means.items()}
+def _rows(results: Results, probe: str, epoch: int | None) -> pd.DataFrame:
+    rows = results.probes(probe)
+    return last_rows(rows) if epoch is None else _at(rows, epoch, f"the probe `{probe}`")
+
+
+def _at(rows: pd.DataFrame, epoch: int, what: str) -> pd.DataFrame:
+    """Keep the rows of one epoch."""
+    at_epoch = rows[rows["epoch"] == epoch]
+    if at_epoch.empty:
+        there = sorted({int(number) for number in rows["epoch"]})
+        shown = ", ".join(map(str, there if len(there) < 10 else [*there[:8], "…", there[-1]]))
+        raise ShowError(f"no trial has {what} at epoch {epoch}; there are epochs {shown}")
+    return at_epoch
+
+
+def _of_layers(rows: pd.DataFrame, name: str, layers: str) -> Mapping[str, float]:
+    """Reduce a probe's layers to one value per trial: their mean or maximum, or one layer."""
+    values = layer_means(rows)
+    if layers not in {"mean", "max"}:
+        known = list(dict.fromkeys(values.index.get_level_values("layer")))
+        if layers not in known:
+            text = f"`{name}` has no layer `{layers}`; it has {quoted(known)}"
+            raise ShowError(f"{text}, `mean` and `max`")
+        values = values.xs(layers, level="layer")
+    of_trials = values.groupby("trial_id", observed=True)
+    reduced = of_trials.max() if layers == "max" else of_trials.mean()
+    reduced = reduced.mask(of_trials.count() < of_trials.size())
+    return {str(trial_id): float(value) for trial_id, value in reduced.items()}

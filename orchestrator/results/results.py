@@ -18,7 +18,8 @@ from orchestrator.results.selection import CellSelection, outcomes_of, select
 from orchestrator.results.wanted import Wanted, grows, wanted
 from orchestrator.spec import PlannedTrial, Sweep, with_seeds
 from orchestrator.spec.checks import check
-from orchestrator.spec.model import Claim, Figure, Table
+from orchestrator.spec.claim import Claim
+from orchestrator.spec.model import Figure, Table
 from orchestrator.spec.values import Value
 from orchestrator.store import Snapshot, Store
 from orchestrator.store.stored_sweep import stored_sweep
@@ -48,7 +49,7 @@ class Results:
         self.sweep = sweep
         self.store = store
         self.snapshot = snapshot or store.snapshot()
-        self._measured: dict[str, Mapping[str, float]] = {}
+        self._measured: dict[tuple[str, str, int | None], Mapping[str, float]] = {}
         self._probes: dict[str, pd.DataFrame] = {}
 
     @cached_property
@@ -121,24 +122,29 @@ class Results:
         failed = set(self.trials["trial_id"][self.trials["status"] == Status.FAILED])
         return [trial for trial in self.missing if trial.trial_id in failed]
 
-    def measure(self, name: str) -> Mapping[str, float]:
+    def measure(
+        self, name: str, layers: str = "mean", epoch: int | None = None
+    ) -> Mapping[str, float]:
         """Look up the value of a metric or probe for each trial.
 
         Args:
             name: a metric, at the last epoch (the selection metric: at the epoch that
-                ``select.at`` names); or ``probe:NAME``, the mean over layers at the last epoch
-                at which the trial took the probe.
+                ``select.at`` names); or ``probe:NAME``, at the last epoch at which the trial
+                took the probe.
+            layers: of a probe, ``mean`` or ``max`` over its layers, or the name of one.
+            epoch: the epoch whose values to take, instead of the last.
 
         Returns:
             Values by trial id, in the unit that the trainable yields; empty until a trial has
             finished.
 
         Raises:
-            ShowError: the trials have no such metric or probe.
+            ShowError: the trials have no such metric, probe, layer or epoch.
         """
-        if name not in self._measured:
-            self._measured[name] = measure(self, name)
-        return self._measured[name]
+        key = (name, layers, epoch)
+        if key not in self._measured:
+            self._measured[key] = measure(self, *key)
+        return self._measured[key]
 
     def tables(self) -> Tables:
         """Lay out every table of the sweep.
@@ -179,15 +185,21 @@ class Results:
 
         return tidy(self, [Table(name="best", values=values)])
 
-    def claims(self) -> Findings:
+    def claims(self, smallest: float | None = None) -> Findings:
         """Test every claim of the sweep.
 
+        Args:
+            smallest: the smallest difference that would matter, in the unit that the trainable
+                yields, for claims of differences that do not state it. An undecided claim then says
+                how many seeds find it, and one whose effect is surely smaller is ``negligible``.
+
         Raises:
-            ShowError: the store lacks a metric or probe that a claim is about.
+            InputError: ``smallest`` is not a finite number above 0.
+            ShowError: the store lacks a metric, probe, layer or epoch that a claim is about.
         """
         from orchestrator.results.claims import judge
 
-        return judge(self, self.sweep.claims)
+        return judge(self, self.sweep.claims, smallest)
 
     def compare(
         self,

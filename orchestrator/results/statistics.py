@@ -6,9 +6,16 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
+from typing import TypeAlias
 
 LEVEL = 0.95
 """Coverage of every confidence interval."""
+
+MOST_SEEDS = 1000
+"""More seeds are not planned for."""
+
+Seeds: TypeAlias = tuple[int, int | None]
+"""From so many seeds to so many; None is more than 1,000."""
 
 
 @dataclass(frozen=True)

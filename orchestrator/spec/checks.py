@@ -4,32 +4,37 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
-from orchestrator.columns import STEP, logged_name
 from orchestrator.errors import unknown
 from orchestrator.labels import PROBE, label
+from orchestrator.spec.claim import Claim
+from orchestrator.spec.claim_checks import check_cells, check_claim
 from orchestrator.spec.command_checks import check_command, check_nulls
 from orchestrator.spec.grid import MAX_TRIALS, count_trials, is_empty
 from orchestrator.spec.keys import Key
 from orchestrator.spec.model import (
     SMOKE_SUFFIX,
-    Claim,
     Figure,
     Published,
     ResourceChange,
     Sweep,
     Table,
 )
+from orchestrator.spec.name_checks import free, matcher, on_axis
 from orchestrator.spec.problems import Problem
 from orchestrator.spec.seed_checks import check_confirm, check_race
-from orchestrator.spec.values import Value, by_value, canonical, distinct
+from orchestrator.spec.values import Value, canonical, distinct
 
 
 def check(sweep: Sweep, *, mode_required: bool = False) -> list[Problem]:
     """List names that are unknown or misplaced; without any, a grid that is too large or empty."""
     problems = [*_names(sweep), *(_mode(sweep) if mode_required else ()), *check_command(sweep)]
-    return problems or list(_size(sweep)) or list(check_race(sweep)) or list(check_nulls(sweep))
+    return (
+        problems
+        or list(_size(sweep))
+        or [*check_race(sweep), *check_nulls(sweep), *check_cells(sweep)]
+    )
 
 
 def _names(sweep: Sweep) -> Iterator[Problem]:
@@ -40,16 +45,16 @@ def _names(sweep: Sweep) -> Iterator[Problem]:
     yield from check_confirm(sweep)
     if sweep.name.endswith(SMOKE_SUFFIX):
         yield Problem(("name",), f"names that end in `{SMOKE_SUFFIX}` are reserved for smoke runs")
-    yield from _free(sweep, sweep.select.metric, ("select", "metric"))
+    yield from free(sweep, sweep.select.metric, ("select", "metric"))
     for index, name in enumerate(sweep.diverged_on):
-        yield from _free(sweep, name, ("diverged_on", index))
+        yield from free(sweep, name, ("diverged_on", index))
     yield from _distinct("tables", sweep.tables)
     yield from _distinct("claims", sweep.claims)
     yield from _distinct("figures", sweep.figures)
     for index, table in enumerate(sweep.tables):
         yield from _table(sweep, table, ("tables", index))
     for index, claim in enumerate(sweep.claims):
-        yield from _claim(sweep, claim, ("claims", index))
+        yield from check_claim(sweep, claim, ("claims", index))
     for index, figure in enumerate(sweep.figures):
         yield from _figure(sweep, figure, ("figures", index))
         yield from _figure_metrics(sweep, figure, ("figures", index))
@@ -69,7 +74,7 @@ def _sections(sweep: Sweep) -> Iterator[Problem]:
 def _variants(sweep: Sweep) -> Iterator[Problem]:
     for index, variant in enumerate(sweep.variants):
         key: Key = ("variants", index)
-        yield from _matcher(variant.when, sweep.factors, "factor", (*key, "when"))
+        yield from matcher(variant.when, sweep.factors, "factor", (*key, "when"))
         for section, params in (("search", sweep.search), ("fixed", sweep.fixed)):
             for name in getattr(variant, section):
                 if name not in params:
@@ -94,27 +99,7 @@ def _excludes(sweep: Sweep) -> Iterator[Problem]:
     for index, entry in enumerate(sweep.exclude):
         if not entry:
             yield Problem(("exclude", index), "an empty entry would exclude every cell")
-        yield from _matcher(entry, sweep.axes, "factor or search param", ("exclude", index))
-
-
-def _matcher(
-    entry: Mapping[str, Value], axes: Mapping[str, tuple[Value, ...]], what: str, key: Key
-) -> Iterator[Problem]:
-    for name, value in entry.items():
-        if name not in axes:
-            yield Problem((*key, name), unknown(what, name, axes))
-        else:
-            yield from _values(value, axes[name], (*key, name))
-
-
-def _values(value: Value, axis: tuple[Value, ...], key: Key) -> Iterator[Problem]:
-    """Check that a value, or each of a list, is on an axis; a list may itself be on it."""
-    on_axis = {by_value(item) for item in axis}
-    if by_value(value) in on_axis:
-        return
-    for item in value if isinstance(value, tuple) else (value,):
-        if by_value(item) not in on_axis:
-            yield Problem(key, unknown("value", label(item), map(label, axis)))
+        yield from matcher(entry, sweep.axes, "factor or search param", ("exclude", index))
 
 
 def _mode(sweep: Sweep) -> Iterator[Problem]:
@@ -141,19 +126,6 @@ def _is_gain(metric: str) -> bool:
     words = re.split(r"[_/-]|(?<=[a-z0-9])(?=[A-Z])", metric)
     names = [word.lower() for word in words]
     return any(map(_GAINS.fullmatch, names)) and not any(map(_COSTS.fullmatch, names))
-
-
-def _free(sweep: Sweep, metric: str, key: Key) -> Iterator[Problem]:
-    """Refuse the name of a param or of a store's own column, which a metric cannot have."""
-    stored = logged_name(metric, {*sweep.factors, *sweep.search, *sweep.fixed})
-    if metric == STEP:
-        yield Problem(key, "`step` is the trainable's own counter, and no metric")
-    elif stored is not None:
-        text = (
-            f"`{metric}` is a param or a column of the store, and no metric; a metric of that name "
-            f"is stored as `{stored}`"
-        )
-        yield Problem(key, text)
 
 
 def _resources(sweep: Sweep) -> Iterator[Problem]:
@@ -186,7 +158,7 @@ def _table(sweep: Sweep, table: Table, key: Key) -> Iterator[Problem]:
     for index, value in enumerate(table.values):
         if value in {"", PROBE}:
             yield Problem((*key, "values", index), "expected a metric or `probe:NAME`")
-        yield from _free(sweep, value, (*key, "values", index))
+        yield from free(sweep, value, (*key, "values", index))
     if table.published:
         yield from _published(sweep, table, table.published, (*key, "published"))
 
@@ -204,7 +176,7 @@ def _published(sweep: Sweep, table: Table, published: Published, key: Key) -> It
             continue
         for name, value in zip(published.columns, row, strict=True):
             if name in sweep.factors:
-                yield from _values(value, sweep.factors[name], (*key, "rows", index))
+                yield from on_axis(value, sweep.factors[name], (*key, "rows", index))
             elif name in values and not isinstance(value, int | float | None):
                 yield Problem((*key, "rows", index), f"`{name}`: expected a number or null")
 
@@ -224,7 +196,7 @@ def _figure(sweep: Sweep, figure: Figure, key: Key) -> Iterator[Problem]:
         yield Problem(key, "`layers` and `units` are only allowed for `kind: histogram`")
     if figure.panels is not None and figure.panels not in sweep.factors:
         yield Problem((*key, "panels"), unknown("factor", figure.panels, sweep.factors))
-    yield from _matcher(figure.where, sweep.factors, "factor", (*key, "where"))
+    yield from matcher(figure.where, sweep.factors, "factor", (*key, "where"))
     shown = [label(value) for axis in sweep.factors.values() for value in axis]
     labelled = [*figure.values, *filter(None, [figure.x]), *shown]
     for name in figure.labels:
@@ -235,36 +207,9 @@ def _figure(sweep: Sweep, figure: Figure, key: Key) -> Iterator[Problem]:
 
 def _figure_metrics(sweep: Sweep, figure: Figure, key: Key) -> Iterator[Problem]:
     for index, value in enumerate(figure.values):
-        yield from _free(sweep, value, (*key, "values", index))
+        yield from free(sweep, value, (*key, "values", index))
     if figure.x is not None and figure.x not in sweep.factors:
-        yield from _free(sweep, figure.x, (*key, "x"))
-
-
-def _claim(sweep: Sweep, claim: Claim, key: Key) -> Iterator[Problem]:
-    (factor, values), *_ = claim.compare.items()
-    if factor not in sweep.factors:
-        yield Problem((*key, "compare", factor), unknown("factor", factor, sweep.factors))
-    else:
-        yield from _values(values, sweep.factors[factor], (*key, "compare", factor))
-        if len({by_value(value) for value in values}) < len(values):
-            yield Problem((*key, "compare", factor), "a value is repeated")
-    pair = claim.expect in {"greater", "less", "close"}
-    if pair and len(values) != 2:
-        yield Problem((*key, "compare"), f"`expect: {claim.expect}` compares two values")
-    if not pair and len(values) < 2:
-        yield Problem((*key, "compare"), f"`expect: {claim.expect}` needs two values or more")
-    if factor in claim.where:
-        text = "is the compared factor; `where` takes the other factors"
-        yield Problem((*key, "where", factor), text)
-    others = {name: axis for name, axis in sweep.factors.items() if name != factor}
-    where = {name: value for name, value in claim.where.items() if name != factor}
-    yield from _matcher(where, others, "factor", (*key, "where"))
-    if (claim.metric is None) == (claim.probe is None):
-        yield Problem(key, "expected one of `metric` and `probe`")
-    if claim.metric is not None:
-        yield from _free(sweep, claim.metric, (*key, "metric"))
-    if (claim.expect == "close") != (claim.margin is not None):
-        yield Problem(key, "`margin` is required for `expect: close`, and only allowed there")
+        yield from free(sweep, figure.x, (*key, "x"))
 
 
 def _size(sweep: Sweep) -> Iterator[Problem]:

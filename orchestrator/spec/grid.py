@@ -12,7 +12,7 @@ from typing import Any
 
 from orchestrator.spec.identity import Runs, identity
 from orchestrator.spec.model import Resources, Sweep
-from orchestrator.spec.values import Value, by_value, canonical
+from orchestrator.spec.values import Value, by_value, canonical, matches
 
 MAX_TRIALS = 1_000_000
 
@@ -143,23 +143,16 @@ def count_trials(sweep: Sweep) -> int:
     )
 
 
+def factors_of_cells(sweep: Sweep) -> Iterator[dict[str, Value]]:
+    """List the factors of every cell, in file order, without expanding their configs."""
+    for factors in _combinations(sweep.factors):
+        if any(True for _ in _searched(sweep, _grid(sweep, factors), factors)):
+            yield factors
+
+
 def is_empty(sweep: Sweep) -> bool:
     """Tell whether everything is excluded."""
-    return not any(
-        True
-        for factors in _combinations(sweep.factors)
-        for _ in _searched(sweep, _grid(sweep, factors), factors)
-    )
-
-
-def matches(entry: Mapping[str, Value], params: Mapping[str, Value]) -> bool:
-    """Tell whether each param of an entry has the entry's value, or one of its list."""
-    return all(_matches(params[name], pattern) for name, pattern in entry.items())
-
-
-def _matches(value: Value, pattern: Value) -> bool:
-    options = [pattern, *pattern] if isinstance(pattern, tuple) else [pattern]
-    return by_value(value) in map(by_value, options)
+    return not any(True for _ in factors_of_cells(sweep))
 
 
 def _combinations(axes: Mapping[str, tuple[Value, ...]]) -> Iterator[dict[str, Value]]:

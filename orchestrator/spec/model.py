@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
+from orchestrator.spec.claim import Claim
 from orchestrator.spec.identity import Runs
 from orchestrator.spec.source import Source
 from orchestrator.spec.values import (
@@ -134,26 +135,6 @@ class Table(_Part):
     """Which side is bold in each row, or in each column of a table without columns."""
     published: Published | None = None
     """Numbers from a paper, listed beside ours with the difference."""
-
-
-class Claim(_Part):
-    """A statement about the factors that the store can support or refute."""
-
-    name: Name
-    """Printed with the verdict; each claim has its own."""
-    compare: Annotated[dict[str, tuple[ParamValue, ...]], Field(min_length=1, max_length=1)]
-    """One factor and its values to compare; cells are matched on the other factors."""
-    where: dict[str, ParamValue] = {}
-    """Values of other factors, each one value or a list of them, to which the claim is limited."""
-    metric: str | None = None
-    """The metric to compare, from the selected configs. Either this or ``probe``."""
-    probe: str | None = None
-    """The probe to compare, as the mean over layers at the last epoch."""
-    expect: Literal["greater", "less", "close", "increasing", "decreasing", "best"]
-    """``greater``, ``less``, ``close``: the first of two values against the second.
-    ``increasing``, ``decreasing``: over the list. ``best``: the first against each other."""
-    margin: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    """What counts as ``close``, in the unit that the trainable yields; only for ``close``."""
 
 
 class Figure(_Part):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Annotated, Any, TypeAlias
 
 from pydantic import AfterValidator, Field, PlainValidator
@@ -27,6 +27,16 @@ def canonical(value: Value) -> str:
 def by_value(value: Value) -> str:
     """Write a value as text by which it is found: 1 and 1.0 have the same."""
     return _CANONICAL.encode(_with_integers(value))
+
+
+def matches(entry: Mapping[str, Value], params: Mapping[str, Value]) -> bool:
+    """Tell whether each param of an entry has the entry's value, or one of its list."""
+    return all(_matches(params[name], pattern) for name, pattern in entry.items())
+
+
+def _matches(value: Value, pattern: Value) -> bool:
+    options = [pattern, *pattern] if isinstance(pattern, tuple) else [pattern]
+    return by_value(value) in map(by_value, options)
 
 
 def _with_integers(value: Value) -> Value:

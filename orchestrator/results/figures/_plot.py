@@ -15,8 +15,9 @@ from orchestrator.results.figures._series import SeriesByTrial, X, by_bin, by_ep
 from orchestrator.results.marks import summary
 from orchestrator.results.selection import CellSelection
 from orchestrator.results.statistics import statistics
-from orchestrator.spec.grid import matches, varied
+from orchestrator.spec.grid import varied
 from orchestrator.spec.model import Figure
+from orchestrator.spec.values import matches
 
 if TYPE_CHECKING:
     from orchestrator.results.results import Results

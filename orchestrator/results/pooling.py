@@ -1,0 +1,62 @@
+"""The spread over seeds, pooled over cells: pure functions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from orchestrator.results.contrasts import ALPHA, NO_SPREAD, Array
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The spread of single numbers around the means of their cells.
+
+    Attributes:
+        spread: standard deviation of the residuals.
+        df: its degrees of freedom, one less than there are numbers in each cell.
+        cells: how many cells it is from.
+        p_equal: p-value of the Brown-Forsythe test that all cells have one spread; None with a
+            single cell.
+    """
+
+    spread: float
+    df: int
+    cells: int
+    p_equal: float | None
+
+    @property
+    def alike(self) -> bool:
+        """Whether nothing speaks against one spread of all cells."""
+        return self.p_equal is None or self.p_equal >= ALPHA
+
+
+def pool(cells: Sequence[Array]) -> Pool | None:
+    """Pool the spread of cells.
+
+    Args:
+        cells: the numbers of each cell, one per seed; a cell with fewer than two, or with one
+            that is not finite, does not count.
+
+    Returns:
+        None if no cell counts, or none of their numbers differ.
+    """
+    counted = [values for values in cells if len(values) > 1 and np.isfinite(values).all()]
+    df = sum(len(values) - 1 for values in counted)
+    squares = sum(float(((values - values.mean()) ** 2).sum()) for values in counted)
+    largest = max((float(np.abs(values).max()) for values in counted), default=0.0)
+    if not df or math.sqrt(squares / df) <= NO_SPREAD * largest:
+        return None
+    return Pool(math.sqrt(squares / df), df, len(counted), _equal(counted))
+
+
+def _equal(cells: Sequence[Array]) -> float | None:
+    """Test the spreads of cells for equality, by their deviations from the median."""
+    if len(cells) < 2:
+        return None
+    p = float(stats.levene(*cells, center="median").pvalue)
+    return None if math.isnan(p) else p

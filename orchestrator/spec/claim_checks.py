@@ -1,0 +1,143 @@
+"""Checks of a sweep file's claims."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from orchestrator.errors import unknown
+from orchestrator.labels import PROBE
+from orchestrator.spec.claim import LEAST_AXIS, PAIR, Claim, match
+from orchestrator.spec.grid import factors_of_cells
+from orchestrator.spec.keys import Key
+from orchestrator.spec.model import Sweep
+from orchestrator.spec.name_checks import free, matcher, on_axis
+from orchestrator.spec.problems import Problem
+from orchestrator.spec.values import by_value
+
+
+def check_claim(sweep: Sweep, claim: Claim, key: Key) -> Iterator[Problem]:
+    """List names that a claim has wrong, and keys that do not go together."""
+    if (claim.compare is None) == (claim.relate is None):
+        yield Problem(key, "expected one of `compare` and `relate`")
+    elif claim.relate is not None:
+        yield from _correlation(sweep, claim, key)
+    else:
+        yield from _comparison(sweep, claim, key)
+        yield from _measure(sweep, claim, key)
+    if claim.layers != "mean" and not any(name.startswith(PROBE) for name in claim.measured):
+        yield Problem((*key, "layers"), "only a probe has layers")
+    for name in claim.where.keys() & set(claim.factors):
+        text = "is the compared factor; `where` takes the other factors"
+        yield Problem((*key, "where", name), text)
+    others = {name: axis for name, axis in sweep.factors.items() if name not in claim.factors}
+    where = {name: value for name, value in claim.where.items() if name not in claim.factors}
+    yield from matcher(where, others, "factor", (*key, "where"))
+
+
+def check_cells(sweep: Sweep) -> Iterator[Problem]:
+    """Refuse a claim about each cell where there is none; the sweep has no other problem."""
+    each = {i: claim for i, claim in enumerate(sweep.claims) if claim.over == "each"}
+    cells = list(factors_of_cells(sweep)) if each else []
+    for index, claim in each.items():
+        if not match(claim, sweep.factors, cells):
+            text = "no cells to compare: `where` and `exclude` leave none with all these values"
+            yield Problem(("claims", index), text)
+
+
+def _measure(sweep: Sweep, claim: Claim, key: Key) -> Iterator[Problem]:
+    if (claim.metric is None) == (claim.probe is None):
+        yield Problem(key, "expected one of `metric` and `probe`")
+    if claim.metric is not None:
+        yield from free(sweep, claim.metric, (*key, "metric"))
+    if claim.along is not None:
+        yield Problem((*key, "along"), "is only allowed with `relate`")
+    if (claim.expect == "close") != (claim.margin is not None):
+        yield Problem(key, "`margin` is required for `expect: close`, and only allowed there")
+    if claim.expect == "close" and claim.smallest is not None:
+        yield Problem((*key, "smallest"), "`margin` already says what matters for `expect: close`")
+
+
+def _comparison(sweep: Sweep, claim: Claim, key: Key) -> Iterator[Problem]:
+    if not isinstance(claim.compare, dict):
+        yield from _two_cells(sweep, claim, key)
+        return
+    ((factor, values),) = claim.compare.items()
+    yield from _axis(sweep, factor, values, (*key, "compare", factor))
+    pair = claim.expect in PAIR
+    if pair and len(values) != 2:
+        yield Problem((*key, "compare"), f"`expect: {claim.expect}` compares two values")
+    if not pair and len(values) < 2:
+        yield Problem((*key, "compare"), f"`expect: {claim.expect}` needs two values or more")
+    if claim.between:
+        yield from _interaction(sweep, claim, factor, key)
+
+
+def _interaction(sweep: Sweep, claim: Claim, compared: str, key: Key) -> Iterator[Problem]:
+    if claim.expect not in PAIR:
+        yield Problem((*key, "expect"), "with `between`: expected 'greater', 'less' or 'close'")
+    if len(claim.between) > 1:
+        yield Problem((*key, "between"), "expected exactly one factor")
+    for factor, values in claim.between.items():
+        yield from _axis(sweep, factor, values, (*key, "between", factor))
+        if factor == compared:
+            yield Problem((*key, "between", factor), "is the compared factor; name another one")
+        if len(values) != 2:
+            yield Problem((*key, "between", factor), "expected two values")
+
+
+def _two_cells(sweep: Sweep, claim: Claim, key: Key) -> Iterator[Problem]:
+    cells = claim.compare if isinstance(claim.compare, tuple) else ()
+    if len(cells) != 2 or len({frozenset(cell) for cell in cells}) != 1 or not cells[0]:
+        text = "expected two mappings that name the same factors"
+        yield Problem((*key, "compare"), text)
+    elif by_value(cells[0]) == by_value(cells[1]):
+        yield Problem((*key, "compare"), "the two mappings are equal")
+    for index, cell in enumerate(cells):
+        for name, value in cell.items():
+            yield from _axis(sweep, name, (value,), (*key, "compare", index, name))
+    if claim.expect not in PAIR:
+        text = "of two mappings: expected 'greater', 'less' or 'close'"
+        yield Problem((*key, "expect"), text)
+    if claim.between:
+        text = "is only allowed where `compare` is one factor with two values"
+        yield Problem((*key, "between"), text)
+
+
+def _axis(sweep: Sweep, factor: str, values: tuple[object, ...], key: Key) -> Iterator[Problem]:
+    if factor not in sweep.factors:
+        yield Problem(key, unknown("factor", factor, sweep.factors))
+        return
+    yield from on_axis(values, sweep.factors[factor], key)
+    if len({by_value(value) for value in values}) < len(values):
+        yield Problem(key, "a value is repeated")
+
+
+def _correlation(sweep: Sweep, claim: Claim, key: Key) -> Iterator[Problem]:
+    names = claim.relate or ()
+    if len(set(names)) != 2 or len(names) != 2:
+        text = "expected two different values: metrics, or `probe:NAME`"
+        yield Problem((*key, "relate"), text)
+    for index, name in enumerate(names):
+        yield from free(sweep, name, (*key, "relate", index))
+    yield from _along(sweep, claim, key)
+    if claim.expect not in {"greater", "less"}:
+        yield Problem((*key, "expect"), "with `relate`: expected 'greater' or 'less'")
+    if claim.test == "pooled":
+        text = "a correlation has a spread of its own; leave out `test: pooled`"
+        yield Problem((*key, "test"), text)
+    for name in ("metric", "probe", "between"):
+        if getattr(claim, name):
+            yield Problem((*key, name), "does not go together with `relate`")
+    for name in ("margin", "smallest"):
+        if (getattr(claim, name) or 0) >= 1:
+            yield Problem((*key, name), "expected a correlation, less than 1")
+
+
+def _along(sweep: Sweep, claim: Claim, key: Key) -> Iterator[Problem]:
+    if claim.along is None:
+        yield Problem(key, "`relate` needs `along`, the factor to correlate over")
+    elif claim.along not in sweep.factors:
+        yield Problem((*key, "along"), unknown("factor", claim.along, sweep.factors))
+    elif (values := len(sweep.factors[claim.along])) < LEAST_AXIS:
+        text = f"`{claim.along}` has {values} values; a correlation needs {LEAST_AXIS}"
+        yield Problem((*key, "along"), text)
