@@ -4,8 +4,8 @@ Each row judges 20,000 worlds with the functions that judge the claims of a file
 look at 5 confirm seeds (`confirm: 5`), *decide* a look after every confirm seed from the 2nd to the
 20th (`decide: {at_most: 20}`). Behind a share stands its 95 % Clopper-Pearson interval, behind a
 number of seeds its 10 % and 90 % quantiles. Trials are normal with standard deviation 1 unless a
-row says otherwise, and claims of a file have trials of their own. Race, pooled variances, intervals
-on the logit scale and the published stores are not part of it yet.
+row says otherwise, and claims of a file have trials of their own. The last rows replay races on the
+published stores. Pooled variances and intervals on the logit scale are not part of it yet.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,6 +18,7 @@ from scipy.optimize import brentq
 from scipy.stats import binomtest
 
 from benchmarks._measure import Record, Target, absolute, at_least, at_most, main, ratio
+from benchmarks._replay import replayed, simulated
 from orchestrator.results.boundary import Looks, critical
 from orchestrator.results.contrasts import ALPHA, Array, fisher_z, slope_weights
 from orchestrator.results.contrasts import paired as estimated
@@ -251,12 +252,14 @@ def counted(claims: int) -> str:
 
 
 def benchmark() -> Iterator[Record]:
-    """Simulate errors, power, stopping, coverage and bias."""
+    """Simulate errors, power, stopping, coverage and bias, and replay races."""
     yield from false_verdicts()
     yield from power()
     yield from stopping()
     yield from coverage()
     yield from bias()
+    yield from replayed()
+    yield from simulated()
 
 
 if __name__ == "__main__":

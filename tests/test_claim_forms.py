@@ -293,12 +293,12 @@ def test_every_claim_is_stated_in_words(said):
 
 def test_correlations_and_verdicts_are_stated_in_words():
     (finding,) = findings(correlation_sweep(margin=0.5), related)
-    (_, said) = remarks([finding])
+    (_, said, _) = remarks([finding])
     assert "test_accuracy and test_loss along depth: correlation less than -0.5; " in said
     assert "paired t test of Fisher's z against the margin, p = " in said
     null = {"compare": {"order": ("nobn", "convention")}, "expect": "less", "test": "pooled"}
     found = findings(sweep_of(null | {"smallest": 0.1}, null | {"smallest": 0.004}))
-    first, negligible, undecided = remarks(found)
+    first, negligible, undecided, _ = remarks(found)
     assert first == "p (Holm) is p corrected over all claims."
     assert "surely within ±0.1, which would not matter" in negligible
     assert "seeds find an effect of 0.004 with 80 % power" in undecided

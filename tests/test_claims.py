@@ -285,7 +285,7 @@ def test_json_holds_every_bit():
     supported, undecided = json.loads(shown("json"))
     assert list(supported) == [
         "name", "verdict", "effect", "interval", "n", "p", "p_holm", "p_sign", "test",
-        "seeds_to_decide", "smallest", "notes",
+        "seeds_to_decide", "smallest", "exploratory", "notes",
     ]  # fmt: skip
     (finding, _) = findings(sweep_of(GREATER, GREATER | {"where": {"dataset": "digits"}}))
     assert supported["effect"] == finding.contrast.effect
@@ -300,6 +300,32 @@ def test_json_holds_every_bit():
     show_findings(findings(sweep), Console(file=out), "json")
     (one,) = json.loads(out.getvalue())
     assert (one["interval"], one["p"], one["p_holm"]) == (None, None, None)
+
+
+def test_without_confirm_seeds_findings_are_exploratory_and_say_so():
+    (exploratory,) = findings(sweep_of(GREATER))
+    assert exploratory.exploratory
+    assert "Exploratory: the seeds that are reported also selected, which flatters" in shown(
+        "text", width=300
+    )
+    (confirmed,) = findings(sweep_of(GREATER, seeds=(0,), confirm=(1, 2, 3, 4, 5)))
+    assert not confirmed.exploratory
+    assert confirmed.verdict == "supported"
+
+
+def test_sides_that_searched_unequally_are_undecided_without_confirm_seeds():
+    unequal = {
+        "search": {"lr": (0.1, 0.01)},
+        "exclude": ({"order": "convention", "lr": 0.01},),
+    }
+    (finding,) = findings(sweep_of(GREATER, **unequal))
+    assert (finding.verdict, finding.seeds_to_decide) == ("undecided", None)
+    (note,) = finding.notes
+    assert note.startswith("the sides chose among 2 and 1 configs, by the seeds that are reported")
+    (finding,) = findings(sweep_of(GREATER, **unequal, seeds=(0,), confirm=(1, 2, 3, 4, 5)))
+    assert finding.verdict == "supported"
+    (note,) = finding.notes
+    assert note.startswith("the sides chose among 2 and 1 configs, by other seeds than are")
 
 
 def test_text_and_markdown_state_claims_and_verdicts():

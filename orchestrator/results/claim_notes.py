@@ -8,6 +8,7 @@ import numpy as np
 
 from orchestrator.labels import counted
 from orchestrator.results.judging import Judged
+from orchestrator.results.matching import Matched
 from orchestrator.results.pooling import Pool
 
 
@@ -40,9 +41,23 @@ def notes(judged: Judged) -> Iterator[str]:
         yield f"the effect is the one {judged.about.part(judged.part)}, which decides"
     if judged.claim.test == "pooled" and judged.spread:
         yield _pool_note(judged.spread)
+    if judged.about.searched is not None:
+        yield _searched(judged.about)
     incomplete = sum(not cell.complete for cell in judged.about.cells)
     if incomplete:
         yield f"{incomplete} of {len(judged.about.cells)} cells incomplete"
+
+
+def _searched(about: Matched) -> str:
+    """Say how many configs each side had to choose from."""
+    counts = about.searched or ()
+    text = f"the sides chose among {' and '.join(map(str, counts))} configs"
+    if about.exploratory:
+        return (
+            f"{text}, by the seeds that are reported: the larger choice is flattered more, so the "
+            "claim is undecided; give both as many, or set `confirm`"
+        )
+    return f"{text}, by other seeds than are reported: tuned is compared with less tuned"
 
 
 def _why_no_test(judged: Judged) -> str:

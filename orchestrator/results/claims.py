@@ -45,6 +45,9 @@ class Finding:
             number if the claim says what matters (``smallest``, or the ``margin`` of ``close``),
             from the spread pooled over cells; else they follow from the 95 % interval of the
             effect divided by the spread. None if the claim is decided, or without a test.
+        exploratory: whether the seeds that are reported also selected, so that the choice flatters
+            the numbers. Then a claim whose sides chose among different numbers of configs is
+            undecided: the larger choice is flattered more.
         notes: further remarks for the reader.
     """
 
@@ -55,6 +58,7 @@ class Finding:
     p_holm: float | None
     test: str
     seeds_to_decide: Seeds | None
+    exploratory: bool
     notes: tuple[str, ...]
 
     def __repr__(self) -> str:
@@ -112,13 +116,23 @@ def _with_smallest(claim: Claim, smallest: float | None) -> Claim:
 
 
 def _finding(test: Judged, p_holm: float | None, strictest: float, results: Results) -> Finding:
+    about = test.about
+    is_unfair = about.exploratory and about.searched is not None
     verdict: Verdict = "undecided"
-    if p_holm is not None and p_holm < ALPHA and test.tested is not None:
+    if p_holm is not None and p_holm < ALPHA and test.tested is not None and not is_unfair:
         verdict = "supported" if test.tested.agrees else "refuted"
-    elif test.p_negligible < strictest:
+    elif test.p_negligible < strictest and not is_unfair:
         verdict = "negligible"
-    seeds = test.seeds_to_decide(strictest) if verdict == "undecided" else None
-    said = (*notes(test), *summary(test.about.cells, results.ends, results.origins))
     return Finding(
-        test.claim, verdict, test.contrast, test.p, p_holm, name_of_test(test), seeds, said
+        claim=test.claim,
+        verdict=verdict,
+        contrast=test.contrast,
+        p=test.p,
+        p_holm=p_holm,
+        test=name_of_test(test),
+        seeds_to_decide=test.seeds_to_decide(strictest)
+        if verdict == "undecided" and not is_unfair
+        else None,
+        exploratory=about.exploratory,
+        notes=(*notes(test), *summary(about.cells, results.ends, results.origins)),
     )

@@ -57,7 +57,18 @@ def remarks(findings: Sequence[Finding]) -> list[str]:
     return [
         f"Effects are paired by seed; {corrected}" if paired else corrected,
         *(f"{finding.claim.name}: {'; '.join(_parts(finding))}." for finding in findings),
+        *_exploratory(findings),
     ]
+
+
+def _exploratory(findings: Sequence[Finding]) -> Iterator[str]:
+    names = [finding.claim.name for finding in findings if finding.exploratory]
+    if names:
+        which = "" if len(names) == len(findings) else f" ({', '.join(names)})"
+        yield (
+            f"Exploratory{which}: the seeds that are reported also selected, which flatters; "
+            "`confirm` reports on seeds of their own."
+        )
 
 
 def _parts(finding: Finding) -> Iterator[str]:
@@ -121,5 +132,6 @@ def _plain(finding: Finding) -> dict[str, Any]:
         "test": finding.test,
         "seeds_to_decide": finding.seeds_to_decide and list(finding.seeds_to_decide),
         "smallest": finding.claim.smallest,
+        "exploratory": finding.exploratory,
         "notes": list(finding.notes),
     }

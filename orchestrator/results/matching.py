@@ -42,9 +42,23 @@ class Matched:
 
     @property
     def seeds(self) -> list[int]:
-        """The selecting seeds that all cells have."""
+        """The reported seeds that all cells have."""
         of_cells = [set(cell.reported) for cell in self.cells]
         return sorted(set.intersection(*of_cells) if of_cells else ())
+
+    @property
+    def exploratory(self) -> bool:
+        """Whether some of the numbers are of the seeds that also selected."""
+        return not all(cell.cell.confirm for cell in self.cells)
+
+    @property
+    def searched(self) -> tuple[int, ...] | None:
+        """How many configs each side had, if that is not the same; None if it is."""
+        for group in self.groups:
+            counts = tuple(len(cell.cell.configs) for cell in group)
+            if self.claim.relate is None and len(set(counts)) > 1:
+                return counts
+        return None
 
     @cached_property
     def weights(self) -> Array:

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from orchestrator.results import Results
+from orchestrator.results.wanted import possible
 from orchestrator.spec.grid import PlannedTrial, expand
 from orchestrator.spec.model import Sweep
 from orchestrator.store.archives import Archives
@@ -46,7 +47,7 @@ def make_trials(sweep: Sweep, outcome: Callable[[PlannedTrial], Outcome]) -> pd.
     `outcome` gives a trial's columns, or its test accuracy alone, or None where it is missing.
     """
     rows = []
-    for trial in expand(sweep):
+    for trial in possible(sweep):
         found = outcome(trial)
         if found is not None:
             columns = found if isinstance(found, Mapping) else {"test_accuracy": found}
