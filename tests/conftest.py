@@ -50,6 +50,15 @@ def google(google_server: str, monkeypatch: pytest.MonkeyPatch) -> buckets.Bucke
     return _within_reach(buckets.google_bucket(google_server), monkeypatch)
 
 
+@pytest.fixture(params=["disk", "bucket"])
+def any_place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Name a place for a store, on a disk and in a bucket."""
+    if request.param == "disk":
+        return str(tmp_path / "toy")
+    bucket: buckets.Bucket = request.getfixturevalue("s3")
+    return f"{bucket.address}/toy"
+
+
 def _within_reach(bucket: buckets.Bucket, monkeypatch: pytest.MonkeyPatch) -> buckets.Bucket:
     for name, value in bucket.environment.items():
         monkeypatch.setenv(name, value)

@@ -379,14 +379,6 @@ def test_a_retry_finds_the_folder_and_its_number_and_the_end_deletes_it(
     assert not attempts.store.files.tree("checkpoints")
 
 
-@pytest.fixture(params=["disk", "bucket"])
-def any_place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "disk":
-        return str(tmp_path / "toy")
-    bucket: Bucket = request.getfixturevalue("s3")
-    return f"{bucket.address}/toy"
-
-
 # Trials that never save
 
 

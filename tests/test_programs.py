@@ -20,7 +20,6 @@ from typing import Any
 import psutil
 import pytest
 from support.attempts import Attempts
-from support.buckets import Bucket
 from support.processes import run, start, working_in
 from support.waiting import until
 
@@ -426,14 +425,6 @@ for epoch in range(state["step"] + 1, 6):
         file.with_suffix(".part").write_text(json.dumps(state))
         file.with_suffix(".part").rename(file)
 """
-
-
-@pytest.fixture(params=["disk", "bucket"])
-def any_place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "disk":
-        return str(tmp_path / "toy")
-    bucket: Bucket = request.getfixturevalue("s3")
-    return f"{bucket.address}/toy"
 
 
 def test_a_program_that_goes_on_by_itself_has_each_epoch_once_wherever_it_is_killed(
