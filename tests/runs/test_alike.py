@@ -35,8 +35,10 @@ def test_a_typo_is_told_once_with_the_users_frames(
     before, _, error = done.stderr.partition("error: ")
     file = cluster_folder.path / "fit.py"
     first, *frames, last = [line for line in error.splitlines() if "^" not in line]
-    assert first == (
-        "3 of 12 trials failed with the same error and none has finished, so the sweep stops:"
+    count, _, rest = first.partition(" ")  # two run at once: another may fail before the first ones
+    assert int(count) in {3, 4}
+    assert (
+        rest == "of 12 trials failed with the same error and none has finished, so the sweep stops:"
     )
     assert frames == [
         f'  File "{file}", line 2, in train',
@@ -49,10 +51,10 @@ def test_a_typo_is_told_once_with_the_users_frames(
     if runner == "tune":
         assert "KeyError" not in before
     trials = cluster_folder.trials()
-    assert list(trials["status"]) == ["failed"] * 3
+    assert list(trials["status"]) == ["failed"] * int(count)
     assert set(trials["attempts"]) == {1}
     status = cluster_folder.orch("status", sweep).stdout
-    assert "3 trials failed: KeyError: 'widht'; see results/toy/logs/" in status
+    assert f"{count} trials failed: KeyError: 'widht'; see results/toy/logs/" in status
 
     file.write_text(FIT.replace('params["widht"]', "1"))
     cluster_folder.orch("sweep", sweep, "--runner", runner)
