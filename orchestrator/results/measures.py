@@ -41,17 +41,14 @@ def measure(
     return dict(zip(present["trial_id"], present[column].astype(float), strict=True))
 
 
-def values_by_seed(measured: Mapping[str, float], selection: CellSelection) -> dict[int, float]:
-    """Return the selected config's value by seed; NaN if a trial did not measure it."""
-    values = (measured.get(trial_id, math.nan) for trial_id in selection.reported_ids)
-    return dict(zip(selection.reported, values, strict=True))
-
-
 def selected_values(measured: Mapping[str, float], selection: CellSelection) -> tuple[float, ...]:
-    """Return these values in seed order; none if no trial measured one."""
+    """Return the selected config's values in seed order; none if no trial measured one.
+
+    The value of a trial that did not measure it is NaN.
+    """
     if measured.keys().isdisjoint(selection.reported_ids):
         return ()
-    return tuple(values_by_seed(measured, selection).values())
+    return tuple(measured.get(trial_id, math.nan) for trial_id in selection.reported_ids)
 
 
 def last_rows(probe_rows: pd.DataFrame) -> pd.DataFrame:

@@ -12,10 +12,9 @@ from pathlib import Path
 
 from orchestrator.errors import TrialError
 from orchestrator.reporting import PIPE
+from orchestrator.running.processes.lines import CHUNK
 from orchestrator.running.programs import Epoch, Source
 from orchestrator.running.programs.epochs import shown
-
-_CHUNK = 1 << 16
 
 
 class Reports(Source):
@@ -89,7 +88,5 @@ class Reports(Source):
     def _messages(self) -> Iterator[bytes]:
         with suppress(BlockingIOError):
             while True:
-                *messages, self._rest = (self._rest + os.read(self._descriptor, _CHUNK)).split(
-                    b"\n"
-                )
+                *messages, self._rest = (self._rest + os.read(self._descriptor, CHUNK)).split(b"\n")
                 yield from messages

@@ -26,7 +26,7 @@ def run_programs(job: Job, attempts: Attempts) -> None:
         threads = job.tasks[attempt.trial_id].threads
         processes = TrialProcesses(job.runs, job.folder, threads, run_code)
         with subreaping(), contextlib.closing(processes):
-            error = _run(job, attempt, attempts, writer, processes)
+            error = _run(job, attempt, attempts, writer, processes, TrialCode(run_code))
         if error is not None:
             writer.log(attempt.trial_id, failures.for_log(error))
             writer.flush_log()
@@ -34,7 +34,12 @@ def run_programs(job: Job, attempts: Attempts) -> None:
 
 
 def _run(
-    job: Job, attempt: Attempt, attempts: Attempts, writer: Writer, processes: TrialProcesses
+    job: Job,
+    attempt: Attempt,
+    attempts: Attempts,
+    writer: Writer,
+    processes: TrialProcesses,
+    code: TrialCode,
 ) -> Exception | None:
     """Run an attempt; return what ended it, if it is not committed."""
 
@@ -42,7 +47,6 @@ def _run(
         writer.log(attempt.trial_id, text)
         print(text, file=sys.stderr)  # standard output is for the tables
 
-    code = TrialCode(RunCode(job, writer.store))
     try:
         execution = Execution(job, job.tasks[attempt.trial_id], writer, attempt.number, code)
     except Exception as error:  # noqa: BLE001  (see `_next`)
