@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from benchmarks._measure import Record, absolute, at_least, at_most
 from orchestrator import open_store
-from orchestrator.results.contrasts import ALPHA, beyond, holm, paired
+from orchestrator.results.claims.contrasts import ALPHA, beyond, holm, paired
 from orchestrator.results.race import Outcomes, planned, rounds
 from orchestrator.results.selection import outcomes_of
 from orchestrator.spec.grid import Cell

@@ -19,10 +19,16 @@ from scipy.stats import binomtest
 
 from benchmarks._measure import Record, Target, absolute, at_least, at_most, main, ratio
 from benchmarks._replay import replayed, simulated
-from orchestrator.results.boundary import Looks, critical
-from orchestrator.results.contrasts import ALPHA, Array, fisher_z, slope_weights
-from orchestrator.results.contrasts import paired as estimated
-from orchestrator.results.sequential import NEGLIGIBLE, SUPPORTED, UNDECIDED, Evidence, decide
+from orchestrator.results.claims.boundary import Looks, critical
+from orchestrator.results.claims.contrasts import ALPHA, Array, fisher_z, slope_weights
+from orchestrator.results.claims.contrasts import paired as estimated
+from orchestrator.results.claims.sequential import (
+    NEGLIGIBLE,
+    SUPPORTED,
+    UNDECIDED,
+    Evidence,
+    decide,
+)
 from orchestrator.results.statistics import statistics
 
 SEED = 24

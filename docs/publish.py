@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from orchestrator.results.contrasts import ALPHA, holm
+from orchestrator.results.claims.contrasts import ALPHA, holm
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs/results"

@@ -115,6 +115,7 @@ PLAIN = {str: "text", int: "integer", float: "number", bool: "`true` or `false`"
 TITLES = {
     sweep.Metrics: "metrics",
     sweep.Race: "race",
+    sweep.Decide: "decide",
     sweep.Select: "select",
     sweep.Resources: "resources",
     sweep.Variant: "variants",

@@ -10,9 +10,9 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import DescrStatsW, ttost_paired
 
-from orchestrator.results.contrasts import (
+from orchestrator.results.claims.contrasts import (
     Estimate,
-    Evidence,
+    PValue,
     all_of,
     beyond,
     decisive,
@@ -23,7 +23,7 @@ from orchestrator.results.contrasts import (
     slope_weights,
     within,
 )
-from orchestrator.results.pooling import pool
+from orchestrator.results.claims.pooling import pool
 
 RNG = np.random.default_rng(0)
 FIRST, SECOND = RNG.normal(0.7, 0.01, 8), RNG.normal(0.69, 0.01, 8)
@@ -70,7 +70,7 @@ def test_close_is_significant_where_the_interval_is_inside_the_margin_or_outside
 
 def test_all_parts_must_agree_and_one_can_refute():
     def combined(p: list[float], agrees: list[bool]) -> tuple[float, bool, int]:
-        tested = Evidence(np.array(p), np.array(agrees))
+        tested = PValue(np.array(p), np.array(agrees))
         whole = all_of(tested)
         return float(whole.p), bool(whole.agrees), decisive(tested)
 

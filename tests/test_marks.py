@@ -13,7 +13,7 @@ from rich.console import Console
 from support.synthetic import make_sweep, make_trials, results_of
 
 from orchestrator.results import Results
-from orchestrator.results.findings import show_findings
+from orchestrator.results.claims.findings import show_findings
 from orchestrator.results.marks import DIVERGED, UNEVEN, End, marks_of
 from orchestrator.results.tables import show
 from orchestrator.spec.grid import PlannedTrial

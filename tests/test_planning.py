@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 from statsmodels.stats.power import TTestPower
 
-from orchestrator.results.planning import (
+from orchestrator.results.claims.planning import (
     exceeds,
     noncentrality,
     seeds_by_interval,

@@ -17,6 +17,7 @@ from support.commands import orch
 from support.simulation import FakeRunner, Simulation
 
 from orchestrator import SpecError, load
+from orchestrator.results.observed import Observed
 from orchestrator.results.race import planned, rounds
 from orchestrator.results.wanted import possible, wanted
 from orchestrator.spec import Sweep, cells
@@ -88,22 +89,22 @@ def test_more_results_only_ask_for_more(data: st.DataObject) -> None:
     sweep = sweep_of(search={"lr": LRS[:4]})
     ids = [trial.trial_id for trial in possible(sweep)]
     outcomes: dict[str, float | None] = {}
-    asked = {trial.trial_id for trial in wanted(sweep, outcomes).trials}
+    asked = {trial.trial_id for trial in wanted(sweep, Observed(outcomes)).trials}
     assert len(asked) == 8
     for _ in range(40):
         if not (left := sorted(asked - outcomes.keys())):
             break
         outcomes[data.draw(st.sampled_from(left))] = data.draw(values)
-        now = {trial.trial_id for trial in wanted(sweep, outcomes).trials}
+        now = {trial.trial_id for trial in wanted(sweep, Observed(outcomes)).trials}
         assert asked <= now <= set(ids)
         asked = now
     else:
         raise AssertionError("it asks for ever more")
-    assert len(asked) <= wanted(sweep, outcomes).in_all
+    assert len(asked) <= wanted(sweep, Observed(outcomes)).in_all
 
 
 def test_the_numbers_of_trials_are_known_before_anything_runs() -> None:
-    found = wanted(sweep_of(), {})
+    found = wanted(sweep_of(), Observed())
     assert found.in_all == 2 * (8 + 4 + 2 + 2)
     assert found.full_grid == 2 * 8 * (3 + 2)
     (cell, _) = cells(sweep_of())

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from orchestrator.results.boundary import Looks, critical, spent
-from orchestrator.results.contrasts import ALPHA, Array, beyond, holm, paired
-from orchestrator.results.sequential import (
+from orchestrator.results.claims.boundary import Looks, critical, spent
+from orchestrator.results.claims.contrasts import ALPHA, Array, beyond, holm, paired
+from orchestrator.results.claims.sequential import (
     NEGLIGIBLE,
     REFUTED,
     SUPPORTED,

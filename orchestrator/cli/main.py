@@ -52,6 +52,7 @@ def main() -> None:
 
 for command in (
     running.sweep,
+    running.decide,
     running.plan,
     reading.status,
     reading.logs,

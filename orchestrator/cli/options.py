@@ -91,9 +91,9 @@ def places(command: Decorated) -> Decorated:
     return store(data(command))
 
 
-def sweep_of(file: Path, seeds: Seeds = None) -> Sweep:
-    """Read a sweep file, and replace its seeds if there are others."""
-    sweep = load(file)
+def sweep_of(file: Path, seeds: Seeds = None, *, decide: bool = False) -> Sweep:
+    """Read a sweep file, replace its seeds if there are others, and decide its claims if asked."""
+    sweep = load(file, decide=decide)
     return sweep if seeds is None else with_seeds(sweep, seeds)
 
 

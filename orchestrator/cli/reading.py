@@ -24,7 +24,8 @@ from orchestrator.cli.running import remote
 from orchestrator.cli.typed import Command
 from orchestrator.errors import InputError
 from orchestrator.results import effects as variance
-from orchestrator.results import findings, tables
+from orchestrator.results import tables
+from orchestrator.results.claims import findings
 from orchestrator.running.status import print_status
 from orchestrator.store.names import log_file
 
@@ -85,16 +86,32 @@ def table(file: Path, format_: tables.Format, seeds: Seeds, root: str) -> None:
     metavar="EFFECT",
     help="Smallest difference that would matter, for claims that do not state it.",
 )
+@output_option(
+    "Folder to draw the looks of `decide` in, as SVG and PNG.",
+    type=click.Path(path_type=Path, file_okay=False),
+)
 @seeds_option
 @places
 def claims(
-    file: Path, format_: findings.Format, smallest: float | None, seeds: Seeds, root: str
+    file: Path,
+    format_: findings.Format,
+    smallest: float | None,
+    output: Path | None,
+    seeds: Seeds,
+    root: str,
 ) -> None:
-    """Test FILE's claims on its store: effect, interval, test and verdict."""
+    """Test FILE's claims on its store: effect, interval, test and verdict.
+
+    With `decide` in FILE, also every look at a claim: its seeds, interval and error spent.
+    """
     results = results_of(file, root, seeds)
     if not results.sweep.claims:
         raise InputError(f"{file} makes no `claims:`")
-    findings.show_findings(results.claims(smallest), Console(), format_)
+    found = results.claims(smallest)
+    findings.show_findings(found, Console(), format_)
+    if output is not None:
+        for path in found.figure().save(output / results.sweep.name):
+            click.echo(path, err=True)  # stdout may be json
 
 
 @click.command(cls=Command)

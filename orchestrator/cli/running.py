@@ -11,6 +11,7 @@ import click
 from rich.console import Console
 
 from orchestrator.cli.options import (
+    Decorated,
     Seeds,
     cluster_option,
     file_argument,
@@ -23,6 +24,7 @@ from orchestrator.cli.typed import Command, command_line
 from orchestrator.errors import InputError, TrainableError
 from orchestrator.labels import counted
 from orchestrator.results import Results
+from orchestrator.results.claims.findings import show_findings
 from orchestrator.results.tables import show
 from orchestrator.running.display import Display
 from orchestrator.running.plan import plan as make_plan
@@ -32,57 +34,77 @@ from orchestrator.spec.problems import placed
 from orchestrator.store import Stores
 
 
+def _run_options(command: Decorated) -> Decorated:
+    """Add the options of the commands that run a sweep."""
+    options = (
+        click.option(
+            "--runner",
+            type=click.Choice(NAMES),
+            default="tune",
+            show_default=True,
+            help="Where trials run: on Ray Tune, or one by one in this process.",
+        ),
+        seeds_option,
+        click.option("--rerun-stale", is_flag=True, help="Rerun trials that ran with other code."),
+        click.option(
+            "--keep-going",
+            is_flag=True,
+            help="Run all trials even if the first ones all fail with the same error.",
+        ),
+        cluster_option,
+        click.option("--detach", is_flag=True, help="With --cluster: start the sweep and return."),
+        places,
+        click.pass_context,
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
 @click.command(cls=Command)
 @file_argument
-@click.option(
-    "--runner",
-    type=click.Choice(NAMES),
-    default="tune",
-    show_default=True,
-    help="Where trials run: on Ray Tune, or one by one in this process.",
-)
-@seeds_option
-@click.option("--rerun-stale", is_flag=True, help="Rerun trials that ran with other code.")
 @click.option("--smoke", is_flag=True, help="Run two batches of one config and one seed per cell.")
-@click.option(
-    "--keep-going",
-    is_flag=True,
-    help="Run all trials even if the first ones all fail with the same error.",
-)
-@cluster_option
-@click.option("--detach", is_flag=True, help="With --cluster: start the sweep and return.")
-@places
-@click.pass_context
-def sweep(
+@_run_options
+def sweep(context: click.Context, file: Path, smoke: bool, **options: Any) -> None:
+    """Run the trials of FILE that its store lacks, then print its tables."""
+    _run(context, file, smoke=smoke, **options)
+
+
+@click.command(cls=Command)
+@file_argument
+@_run_options
+def decide(context: click.Context, file: Path, **options: Any) -> None:
+    """Run FILE, and add confirm seeds until its claims have verdicts.
+
+    The same as `orch sweep` of a FILE with `decide`, which this command sets if it is not there:
+    20 confirm seeds at most.
+    """
+    _run(context, file, decide=True, **options)
+
+
+def _run(
     context: click.Context,
     file: Path,
-    runner: str,
+    *,
     seeds: Seeds,
-    rerun_stale: bool,
-    smoke: bool,
-    keep_going: bool,
     cluster: Path | None,
     detach: bool,
     root: str,
+    decide: bool = False,
+    **options: Any,
 ) -> None:
-    """Run the trials of FILE that its store lacks, then print its tables."""
     if cluster is not None:
-        sys.exit(remote().run_sweep(context, sweep_of(file, seeds), cluster, detach=detach))
+        planned = sweep_of(file, seeds, decide=decide)
+        sys.exit(remote().run_sweep(context, planned, cluster, detach=detach))
     if detach:
         raise InputError("--detach needs --cluster; without it, the sweep runs in this process")
     from orchestrator.running.run import run
 
-    results = run(
-        file,
-        store=root,
-        seeds=seeds,
-        runner=runner,
-        rerun_stale=rerun_stale,
-        smoke=smoke,
-        keep_going=keep_going,
-    )
+    results = run(file, store=root, seeds=seeds, decide=decide, **options)
     if results.ends:
         show(results, Console())
+        if results.sweep.decide:
+            show_findings(results.claims(), Console())
     else:
         click.echo("no trial has finished: there is nothing to show yet", err=True)
     if datasets := _made_up_datasets(results):

@@ -12,10 +12,11 @@ from orchestrator.errors import InputError, ShowError, unknown
 from orchestrator.labels import PROBE, counted, quoted
 from orchestrator.results.marks import Ends, Marks, cell_marks, ends_of
 from orchestrator.results.measures import measure
+from orchestrator.results.observed import observe
 from orchestrator.results.origins import Origins
 from orchestrator.results.replicas import equal_to_the_bit
-from orchestrator.results.selection import CellSelection, outcomes_of, select
-from orchestrator.results.wanted import Wanted, grows, wanted
+from orchestrator.results.selection import CellSelection, select
+from orchestrator.results.wanted import Wanted, wanted
 from orchestrator.spec import PlannedTrial, Sweep, with_seeds
 from orchestrator.spec.checks import check
 from orchestrator.spec.claim import Claim
@@ -28,7 +29,7 @@ from orchestrator.store.stored_sweep import stored_sweep
 if TYPE_CHECKING:
     import pandas as pd
 
-    from orchestrator.results.claims import Finding, Findings
+    from orchestrator.results.claims.judge import Finding, Findings
     from orchestrator.results.effects import Effects
     from orchestrator.results.figures import Plot
     from orchestrator.results.tables import Tables
@@ -107,8 +108,7 @@ class Results:
     @cached_property
     def wanted(self) -> Wanted:
         """The trials that the sweep asks for now, and how many it will have asked for."""
-        outcomes = outcomes_of(self.sweep, self.trials) if grows(self.sweep) else {}
-        return wanted(self.sweep, outcomes)
+        return wanted(self.sweep, observe(self))
 
     @cached_property
     def missing(self) -> list[PlannedTrial]:
@@ -197,7 +197,7 @@ class Results:
             InputError: ``smallest`` is not a finite number above 0.
             ShowError: the store lacks a metric, probe, layer or epoch that a claim is about.
         """
-        from orchestrator.results.claims import judge
+        from orchestrator.results.claims.judge import judge
 
         return judge(self, self.sweep.claims, smallest)
 
@@ -222,7 +222,7 @@ class Results:
             InputError: there is no such factor or value.
             ShowError: the store has no such metric or probe.
         """
-        from orchestrator.results.claims import judge
+        from orchestrator.results.claims.judge import judge
 
         value = value or self.sweep.select.metric
         is_probe = value.startswith(PROBE)

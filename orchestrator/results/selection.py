@@ -5,6 +5,7 @@ Pure functions of a sweep and the rows of its trials, without disk or Ray.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +19,7 @@ from orchestrator.labels import quoted
 from orchestrator.results.race import Outcomes, rounds
 from orchestrator.results.statistics import Statistics, statistics
 from orchestrator.spec.grid import Cell, Config, cells
-from orchestrator.spec.model import Race, Select, Sweep
+from orchestrator.spec.model import Select, Sweep
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,6 +60,9 @@ class CellSelection:
         reported: the seeds whose trials of the selected config tables and claims report: those
             of its confirm seeds that have ended, and in a cell without them ``seeds``.
         dropped: the configs that are out of the race, in file order.
+        confirmed: all confirm seeds that the selected config has, those included that only claims
+            asked for, up to the first that is missing or failed.
+        final: whether no trial is to come that may change the selection.
     """
 
     cell: Cell
@@ -69,6 +73,8 @@ class CellSelection:
     failed: int
     reported: tuple[int, ...]
     dropped: tuple[Config, ...] = ()
+    confirmed: tuple[int, ...] = ()
+    final: bool = False
 
     @property
     def complete(self) -> bool:
@@ -100,8 +106,11 @@ def select(sweep: Sweep, trials: pd.DataFrame) -> list[CellSelection]:
     Raises:
         ShowError: the trials lack the selection metric.
     """
-    outcomes = outcomes_of(sweep, trials)
-    return [select_in(cell, outcomes, sweep.race, sweep.select.mode) for cell in cells(sweep)]
+    outcomes, mode = outcomes_of(sweep, trials), sweep.select.mode
+    return [
+        select_in(cell, rounds(cell, outcomes, sweep.race, mode), outcomes, mode)
+        for cell in cells(sweep)
+    ]
 
 
 def best_of(contenders: Sequence[Contender], mode: str) -> Contender:
@@ -192,16 +201,18 @@ def outcomes_of(sweep: Sweep, trials: pd.DataFrame) -> dict[str, float | None]:
     return dict.fromkeys(failed) | dict(zip(finished["trial_id"], values, strict=True))
 
 
-def select_in(cell: Cell, outcomes: Outcomes, race: Race | None, mode: str) -> CellSelection:
+def select_in(
+    cell: Cell, rounds: Sequence[Sequence[Config]], outcomes: Outcomes, mode: str
+) -> CellSelection:
     """Select in one cell, among the configs that are still in the race.
 
     Args:
         cell: the cell.
+        rounds: the configs that run each of its seeds, as far as it is decided.
         outcomes: what its trials came to.
-        race: how configs are dropped.
         mode: ``max`` or ``min``.
     """
-    running = rounds(cell, outcomes, race, mode)[-1]
+    running = rounds[-1]
     missing = failed = 0
     remaining: list[tuple[Config, dict[int, float]]] = []
     for config in running:
@@ -215,9 +226,10 @@ def select_in(cell: Cell, outcomes: Outcomes, race: Race | None, mode: str) -> C
     names = {config.config_id for config in running}
     dropped = tuple(config for config in cell.configs if config.config_id not in names)
     seeds = tuple(s for s in cell.seeds if all(s in values for _, values in remaining))
+    final = missing == 0 and len(rounds) == len(cell.seeds)
     if not (seeds and remaining):
         missing += len(cell.confirm)
-        return CellSelection(cell, None, (), (), missing, failed, (), dropped)
+        return CellSelection(cell, None, (), (), missing, failed, (), dropped, (), final)
     contenders = tuple(
         Contender(
             config,
@@ -232,6 +244,10 @@ def select_in(cell: Cell, outcomes: Outcomes, race: Race | None, mode: str) -> C
     missing += len(confirming) - len(ended)
     failed += sum(value is None for value in ended.values())
     reported = tuple(seed for seed, value in ended.items() if value is not None)
+
+    def has_value(seed: int) -> bool:
+        return outcomes.get(best.config.trial_id(seed)) is not None
+
     return CellSelection(
         cell=cell,
         best=best,
@@ -241,4 +257,6 @@ def select_in(cell: Cell, outcomes: Outcomes, race: Race | None, mode: str) -> C
         failed=failed,
         reported=reported if cell.confirm else seeds,
         dropped=dropped,
+        confirmed=tuple(itertools.takewhile(has_value, cell.confirming)),
+        final=final,
     )

@@ -1,14 +1,19 @@
-"""The trials that a sweep asks for now, after race and confirm: a pure function of the results."""
+"""The trials that a sweep asks for now, after race, confirm and decide: a pure function."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from orchestrator.results.observed import Observed, grows
 from orchestrator.results.race import Outcomes, planned, rounds
-from orchestrator.results.selection import select_in
-from orchestrator.spec.grid import Cell, PlannedTrial, cells, expand
+from orchestrator.results.selection import CellSelection, select_in
+from orchestrator.spec.grid import Cell, Config, PlannedTrial, cells, expand
 from orchestrator.spec.model import Sweep
+
+if TYPE_CHECKING:  # it imports scipy.stats, which would cost every command a second
+    from orchestrator.results.claims.family import Member
 
 
 @dataclass(frozen=True)
@@ -17,53 +22,106 @@ class Wanted:
 
     Attributes:
         trials: the trials that it asks for now, done or not, in the order in which they run.
-        in_all: how many it will have asked for at its end.
+        in_all: how many it will have asked for at its end, if no claim asks for more.
         full_grid: how many it would ask for if every config ran on all seeds.
         dropped: how many configs are out of the race.
+        at_worst: how many it will have asked for at its end if no claim gets a verdict.
     """
 
     trials: tuple[PlannedTrial, ...]
     in_all: int
     full_grid: int
-    dropped: int = 0
+    dropped: int
+    at_worst: int
 
 
-def grows(sweep: Sweep) -> bool:
-    """Tell whether results may ask for trials that the file alone does not name."""
-    return sweep.race is not None or any(cell.confirm for cell in cells(sweep))
+@dataclass(frozen=True)
+class Standing:
+    """Where a cell stands.
 
-
-def wanted(sweep: Sweep, outcomes: Outcomes) -> Wanted:
-    """List the trials that a sweep asks for, given what its trials came to so far.
-
-    Args:
-        sweep: the sweep.
-        outcomes: the selection metric of each trial that has ended.
+    Attributes:
+        selection: the selection in the cell.
+        rounds: the configs that run each of its seeds, as far as it is decided.
     """
+
+    selection: CellSelection
+    rounds: Sequence[Sequence[Config]]
+
+    @property
+    def cell(self) -> Cell:
+        """The cell."""
+        return self.selection.cell
+
+    @property
+    def selecting(self) -> Iterator[PlannedTrial]:
+        """The trials that select, seed by seed."""
+        for seed, configs in zip(self.cell.seeds, self.rounds, strict=False):
+            yield from (PlannedTrial(config.trial_id(seed), config, seed) for config in configs)
+
+    def confirming(self, count: int) -> list[PlannedTrial]:
+        """List the trials of the first confirm seeds, once the selection is final."""
+        best = self.selection.best
+        if best is None or not self.selection.final:
+            return []
+        seeds, config = self.cell.confirming[:count], best.config
+        return [PlannedTrial(config.trial_id(seed), config, seed) for seed in seeds]
+
+
+def standing(cell: Cell, sweep: Sweep, outcomes: Outcomes) -> Standing:
+    """Tell where a cell stands, given what its trials came to."""
+    mode = sweep.select.mode
+    running = rounds(cell, outcomes, sweep.race, mode)
+    return Standing(select_in(cell, running, outcomes, mode), running)
+
+
+def wanted(sweep: Sweep, observed: Observed) -> Wanted:
+    """List the trials that a sweep asks for, given what its trials came to so far."""
     everything = expand(sweep)
+    count = len(everything)
     if not grows(sweep):
-        return Wanted(tuple(everything), len(everything), len(everything))
-    all_cells = cells(sweep)
-    in_all = sum(planned(cell, sweep.race) + len(cell.confirm) for cell in all_cells)
-    full_grid = sum(len(cell.configs) * (len(cell.seeds) + len(cell.confirm)) for cell in all_cells)
+        return Wanted(tuple(everything), count, count, 0, count)
+    standings = [standing(cell, sweep, observed.outcomes) for cell in cells(sweep)]
+    claims = members(sweep, standings, observed) if sweep.decide else []
+    asked = confirm_seeds(standings, claims)
+    of_cells = [(s, s.confirming(count)) for s, count in zip(standings, asked, strict=True)]
     if sweep.race is None:  # seed-major, and the confirm seeds behind all
-        confirming = [trial for cell in all_cells for trial in _confirming(sweep, cell, outcomes)]
-        return Wanted((*everything, *confirming), in_all, full_grid)
-    asked = [trial for cell in all_cells for trial in wanted_in(cell, sweep, outcomes)]
-    last = (rounds(cell, outcomes, sweep.race, sweep.select.mode)[-1] for cell in all_cells)
-    configs = sum(len(cell.configs) for cell in all_cells)
-    return Wanted(tuple(asked), in_all, full_grid, configs - sum(map(len, last)))
+        trials = [*everything, *(trial for _, confirming in of_cells for trial in confirming)]
+    else:
+        trials = [trial for s, confirming in of_cells for trial in (*s.selecting, *confirming)]
+    least = sum(planned(s.cell, sweep.race) + len(s.cell.confirm) for s in standings)
+    more = sum(len(s.cell.deciding) for s in standings)
+    further = sum(max(0, len(confirming) - len(s.cell.confirm)) for s, confirming in of_cells)
+    return Wanted(
+        trials=tuple(trials),
+        in_all=least + further,
+        full_grid=sum(
+            len(s.cell.configs) * (len(s.cell.seeds) + len(s.cell.confirm)) for s in standings
+        ),
+        dropped=sum(len(s.selection.dropped) for s in standings),
+        at_worst=least + more,
+    )
 
 
-def wanted_in(cell: Cell, sweep: Sweep, outcomes: Outcomes) -> list[PlannedTrial]:
-    """List the trials that one cell asks for now, seed by seed; arguments as of `wanted`."""
-    running = rounds(cell, outcomes, sweep.race, sweep.select.mode)
-    selecting = [
-        PlannedTrial(config.trial_id(seed), config, seed)
-        for seed, configs in zip(cell.seeds, running, strict=False)
-        for config in configs
-    ]
-    return [*selecting, *_confirming(sweep, cell, outcomes)]
+def members(sweep: Sweep, standings: Sequence[Standing], observed: Observed) -> list[Member]:
+    """Judge the claims of a sweep on what is observed."""
+    from orchestrator.results.claims.family import family
+
+    selections = [standing.selection for standing in standings]
+    return family(sweep.claims, sweep, selections, observed.measure, observed.diverged)
+
+
+def confirm_seeds(standings: Sequence[Standing], claims: Sequence[Member]) -> list[int]:
+    """Count the confirm seeds that each cell is asked for.
+
+    A claim without a verdict asks its cells for the next seed; one with a verdict has asked for
+    those that decided it.
+    """
+    asked = {s.cell.cell_id: len(s.cell.confirm) for s in standings}
+    for member in claims:
+        for selection in member.reduced.about.cells:
+            cell_id = selection.cell.cell_id
+            asked[cell_id] = max(asked[cell_id], member.seeds + member.waits)
+    return list(asked.values())
 
 
 def possible(sweep: Sweep) -> list[PlannedTrial]:
@@ -74,20 +132,6 @@ def possible(sweep: Sweep) -> list[PlannedTrial]:
             PlannedTrial(config.trial_id(seed), config, seed)
             for cell in cells(sweep)
             for config in cell.configs
-            for seed in cell.confirm
+            for seed in cell.confirming
         ),
     ]
-
-
-def _confirming(sweep: Sweep, cell: Cell, outcomes: Outcomes) -> Iterator[PlannedTrial]:
-    """List a cell's confirm seeds, once its selection is final."""
-    if not cell.confirm:
-        return
-    seeds = cell.seeds
-    last = rounds(cell, outcomes, sweep.race, sweep.select.mode)[-1]
-    if any(config.trial_id(seed) not in outcomes for config in last for seed in seeds):
-        return
-    selection = select_in(cell, outcomes, sweep.race, sweep.select.mode)
-    if selection.best is not None:
-        config = selection.best.config
-        yield from (PlannedTrial(config.trial_id(seed), config, seed) for seed in cell.confirm)

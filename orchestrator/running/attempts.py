@@ -17,6 +17,7 @@ from orchestrator.errors import (
 from orchestrator.running import failures
 from orchestrator.running.alike import Alike
 from orchestrator.running.execution import Epoch
+from orchestrator.running.growth import Growth
 from orchestrator.running.progress import Progress
 from orchestrator.spec.grid import PlannedTrial
 from orchestrator.spec.model import Sweep
@@ -60,10 +61,10 @@ class Attempts:
 
     Args:
         sweep: says how often a trial is retried.
-        order: ids of the trials, in the order in which they start.
+        order: the trials, in the order in which they start.
         progress: counts what happens.
         alike: judges whether the first trials all fail alike.
-        growth: tells which trials are asked for once one has ended.
+        growth: tells which trials are asked for once one has ended; None if all are known.
         add_metrics: adds the metrics to the store that it lacks.
         give_up: commits a trial as failed, given its id, the reason and the number of attempts;
             returns whether it is so, which it is not if an attempt has committed the trial.
@@ -72,10 +73,10 @@ class Attempts:
     def __init__(
         self,
         sweep: Sweep,
-        order: Sequence[str],
+        order: Sequence[PlannedTrial],
         progress: Progress,
         alike: Alike,
-        growth: Callable[..., Sequence[PlannedTrial]],
+        growth: Growth | None,
         add_metrics: Callable[[Iterable[str]], object],
         give_up: Callable[[str, str, int], bool],
     ) -> None:
@@ -83,12 +84,15 @@ class Attempts:
         self._progress, self._alike, self._growth = progress, alike, growth
         self._add_metrics, self._give_up = add_metrics, give_up
         self._retries = failures.Retries(sweep.retries)
-        self._waiting = deque(Attempt(trial_id, 1) for trial_id in order)
+        self._trials = {trial.trial_id: trial for trial in order}
+        self._waiting = deque(Attempt(trial_id, 1) for trial_id in self._trials)
         self._taken: dict[Attempt, bool] = {}
         """The attempts that a runner has, and whether each has started."""
         self._failures: deque[_Failure] = deque()
         """Those of which it is not decided what follows."""
         self._has_committed = False
+        self._most_started = 0
+        """How many attempts have run at once: the slots, as far as they have been filled."""
 
     @property
     def over(self) -> bool:
@@ -97,6 +101,8 @@ class Attempts:
 
     def take(self) -> Attempt | None:
         """Take the next attempt; None if there is none now."""
+        if not self._waiting:
+            self._look_ahead()
         if not self._waiting:
             return None
         attempt = self._waiting.popleft()
@@ -107,6 +113,7 @@ class Attempts:
         """An attempt starts."""
         if attempt in self._taken:
             self._taken[attempt] = True
+            self._most_started = max(self._most_started, sum(self._taken.values()))
             self._progress.started(attempt.trial_id)
 
     def epoch(self, attempt: Attempt, epoch: Epoch) -> None:
@@ -201,11 +208,22 @@ class Attempts:
         if not failure.again:
             self._grow(trial_id, failed=True)
 
+    def _look_ahead(self) -> None:
+        """Put a trial in the queue that may be asked for later, if a slot would idle without it."""
+        has_room = len(self._taken) < self._most_started or all(self._taken.values())
+        if self._growth is not None and has_room and (trial := self._growth.ahead()):
+            self._ask([trial])
+
     def _grow(self, trial_id: str, *, failed: bool) -> None:
         """Put what a trial's end asks for before all that waits, so that its cell ends early."""
-        asked = self._growth(trial_id, failed=failed)
-        self._progress.asked(asked)
-        self._waiting.extendleft(Attempt(trial.trial_id, 1) for trial in reversed(asked))
+        if self._growth is not None:
+            self._ask(self._growth.after(self._trials[trial_id], failed=failed))
+
+    def _ask(self, trials: Sequence[PlannedTrial]) -> None:
+        self._trials |= {trial.trial_id: trial for trial in trials}
+        further = sum(map(self._growth.is_further, trials)) if self._growth else 0
+        self._progress.asked(trials, further=further)
+        self._waiting.extendleft(Attempt(trial.trial_id, 1) for trial in reversed(trials))
 
     def recover(self, error: Exception | None) -> None:
         """Decide about the attempts that a runner has taken, and left without telling their end.

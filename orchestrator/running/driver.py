@@ -7,6 +7,7 @@ import functools
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from orchestrator.code import Currency, require_free
 from orchestrator.errors import (
@@ -17,13 +18,17 @@ from orchestrator.errors import (
     unknown,
 )
 from orchestrator.labels import counted
-from orchestrator.results.selection import selection_column
-from orchestrator.results.wanted import grows, possible
-from orchestrator.running import growth, heartbeat, preflight, reuse, runners
+from orchestrator.results import Results
+from orchestrator.results.claims import first_look
+from orchestrator.results.claims.first_look import FirstLook
+from orchestrator.results.observed import Observed, grows, observe
+from orchestrator.results.wanted import possible
+from orchestrator.running import heartbeat, preflight, reuse, runners
 from orchestrator.running.alike import Alike
 from orchestrator.running.attempts import Attempts
 from orchestrator.running.clock import SYSTEM, Clock
 from orchestrator.running.display import Display
+from orchestrator.running.growth import Growth
 from orchestrator.running.inventory import Inventory, take_inventory
 from orchestrator.running.job import Job, make_job
 from orchestrator.running.new_metrics import MetricColumns
@@ -39,6 +44,9 @@ from orchestrator.store.schema import Layout
 from orchestrator.store.settle import clear, create, settle
 from orchestrator.store.stored_sweep import require_same, stored_sweep
 from orchestrator.store.sweep_code import read_code, scope_of
+
+if TYPE_CHECKING:  # it imports scipy.stats
+    from orchestrator.results.claims.family import Member
 
 
 @dataclass(frozen=True)
@@ -89,12 +97,15 @@ class Driver:
         self.code = read_code(self.sweep, self.scope)
         self._currency = Currency(self.scope)
         with heartbeat.exclusively(self.store), self._opened:
+            self._first_look = FirstLook.read(self.store)
             found = self._compare(self.store.snapshot(), self.stores.siblings_of(self.sweep.name))
             self._require_runnable(found)
             prepared = self._prepare(found)
             # Files that cannot be read may be noticed only now; their trials are missing after all.
             inventory = found if prepared is found.snapshot else self._compare(prepared)
             if not (inventory.missing or found.elsewhere):
+                if self.sweep.claims and not self._first_look.claims:
+                    self._growth(inventory)  # which looks at the confirm seeds, if there are any
                 self.display.say(
                     f"{self.sweep.name}: all {inventory.done:,} trials are already done"
                 )
@@ -204,7 +215,7 @@ class Driver:
         progress = Progress(self.sweep, inventory, self.store, self._clock)
         attempts = Attempts(
             self.sweep,
-            [trial.trial_id for trial in todo],
+            todo,
             progress,
             self._alike(todo),
             self._growth(inventory),
@@ -230,15 +241,27 @@ class Driver:
         """List the trials for which results may ask later in the run."""
         if not grows(self.sweep):
             return []
-        known = {trial.trial_id for trial in inventory.trials} | inventory.outcomes.keys()
+        known = {trial.trial_id for trial in inventory.trials} | inventory.observed.outcomes.keys()
         return [trial for trial in possible(self.sweep) if trial.trial_id not in known]
 
-    def _growth(self, inventory: Inventory) -> Callable[..., list[PlannedTrial]]:
+    def _growth(self, inventory: Inventory) -> Growth | None:
         if not grows(self.sweep):
-            return growth.nothing
-        column = selection_column(self.sweep.select)
-        value_of = functools.partial(self.store.value, column=column)
-        return growth.Growth(self.sweep, inventory.trials, inventory.outcomes, value_of).after
+            return None
+        return Growth(
+            self.sweep, inventory.trials, inventory.observed, self._came_to, self._note_look
+        )
+
+    def _note_look(self, members: Sequence[Member]) -> None:
+        """Write down which claims are made, before more of their results are seen."""
+        now = self._first_look.after(members)
+        if now != self._first_look:
+            self.store.files.write(first_look.FILE, now.text.encode())
+            self._first_look = now
+
+    def _came_to(self, trial_id: str) -> Observed:
+        """Look up what a trial came to that has just been committed."""
+        snapshot = Snapshot(self.store, trial_id)
+        return observe(Results(self.sweep, self.store, snapshot), [trial_id])
 
     def _alike(self, todo: Sequence[PlannedTrial]) -> Alike:
         """Make the judge of the first trials; it has none to judge if the run is to keep going."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestrator.code import Currency
 from orchestrator.columns import FINISHED, Status
-from orchestrator.results.race import Outcomes
-from orchestrator.results.selection import selection_column
-from orchestrator.results.wanted import Wanted, grows, wanted
+from orchestrator.results import Results
+from orchestrator.results.observed import Observed, grows, observe
+from orchestrator.results.wanted import Wanted, wanted
 from orchestrator.running.durations import Durations, longest_first
 from orchestrator.running.watched import is_diverged
 from orchestrator.spec import PlannedTrial, Sweep
@@ -31,8 +31,8 @@ class Inventory:
     missing: Sequence[PlannedTrial]
     races: bool
     """Whether the trials are in the order of their cells."""
-    outcomes: Outcomes
-    """The selection metric of the done trials, if results may ask for more."""
+    observed: Observed
+    """What the done trials came to, if that may ask for more."""
 
     @property
     def trials(self) -> Sequence[PlannedTrial]:
@@ -87,16 +87,17 @@ def take_inventory(
     done = set(finished)
     if rerun_stale:
         done = {i for i in done if _is_current(finished[i], snapshot, currency)}
-    outcomes = _values(sweep, snapshot, done)
+    observed = observe(Results(sweep, snapshot.store, snapshot), done)
     elsewhere: dict[str, Snapshot] = {}
     while True:
-        asked = wanted(sweep, outcomes)
+        asked = wanted(sweep, observed)
         ids = {trial.trial_id for trial in asked.trials}
         absent = ids - done - elsewhere.keys()
         found = dict(_finished_elsewhere(sweep, absent, siblings, currency)) if absent else {}
         elsewhere |= found
-        for trial_id, source in found.items():
-            outcomes |= _values(sweep, source, [trial_id])
+        for source in set(found.values()):
+            from_source = [trial_id for trial_id, of in found.items() if of is source]
+            observed.add(observe(Results(sweep, source.store, source), from_source))
         if not (found and grows(sweep)):  # else what they came to may ask for more
             break
     absent -= found.keys()
@@ -112,18 +113,8 @@ def take_inventory(
         stale=frozenset(stale),
         missing=[trial for trial in asked.trials if trial.trial_id in absent],
         races=sweep.race is not None,
-        outcomes=outcomes,
+        observed=observed,
     )
-
-
-def _values(
-    sweep: Sweep, snapshot: Snapshot, trial_ids: Collection[str]
-) -> dict[str, float | None]:
-    """Look up the selection metric of finished trials, if results may ask for more."""
-    if not grows(sweep):
-        return {}
-    column = selection_column(sweep.select)
-    return {i: row[column] for i, row in snapshot.last_values(trial_ids, {column}).items()}
 
 
 def _is_current(outcome: Outcome, snapshot: Snapshot, currency: Currency) -> bool:

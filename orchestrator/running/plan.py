@@ -11,7 +11,7 @@ from rich.table import Table
 
 from orchestrator.code import Currency
 from orchestrator.labels import duration, label
-from orchestrator.results.wanted import grows
+from orchestrator.results.observed import grows
 from orchestrator.running.inventory import Inventory, take_inventory
 from orchestrator.spec import Sweep, cells
 from orchestrator.store import Stores
@@ -40,6 +40,11 @@ class Plan:
         """The same if every config ran on all seeds, the confirm seeds included."""
         return self._seconds(self.inventory.wanted.full_grid - self.inventory.done)
 
+    @property
+    def seconds_at_worst(self) -> float | None:
+        """The same if no claim gets a verdict, so that `decide` uses all of its seeds."""
+        return self._seconds(self.inventory.wanted.at_worst - self.inventory.done)
+
     def _seconds(self, trials: int) -> float | None:
         """Expect as many seconds of each trial as of those that are asked for now."""
         missing = self.inventory.missing
@@ -54,16 +59,19 @@ class Plan:
 
         With `race` or `confirm`, ``trials`` are those that the sweep will have asked for at its
         end, ``full_grid`` is their number if every config ran on all seeds, and ``dropped`` counts
-        the configs that are out of the race.
+        the configs that are out of the race. With `decide`, claims may ask for more than
+        ``trials``, up to ``at_worst``.
         """
         inventory = self.inventory
         wanted = inventory.wanted
         full = {"full_grid": wanted.full_grid} if grows(self.sweep) else {}
+        at_worst = {"at_worst": wanted.at_worst} if self.sweep.decide else {}
         dropped = {"dropped": wanted.dropped} if self.sweep.race else {}
         return {
             "cells": self.cells,
             "configs": self.configs,
             "trials": wanted.in_all,
+            **at_worst,
             **full,
             "done": inventory.done,
             "reused": inventory.reused,
@@ -102,7 +110,13 @@ def print_plan(plan: Plan, console: Console) -> None:
             table.add_row(trial.trial_id, *params, str(trial.seed))
         console.print(table)
     if first and plan.seconds_left is not None:
-        left = f"about {duration(max(plan.seconds_left, 1))} left on this machine"
+        left = [f"{_about(plan.seconds_left)} left on this machine"]
+        if plan.seconds_at_worst is not None and plan.sweep.decide:
+            left.append(f"{_about(plan.seconds_at_worst)} if no claim gets a verdict")
         if plan.full_seconds_left is not None and grows(plan.sweep):
-            left += f"; about {duration(max(plan.full_seconds_left, 1))} for the full grid"
-        console.print(left)
+            left.append(f"{_about(plan.full_seconds_left)} for the full grid")
+        console.print("; ".join(left))
+
+
+def _about(seconds: float) -> str:
+    return f"about {duration(max(seconds, 1))}"

@@ -66,9 +66,15 @@ class Progress:
         self._durations = inventory.durations
         self._slots = 1
 
-    def asked(self, trials: Iterable[PlannedTrial]) -> None:
-        """Results ask for more trials, which wait from now on."""
+    def asked(self, trials: Iterable[PlannedTrial], *, further: int) -> None:
+        """Results ask for more trials, which wait from now on.
+
+        Args:
+            trials: the trials.
+            further: how many of them are not in the total so far.
+        """
         with self.lock:
+            self.total += further
             new = {trial.trial_id: trial for trial in trials}
             self._waiting |= new
             self._trials |= new

@@ -22,6 +22,7 @@ def run(
     seeds: Sequence[int] | None = None,
     runner: str = "tune",
     rerun_stale: bool = False,
+    decide: bool = False,
     smoke: bool = False,
     keep_going: bool = False,
     progress: bool = True,
@@ -38,6 +39,7 @@ def run(
         seeds: seeds that replace the file's top-level ones.
         runner: ``tune``, on Ray Tune, or ``inline``, one by one in this process.
         rerun_stale: rerun trials that ran with other code.
+        decide: decide the claims even if the file does not set `decide`, as `orch decide` does.
         smoke: run two batches of one config and one seed per cell.
         keep_going: run all trials even if the first ones all fail with the same error.
         progress: whether to print the progress.
@@ -50,7 +52,7 @@ def run(
     """
     if runner not in NAMES:
         raise InputError(f"runner: expected {' or '.join(NAMES)}, got {runner!r}")
-    sweep = load(file)
+    sweep = load(file, decide=decide)
     if seeds is not None:
         sweep = with_seeds(sweep, seeds)
     if smoke:

@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from orchestrator.columns import FINISHED, Status
+from orchestrator.errors import ShowError
 from orchestrator.labels import assignments, duration, label
 from orchestrator.results import Results
 from orchestrator.results.marks import marks_of
@@ -43,6 +44,8 @@ def print_status(results: Results, console: Console) -> None:
     console.print(f"[bold]{sweep.name}[/bold]  {', '.join(counts)}")
     console.print(f"driven by {driver}" if driver else "no driver is running")
     console.print(_cells_table(results, all_cells, done))
+    if sweep.decide and done:
+        _print_claims(results, console)
     for trial_id, epoch in running.items():
         log = escape(store.log_name(trial_id))
         console.print(f"running {trial_id}, epoch {epoch} done, log {log}", soft_wrap=True)
@@ -51,6 +54,18 @@ def print_status(results: Results, console: Console) -> None:
         _print_marked(all_cells, results, console)
     for remark in results.equal_to_the_bit if len(done) > 1 else ():
         console.print(escape(remark), soft_wrap=True)
+
+
+def _print_claims(results: Results, console: Console) -> None:
+    """Say how far each claim is on its way to a verdict."""
+    try:
+        findings = results.claims()
+    except ShowError as error:
+        console.print(escape(f"no claim can be judged: {error}"), soft_wrap=True)
+        return
+    for finding in findings:
+        seeds = f"{finding.contrast.n} of at most {finding.at_most} seeds"
+        console.print(f"claim {finding.claim.name}: {finding.verdict}, {seeds}", soft_wrap=True)
 
 
 def _print_failures(
@@ -103,10 +118,12 @@ def _cells_table(results: Results, all_cells: list[Cell], done: set[str]) -> Tab
         by_seed = asked.get(cell.cell_id, {})
         finished = {seed for seed, ids in by_seed.items() if done.issuperset(ids)}
         count = sum(len(done.intersection(ids)) for ids in by_seed.values())
+        confirm = set(cell.confirm) | by_seed.keys() - set(cell.seeds)
+        in_all = planned(cell, sweep.race) + len(confirm)
         counts = {
             "seeds": f"{len(finished.intersection(cell.seeds))} of {len(cell.seeds)}",
-            "confirmed": f"{len(finished.intersection(cell.confirm))} of {len(cell.confirm)}",
-            "trials": f"{count:,} of {planned(cell, sweep.race) + len(cell.confirm):,}",
+            "confirmed": f"{len(finished & confirm)} of {len(confirm)}",
+            "trials": f"{count:,} of {in_all:,}",
         }
         table.add_row(
             *(escape(label(cell.factors[name])) for name in names),

@@ -23,18 +23,26 @@ from orchestrator.spec.model import (
 )
 from orchestrator.spec.name_checks import free, matcher, on_axis
 from orchestrator.spec.problems import Problem
-from orchestrator.spec.seed_checks import check_confirm, check_race
+from orchestrator.spec.seed_checks import (
+    check_confirm,
+    check_decidable,
+    check_decide,
+    check_race,
+)
 from orchestrator.spec.values import Value, canonical, distinct
 
 
 def check(sweep: Sweep, *, mode_required: bool = False) -> list[Problem]:
     """List names that are unknown or misplaced; without any, a grid that is too large or empty."""
     problems = [*_names(sweep), *(_mode(sweep) if mode_required else ()), *check_command(sweep)]
-    return (
-        problems
-        or list(_size(sweep))
-        or [*check_race(sweep), *check_nulls(sweep), *check_cells(sweep)]
-    )
+    if problems or (problems := list(_size(sweep))):
+        return problems
+    return [
+        *check_race(sweep),
+        *check_decidable(sweep),
+        *check_nulls(sweep),
+        *check_cells(sweep),
+    ]
 
 
 def _names(sweep: Sweep) -> Iterator[Problem]:
@@ -43,6 +51,7 @@ def _names(sweep: Sweep) -> Iterator[Problem]:
     yield from _excludes(sweep)
     yield from _resources(sweep)
     yield from check_confirm(sweep)
+    yield from check_decide(sweep)
     if sweep.name.endswith(SMOKE_SUFFIX):
         yield Problem(("name",), f"names that end in `{SMOKE_SUFFIX}` are reserved for smoke runs")
     yield from free(sweep, sweep.select.metric, ("select", "metric"))

@@ -12,7 +12,7 @@ from typing import Any
 
 from orchestrator.spec.identity import Runs, identity
 from orchestrator.spec.model import Resources, Sweep
-from orchestrator.spec.values import Value, by_value, canonical, matches
+from orchestrator.spec.values import FIRST_CONFIRM_SEED, Value, by_value, canonical, matches
 
 MAX_TRIALS = 1_000_000
 
@@ -60,6 +60,13 @@ class Cell:
     configs: tuple[Config, ...]
     seeds: tuple[int, ...]
     confirm: tuple[int, ...] = ()
+    deciding: tuple[int, ...] = ()
+    """The confirm seeds that claims may ask for beyond those, in their order."""
+
+    @property
+    def confirming(self) -> tuple[int, ...]:
+        """All confirm seeds that it may get, in their order."""
+        return self.confirm + self.deciding
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,4 +233,10 @@ def _cell(sweep: Sweep, factors: Mapping[str, Value]) -> Cell:
     )
     if smoke:
         return Cell(cell_id, factors, configs, grid.seeds[:1])
-    return Cell(cell_id, factors, configs, grid.seeds, grid.confirm)
+    return Cell(cell_id, factors, configs, grid.seeds, grid.confirm, _deciding(sweep, grid))
+
+
+def _deciding(sweep: Sweep, grid: _Grid) -> tuple[int, ...]:
+    if sweep.decide is None or not grid.confirm:
+        return ()
+    return tuple(range(grid.confirm[-1] + 1, FIRST_CONFIRM_SEED + sweep.decide.at_most))

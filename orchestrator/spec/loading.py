@@ -13,25 +13,30 @@ from orchestrator.errors import InputError, SpecError
 from orchestrator.spec.checks import check
 from orchestrator.spec.extends import extended, resolve
 from orchestrator.spec.grid import MAX_TRIALS
-from orchestrator.spec.model import Sweep, Table
+from orchestrator.spec.model import Decide, Sweep, Table
 from orchestrator.spec.problems import check_quotes, explain, raise_all
 from orchestrator.spec.source import Source, of_mapping, read_text
 from orchestrator.spec.values import check_seeds
 
 
-def load(file: str | Path | Mapping[str, Any]) -> Sweep:
+def load(file: str | Path | Mapping[str, Any], *, decide: bool = False) -> Sweep:
     """Read and check a sweep file.
 
     Args:
         file: its path, or a mapping with the same keys.
+        decide: set the file's `decide` to its default if it has none.
 
     Raises:
         SpecError: one line per mistake, with file, line, key and what is expected; for a
             mapping, with the key.
     """
     if isinstance(file, Mapping):
-        return parse(extended(of_mapping(file), Path.cwd()))
-    return parse(resolve(Path(file)))
+        source = extended(of_mapping(file), Path.cwd())
+    else:
+        source = resolve(Path(file))
+    if decide and source.data.get("decide") is None:
+        source = source.with_value("decide", Decide().model_dump())
+    return parse(source)
 
 
 def load_text(text: str, name: str, *, mode_required: bool = True) -> Sweep:
@@ -82,7 +87,7 @@ def with_seeds(sweep: Sweep, seeds: Sequence[int]) -> Sweep:
         raise InputError(f"seeds: {problem.text}")
     if sweep.source is None:
         return reseeded
-    return reseeded.with_source(sweep.source.with_integers("seeds", seeds))
+    return reseeded.with_source(sweep.source.with_value("seeds", seeds))
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:

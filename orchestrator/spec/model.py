@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
 from orchestrator.spec.claim import Claim
 from orchestrator.spec.identity import Runs
 from orchestrator.spec.source import Source
 from orchestrator.spec.values import (
+    FIRST_CONFIRM_SEED,
     Amount,
     Axis,
     ConfirmSeeds,
@@ -86,6 +87,13 @@ class Race(_Part):
     means so far."""
     at_least: Annotated[int, Field(ge=1)] = 2
     """How many configs go on at least."""
+
+
+class Decide(_Part):
+    """How confirm seeds are added until the claims have verdicts."""
+
+    at_most: Annotated[int, Field(ge=2, lt=FIRST_CONFIRM_SEED)] = 20
+    """How many confirm seeds a cell gets in all, those of ``confirm`` included."""
 
 
 class Variant(_Part):
@@ -196,7 +204,10 @@ class Sweep(_Part):
     """How configs that are behind are dropped between two seeds; by default none is."""
     confirm: ConfirmSeeds = ()
     """Seeds that only the selected config of each cell runs, and that tables and claims report
-    alone: a list, or how many (1000, 1001, …)."""
+    alone: a list, or how many (1000, 1001, …); with ``decide`` how many, 2 by default."""
+    decide: Decide | None = None
+    """How confirm seeds are added, one after another, to the cells of claims that have no verdict;
+    by default none is."""
     variants: tuple[Variant, ...] = ()
     """Exceptions for some cells; where several match, later ones win."""
     exclude: tuple[dict[str, ParamValue], ...] = ()
@@ -218,6 +229,14 @@ class Sweep(_Part):
     """Statements that the store can support or refute."""
     figures: tuple[Figure, ...] = ()
     """Figures to draw; by default learning curves and one figure per layer-wise probe."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _confirm_to_decide(cls, keys: Any) -> Any:
+        """Confirm on two seeds, the fewest for a verdict, where ``decide`` is set alone."""
+        if isinstance(keys, dict) and keys.get("decide") is not None and "confirm" not in keys:
+            return {**keys, "confirm": 2}
+        return keys
 
     @property
     def axes(self) -> dict[str, tuple[Value, ...]]:
@@ -286,6 +305,7 @@ class Sweep(_Part):
 
     def as_smoke(self) -> Sweep:
         """Make the smoke run: one config and seed of every cell, for two batches."""
-        smoke = self.model_copy(update={"name": f"{self.name}{SMOKE_SUFFIX}", "retries": 0})
+        changes = {"name": f"{self.name}{SMOKE_SUFFIX}", "retries": 0, "race": None, "decide": None}
+        smoke = self.model_copy(update=changes)
         smoke._smoke = True
         return smoke

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,7 +19,6 @@ from orchestrator.spec.yaml_nodes import (
     Builder,
     YAMLTextError,
     compose,
-    integers_node,
     yaml,
 )
 
@@ -50,20 +50,19 @@ class Source:
     data: dict[str, Any]
     places: dict[Key, Place]
     quoted_numbers: frozenset[Key]
-    integers: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    """Lists of integers that replace those of the file, by top-level key."""
+    replaced: Mapping[str, Any] = field(default_factory=dict)
+    """Values that replace or extend those of the file, by top-level key."""
 
     @property
     def text(self) -> str:
-        """The text of the file, comments included, with replaced integers in it."""
-        if not self.integers:
+        """The text of the file, comments included, with replaced values in it."""
+        if not self.replaced:
             return self.original
         editor = yaml("rt")
         root = editor.compose(self.original)
-        root.value = [
-            (key, integers_node(self.integers[key.value]) if key.value in self.integers else value)
-            for key, value in root.value
-        ]
+        nodes = {key: editor.compose(json.dumps(value)) for key, value in self.replaced.items()}
+        root.value = [(key, nodes.pop(key.value, value)) for key, value in root.value]
+        root.value += [(editor.compose(key), node) for key, node in nodes.items()]
         buffer = io.StringIO()
         editor.serialize(root, buffer)
         return buffer.getvalue()
@@ -74,10 +73,10 @@ class Source:
             key = key[:-1]
         return self.places[key]
 
-    def with_integers(self, key: str, values: tuple[int, ...]) -> Source:
-        """Replace the value of one top-level key, in the data and in the text."""
-        integers = {**self.integers, key: values}
-        return replace(self, data={**self.data, key: values}, integers=integers)
+    def with_value(self, key: str, value: Any) -> Source:
+        """Replace the value of one top-level key, or add it, in the data and in the text."""
+        replaced = {**self.replaced, key: value}
+        return replace(self, data={**self.data, key: value}, replaced=replaced)
 
 
 def read(path: Path) -> Source:

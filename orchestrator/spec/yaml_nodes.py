@@ -8,7 +8,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
-from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode
 from ruamel.yaml.reader import ReaderError
 from ruamel.yaml.tokens import (
     BlockEndToken,
@@ -107,12 +107,6 @@ def _syntax_problem(error: MarkedYAMLError, text: str, line: int) -> str:
     if line < len(lines) and "\t" in lines[line] and "\\t" in str(error.problem):
         return "a tab; YAML is indented with spaces"
     return f"not valid YAML: {error.problem or error.context}"
-
-
-def integers_node(values: tuple[int, ...]) -> SequenceNode:
-    """Make the node of a list of integers."""
-    items = [ScalarNode(f"{_PREFIX}int", str(value)) for value in values]
-    return SequenceNode(f"{_PREFIX}seq", items, flow_style=True)
 
 
 class Builder:

@@ -38,6 +38,11 @@ class Index:
     named by its id. If a driver deletes a file meanwhile, the constructor and the methods that
     read raise FileNotFoundError: make a new index.
 
+    Args:
+        files: of the store.
+        on_corrupt: called with each file that cannot be read.
+        trial_id: index the files of this trial alone.
+
     Attributes:
         parts: the files of rows of each table: merged ones, the latest first, then single ones.
         partial: files that a writer has not finished, or never will.
@@ -46,14 +51,10 @@ class Index:
         committed: trials whose rows are in all three tables.
     """
 
-    def __init__(self, files: Files, on_corrupt: OnCorrupt) -> None:
+    def __init__(self, files: Files, on_corrupt: OnCorrupt, trial_id: str | None = None) -> None:
         self._files = files
         self._on_corrupt = on_corrupt
-        stamps = {
-            f"{table}/{name}": stamp
-            for table in TABLES
-            for name, stamp in files.stamps(table).items()
-        }
+        stamps = _all_files(files) if trial_id is None else _files_of(trial_id)
         self.partial = [name for name in stamps if is_partial(name)]
         rows = {n: s for n, s in stamps.items() if n.endswith(".parquet") and not is_partial(n)}
         schemas = {n for n in rows if n.endswith(f"/{SCHEMA_FILE}")}
@@ -183,6 +184,19 @@ class Index:
             raise
         except UNREADABLE as error:
             raise corrupt_file(self._files, part.name, error) from None
+
+
+def _all_files(files: Files) -> dict[str, str]:
+    """List the files of the table folders, with their stamps."""
+    return {
+        f"{table}/{name}": stamp for table in TABLES for name, stamp in files.stamps(table).items()
+    }
+
+
+def _files_of(trial_id: str) -> dict[str, str]:
+    """Name the files of one trial, and those of the columns; they are not to be compared."""
+    names = (SCHEMA_FILE, f"{trial_id}.parquet")
+    return {f"{table}/{name}": "" for table in TABLES for name in names}
 
 
 def layout_of(files: Files, names: Iterable[str], on_corrupt: OnCorrupt) -> Layout | None:

@@ -56,10 +56,12 @@ class Snapshot:
     Args:
         store: the store, whose `on_corrupt` is called with each file that cannot be read, before it
             is left out.
+        trial_id: look at this trial alone, which was committed since a driver last merged files.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, trial_id: str | None = None) -> None:
         self.store = store
+        self._trial_id = trial_id
         self._files = store.files
         self._index: Index | None = None
         self.damaged: dict[str, CorruptFileError] = {}
@@ -73,6 +75,8 @@ class Snapshot:
     @cached_property
     def checkpoint_files(self) -> list[str]:
         """The files below ``checkpoints``, those included that are partial."""
+        if self._trial_id is not None:
+            return []
         return self._files.whole_tree("checkpoints")
 
     @property
@@ -92,7 +96,7 @@ class Snapshot:
                 if self._index is None:
                     # Checkpoints first: a trial that commits meanwhile is then in the tables.
                     self.checkpoint_files  # noqa: B018
-                    self._index = Index(self._files, self._note)
+                    self._index = Index(self._files, self._note, self._trial_id)
                 return read(self._index)
             except FileNotFoundError as error:
                 missing = error

@@ -5,16 +5,13 @@ from __future__ import annotations
 import warnings
 from functools import cached_property
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from orchestrator.errors import CorruptFileError
 from orchestrator.store.archives import Archives
 from orchestrator.store.checkpoint import Checkpoint
 from orchestrator.store.checkpoints import OnCorrupt, read_checkpoint
 from orchestrator.store.files import Files
 from orchestrator.store.index import layout_of
-from orchestrator.store.names import log_file, rows_file
+from orchestrator.store.names import log_file
 from orchestrator.store.schema import SCHEMA_FILE, Layout
 from orchestrator.store.snapshot import Snapshot
 
@@ -52,15 +49,6 @@ class Store:
     def snapshot(self) -> Snapshot:
         """Look at what it holds now."""
         return Snapshot(self)
-
-    def value(self, trial_id: str, column: str) -> float | None:
-        """Read one number of a trial that was committed since a driver last merged files."""
-        data = self.files.read(rows_file("trials", trial_id))
-        if data is None:
-            return None
-        rows = pq.read_table(pa.BufferReader(data))
-        (value,) = rows[column].to_pylist() if column in rows.column_names else [None]
-        return None if value is None else float(value)
 
     def layout(self) -> Layout | None:
         """Read the columns as they are now, while trials run; None if it has no tables yet."""

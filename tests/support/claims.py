@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from orchestrator.results.claims import Finding, judge
+from orchestrator.results.claims.judge import Finding, judge
 from orchestrator.spec.grid import PlannedTrial
 from orchestrator.spec.model import Sweep
 from support.synthetic import make_sweep, make_trials, results_of

@@ -61,13 +61,14 @@ def make_probes(
     probe: str,
     values: Callable[[PlannedTrial], Iterable[float]],
     epoch: int = 1,
+    planned: Callable[[Sweep], list[PlannedTrial]] = expand,
 ) -> pd.DataFrame:
     """Make the store's `probes`: one value per layer and trial."""
     rows = [
         _keys(trial)
         | {"epoch": epoch, "probe": probe, "layer": f"block{i}", "layer_index": i}
         | {"unit": math.nan, "at": math.nan, "value": value}
-        for trial in expand(sweep)
+        for trial in planned(sweep)
         for i, value in enumerate(values(trial))
     ]
     return _categorical(pd.DataFrame(rows))
@@ -92,6 +93,17 @@ class FrameStore:
 
     def trials(self) -> pd.DataFrame:
         return self._trials
+
+    @property
+    def outcomes(self) -> dict[str, Any]:
+        return {row.trial_id: row for row in self._trials.itertuples()}
+
+    def last_values(
+        self, trial_ids: Iterable[str], metrics: Iterable[str]
+    ) -> dict[str, dict[str, float | None]]:
+        rows = self._trials.set_index("trial_id")[list(metrics)].astype(object)
+        values = rows.where(rows.notna(), None).to_dict("index")
+        return {trial_id: values[trial_id] for trial_id in trial_ids}
 
     def epochs(self) -> pd.DataFrame | None:
         return self._epochs

@@ -7,13 +7,14 @@ import math
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from orchestrator.results.figures._plot import Panel, Plot, Point, Series, positions
 
@@ -56,7 +57,10 @@ def draw(plot: Plot) -> Figure:
         figure = Figure(figsize=size, layout="constrained")
         FigureCanvasAgg(figure)
         figure.suptitle(plot.title)
-        for axes, panel in zip(_axes(figure, rows, columns), _flat(plot), strict=True):
+        grid, panels = _axes(figure, rows, columns, plot.kind), _flat(plot)
+        for unused in grid[len(panels) :]:
+            unused.remove()
+        for axes, panel in zip(grid, panels, strict=False):
             if plot.kind == "effects":
                 _ranked(axes, panel)
             else:
@@ -85,10 +89,11 @@ def svg(plot: Plot) -> str:
     return text[text.index("<svg") :]
 
 
-def _axes(figure: Figure, rows: int, columns: int) -> list[Axes]:
+def _axes(figure: Figure, rows: int, columns: int, kind: str) -> list[Axes]:
     if not rows * columns:
         return []
-    grid = figure.subplots(rows, columns, squeeze=False, sharey="row")
+    sharey: Literal["none", "row"] = "none" if kind == "looks" else "row"
+    grid = figure.subplots(rows, columns, squeeze=False, sharey=sharey)
     return list(grid.flat)
 
 
@@ -107,6 +112,12 @@ def _panel(axes: Axes, panel: Panel, kind: str) -> None:
             _bars(axes, x, series, index, len(panel.series))
         else:
             _line(axes, x, series, index, scattered=_is_scattered(kind, panel))
+    for y in panel.lines:
+        axes.axhline(y, color="gray", linestyle=":", linewidth=1)
+    if panel.y_range is not None:
+        axes.set_ylim(panel.y_range)
+    if kind == "looks":
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if names:
         axes.set_xticks(range(len(names)), list(names))
         if sum(map(len, names)) > 40:
@@ -131,7 +142,7 @@ def _is_scattered(kind: str, panel: Panel) -> bool:
 
 def _line(axes: Axes, x: np.ndarray, series: Series, index: int, *, scattered: bool) -> None:
     colour = COLOURS[index % len(COLOURS)]
-    y, std = _columns(series.points)
+    y, low, high = _columns(series.points)
     has_markers = scattered or len(x) <= 30
     axes.plot(
         x,
@@ -142,17 +153,17 @@ def _line(axes: Axes, x: np.ndarray, series: Series, index: int, *, scattered: b
         markersize=4,
         label=series.label or None,
     )
-    axes.fill_between(x, y - std, y + std, color=colour, alpha=0.2, linewidth=0)
+    axes.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
 
 
 def _bars(axes: Axes, x: np.ndarray, series: Series, index: int, count: int) -> None:
     width = 0.8 / count
-    y, std = _columns(series.points)
+    y, low, _ = _columns(series.points)
     axes.bar(
         x + (index - (count - 1) / 2) * width,
         y,
         width,
-        yerr=np.nan_to_num(std),
+        yerr=np.nan_to_num(y - low),
         color=COLOURS[index % len(COLOURS)],
         hatch=_cycled(HATCHES, index),
         edgecolor="white",
@@ -166,8 +177,9 @@ def _cycled(styles: Sequence[str], index: int) -> str:
     return styles[(index + index // len(COLOURS)) % len(styles)]
 
 
-def _columns(points: Sequence[Point]) -> tuple[np.ndarray, np.ndarray]:
-    return np.array([p.y for p in points]), np.array([p.std for p in points])
+def _columns(points: Sequence[Point]) -> np.ndarray:
+    """Return the means and the ends of their bands, shape (3, points)."""
+    return np.array([(p.y, *p.band) for p in points], dtype=float).reshape(-1, 3).T
 
 
 def _legend(figure: Figure, notes: str, columns: int) -> None:

@@ -34,12 +34,19 @@ class Point:
         y: mean over seeds, in the panel's unit.
         std: sample standard deviation over seeds, in the same unit; NaN for one seed.
         n: number of seeds.
+        interval: the ends of the band around it; by default those of ``y`` ± ``std``.
     """
 
     x: X
     y: float
     std: float
     n: int
+    interval: tuple[float, float] | None = None
+
+    @property
+    def band(self) -> tuple[float, float]:
+        """The ends of the band, or bar, around it; NaN without one."""
+        return self.interval or (self.y - self.std, self.y + self.std)
 
 
 @dataclass(frozen=True)
@@ -57,12 +64,23 @@ class Series:
 
 @dataclass(frozen=True)
 class Panel:
-    """One pair of axes."""
+    """One pair of axes.
+
+    Attributes:
+        title: printed above it.
+        x_label: names the x axis.
+        y_label: names the y axis.
+        series: what is drawn.
+        y_range: the part of the y axis that is shown; by default all that is drawn.
+        lines: values of y to compare with.
+    """
 
     title: str
     x_label: str
     y_label: str
     series: tuple[Series, ...]
+    y_range: tuple[float, float] | None = None
+    lines: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, repr=False)
@@ -71,7 +89,8 @@ class Plot:
 
     Attributes:
         name: the figure's name.
-        kind: as in the sweep file; or ``effects``, bars from the largest down.
+        kind: as in the sweep file; or ``effects``, bars from the largest down; or ``looks``, an
+            effect by the number of its seeds.
         title: printed above the panels.
         panels: rows of panels.
         notes: sentences printed below the panels.

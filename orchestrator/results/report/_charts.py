@@ -9,6 +9,9 @@ from orchestrator.results.figures import Panel, Plot, Point, positions
 
 Spec = dict[str, Any]
 
+_COUNTS = {"epoch", "confirm seeds"}
+"""Labels of x axes with whole numbers only."""
+
 
 def chart(plot: Plot, panel: Panel) -> Spec | None:
     """Write the specification of one panel; None if it has no points.
@@ -42,9 +45,11 @@ def chart(plot: Plot, panel: Panel) -> Spec | None:
 def _row(label: str, point: Point) -> Spec:
     y = None if math.isnan(point.y) else point.y
     row = {"series": label, "x": point.x, "y": y, "n": point.n}
-    if y is None or math.isnan(point.std):
+    low, high = point.band
+    if y is None or math.isnan(low):
         return row
-    return row | {"std": point.std, "low": y - point.std, "high": y + point.std}
+    std = {} if math.isnan(point.std) else {"std": point.std}
+    return {**row, **std, "low": low, "high": high}
 
 
 def _x(panel: Panel) -> Spec:
@@ -63,7 +68,7 @@ def _x(panel: Panel) -> Spec:
         "type": "quantitative",
         "scale": {"zero": False},
         "title": panel.x_label,
-        "axis": {"tickMinStep": 1} if panel.x_label == "epoch" else {},
+        "axis": {"tickMinStep": 1} if panel.x_label in _COUNTS else {},
     }
 
 
@@ -73,13 +78,15 @@ def _by_series(labels: list[str]) -> Spec:
 
 
 def _y(panel: Panel, field: str, *, from_zero: bool) -> Spec:
-    scale = {"zero": from_zero}
+    scale: Spec = {"zero": from_zero}
+    if panel.y_range is not None:
+        scale["domain"] = list(panel.y_range)
     return {"field": field, "type": "quantitative", "title": panel.y_label, "scale": scale}
 
 
 def _lines(plot: Plot, panel: Panel, labels: list[str]) -> list[Spec]:
     band = {
-        "mark": {"type": "area", "opacity": 0.2},
+        "mark": {"type": "area", "opacity": 0.2, "clip": True},
         "encoding": {"y": _y(panel, "low", from_zero=False), "y2": {"field": "high"}},
     }
     points = {
@@ -92,7 +99,16 @@ def _lines(plot: Plot, panel: Panel, labels: list[str]) -> list[Spec]:
         "mark": {"type": "line"},
         "encoding": {"y": _y(panel, "y", from_zero=False), "strokeDash": _by_series(labels)},
     }
-    return [band, line, points] if _has_deviations(panel) else [line, points]
+    rules: list[Spec] = [
+        {
+            "mark": {"type": "rule", "color": "gray", "strokeDash": [2, 2]},
+            "data": {"values": [{}]},
+            "transform": [],
+            "encoding": {"y": {"datum": y}, "x": None, "color": None, "tooltip": None},
+        }
+        for y in panel.lines
+    ]
+    return [*rules, *([band] if _has_deviations(panel) else []), line, points]
 
 
 def _bars(panel: Panel, labels: list[str]) -> list[Spec]:
@@ -104,4 +120,4 @@ def _bars(panel: Panel, labels: list[str]) -> list[Spec]:
 
 
 def _has_deviations(panel: Panel) -> bool:
-    return not all(math.isnan(p.std) for series in panel.series for p in series.points)
+    return not all(math.isnan(p.band[0]) for series in panel.series for p in series.points)

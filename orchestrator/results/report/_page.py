@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import vl_convert
 from jinja2 import Environment, PackageLoader
 
+from orchestrator.results.claims.findings import listed, remarks
+from orchestrator.results.claims.watching import looks_listed
 from orchestrator.results.figures import Plot
-from orchestrator.results.findings import listed, remarks
 from orchestrator.results.report._charts import chart
 from orchestrator.results.report._summary import Origin, commands, facts, failures
 from orchestrator.results.tables import html, html_listing
@@ -31,7 +32,7 @@ def render(results: Results, file: str | Path | None = None) -> str:
         ShowError: the store lacks a metric or probe that the page shows.
     """
     origin = Origin.of(results, file)
-    findings = results.claims() if results.sweep.claims else []
+    findings = results.claims()
     failed = failures(results)
     loader = PackageLoader(__package__, "")
     environment = Environment(loader=loader, autoescape=True, trim_blocks=True)
@@ -40,6 +41,8 @@ def render(results: Results, file: str | Path | None = None) -> str:
         facts=facts(results, origin),
         claims=html_listing(listed(findings)) if findings else None,
         remarks=remarks(findings),
+        looks=[html_listing(looks_listed(finding)) for finding in findings if finding.looks],
+        watched=[_figure(findings.figure())] if any(f.looks for f in findings) else [],
         tables=list(map(html, results.tables())),
         figures=_figures(results),
         failures=html_listing(failed) if failed else None,
@@ -54,15 +57,15 @@ def render(results: Results, file: str | Path | None = None) -> str:
 def _figures(results: Results) -> list[dict[str, Any]]:
     if not any(selection.best for selection in results.selections):
         return []
-    plots = map(results.figure, results.figures)
-    return [
-        {
-            "plot": plot,
-            "labels": _labels(plot),
-            "rows": [[(panel, chart(plot, panel)) for panel in row] for row in plot.panels],
-        }
-        for plot in plots
-    ]
+    return [_figure(results.figure(name)) for name in results.figures]
+
+
+def _figure(plot: Plot) -> dict[str, Any]:
+    return {
+        "plot": plot,
+        "labels": _labels(plot),
+        "rows": [[(panel, chart(plot, panel)) for panel in row] for row in plot.panels],
+    }
 
 
 def _labels(plot: Plot) -> list[str]:

@@ -88,6 +88,9 @@ def _facts(results: Results, trials: pd.DataFrame, origin: Origin) -> Iterator[t
         dropped = sum(len(selection.dropped) for selection in results.selections)
         rule = f"{share:g} of a cell's configs go on after each seed, at least {least:,}"
         yield "Race", f"{rule}; {counted(dropped, 'config')} dropped"
+    if sweep.decide:
+        most = f"up to {sweep.decide.at_most} confirm seeds for claims without a verdict"
+        yield "Decide", f"{most}; tables report those that run in any case"
     if trials.empty:
         return
     yield "Hardware", _counted(_hardware(trials))

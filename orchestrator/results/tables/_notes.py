@@ -42,6 +42,9 @@ def _protocol(sweep: Sweep, table: Table, selections: Sequence[CellSelection]) -
     yield _selected_on(sweep)
     if any(selection.cell.confirm for selection in selections):
         yield _confirmed(selections)
+        if sweep.decide:
+            seeds = f"up to {sweep.decide.at_most} confirm seeds"
+            yield f"Claims look at {seeds}, tables at those that run in any case."
         return  # what is reported did not select
     gains = [optimism(selection, sweep.select.mode) for selection in selections]
     estimates = [gain for gain in gains if gain is not None]

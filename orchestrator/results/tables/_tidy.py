@@ -13,16 +13,16 @@ import pandas as pd
 from orchestrator.labels import is_accuracy
 from orchestrator.results.marks import Marks
 from orchestrator.results.measures import selected_values
+from orchestrator.results.observed import grows
 from orchestrator.results.selection import CellSelection
 from orchestrator.results.statistics import Statistics, statistics
-from orchestrator.results.wanted import grows
 from orchestrator.spec.model import Table
 from orchestrator.spec.values import Value
 
 if TYPE_CHECKING:
     from orchestrator.results.results import Results
 
-SEEDS = ("selecting_seeds", "reported_seeds", "dropped")
+SEEDS = ("selecting_seeds", "reported_seeds", "confirmed_seeds", "dropped")
 NUMBERS = {"mean": float, "std": float, "n": int, "ci_low": float, "ci_high": float}
 
 
@@ -43,7 +43,8 @@ def tidy(results: Results, tables: Sequence[Table]) -> pd.DataFrame:
         the selected config diverged, else ``completed``; ``epochs_run`` lists the epochs of
         its trials in seed order. Lists are written as JSON text. With `race` or `confirm` come
         ``selecting_seeds`` and ``reported_seeds``, those that selected the config and those that
-        the numbers are of, and ``dropped``, the number of configs that are out of the race.
+        the numbers are of, ``confirmed_seeds``, those that claims look at, and ``dropped``, the
+        number of configs that are out of the race.
 
     Raises:
         ShowError: the store has no such metric or probe.
@@ -76,8 +77,8 @@ def _tidy(results: Results, names: Sequence[str]) -> pd.DataFrame:
 
 
 def _seeds(selection: CellSelection) -> dict[str, Any]:
-    seeds = (json.dumps(selection.seeds), json.dumps(selection.reported), len(selection.dropped))
-    return dict(zip(SEEDS, seeds, strict=True))
+    seeds = map(json.dumps, (selection.seeds, selection.reported, selection.confirmed))
+    return dict(zip(SEEDS, (*seeds, len(selection.dropped)), strict=True))
 
 
 def to_csv(frame: pd.DataFrame) -> str:

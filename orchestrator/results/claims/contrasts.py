@@ -47,7 +47,7 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class Evidence:
+class PValue:
     """The two-sided test of one statement.
 
     Attributes:
@@ -72,7 +72,7 @@ def paired(values: Array) -> Estimate:
     return Estimate(values.mean(axis=-1), deviation / np.sqrt(n), df)
 
 
-def beyond(estimate: Estimate, sign: int, bound: float = 0.0) -> Evidence:
+def beyond(estimate: Estimate, sign: int, bound: float = 0.0) -> PValue:
     """Test whether means lie beyond a bound, in the direction of ``sign``.
 
     Args:
@@ -83,7 +83,7 @@ def beyond(estimate: Estimate, sign: int, bound: float = 0.0) -> Evidence:
     return _test(sign * estimate.effect - bound, estimate)
 
 
-def within(estimate: Estimate, margin: float) -> Evidence:
+def within(estimate: Estimate, margin: float) -> PValue:
     """Test means against the nearer of ±margin: significant inside is close, outside is not.
 
     Inside it is two one-sided t tests, each at half the level, so that a mean at the margin is
@@ -92,12 +92,12 @@ def within(estimate: Estimate, margin: float) -> Evidence:
     return _test(margin - np.abs(estimate.effect), estimate)
 
 
-def _test(distance: Array, estimate: Estimate) -> Evidence:
+def _test(distance: Array, estimate: Estimate) -> PValue:
     p = 2 * stats.t.sf(np.abs(distance / estimate.error), estimate.df)
-    return Evidence(np.where(np.isnan(p), 1.0, p), distance > 0)
+    return PValue(np.where(np.isnan(p), 1.0, p), distance > 0)
 
 
-def all_of(tested: Evidence) -> Evidence:
+def all_of(tested: PValue) -> PValue:
     """Combine the tests of a statement's parts, which lie along the last axis.
 
     All parts must agree (an intersection-union test: the largest p counts); a single one can
@@ -106,10 +106,10 @@ def all_of(tested: Evidence) -> Evidence:
     agrees = np.asarray(tested.agrees.all(axis=-1))
     against = np.where(tested.agrees, 1.0, tested.p).min(axis=-1) * tested.p.shape[-1]
     p = np.where(agrees, tested.p.max(axis=-1), np.minimum(1.0, against))
-    return Evidence(p, agrees)
+    return PValue(p, agrees)
 
 
-def decisive(tested: Evidence) -> int:
+def decisive(tested: PValue) -> int:
     """Return which of a statement's parts its p-value comes from."""
     if tested.agrees.all():
         return int(tested.p.argmax())

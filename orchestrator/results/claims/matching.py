@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 
 from orchestrator.labels import label, named_label
-from orchestrator.results.contrasts import Array, fisher_z, slope_weights
+from orchestrator.results.claims.contrasts import Array, fisher_z, slope_weights
 from orchestrator.results.selection import CellSelection
 from orchestrator.spec.claim import Claim, match
 from orchestrator.spec.grid import varied
@@ -45,6 +45,11 @@ class Matched:
         """The reported seeds that all cells have."""
         of_cells = [set(cell.reported) for cell in self.cells]
         return sorted(set.intersection(*of_cells) if of_cells else ())
+
+    @property
+    def open_cells(self) -> int:
+        """In how many cells a trial is to come that may change the selection."""
+        return sum(not cell.final for cell in self.cells)
 
     @property
     def exploratory(self) -> bool:

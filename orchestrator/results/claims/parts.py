@@ -6,15 +6,14 @@ import math
 
 import numpy as np
 
-from orchestrator.results.contrasts import (
+from orchestrator.results.claims.contrasts import (
     Array,
     Estimate,
-    Evidence,
-    all_of,
+    PValue,
     beyond,
     within,
 )
-from orchestrator.results.pooling import Pool
+from orchestrator.results.claims.pooling import Pool
 from orchestrator.spec.claim import Claim
 
 
@@ -34,31 +33,20 @@ def parts(claim: Claim, numbers: Array) -> Array:
     return numbers.reshape(*worlds, comparisons * matches, seeds)
 
 
-def pooled(values: Array, weights: Array, matches: int, spread: Pool) -> Estimate:
+def pooled(values: Array, noise: float, spread: Pool) -> Estimate:
     """Estimate the mean of each part with a spread that is pooled over cells.
 
     Args:
         values: shape (..., parts, seeds).
-        weights: what the cells of one match count, shape (positions,).
-        matches: how many matches a part averages over.
+        noise: the standard deviation of one of them, in that of a single value.
         spread: of single values around their cells' means.
     """
     effect = values.mean(axis=-1)
-    error = noise(weights, matches) * spread.spread / math.sqrt(values.shape[-1])
+    error = noise * spread.spread / math.sqrt(values.shape[-1])
     return Estimate(effect, np.full_like(effect, error), np.full_like(effect, spread.df))
 
 
-def noise(weights: Array, matches: int) -> float:
-    """Return the standard deviation of one seed's number, in that of a single value.
-
-    Args:
-        weights: what the cells of one match count, shape (positions,).
-        matches: how many matches the number averages over.
-    """
-    return math.sqrt(float(weights @ weights) / matches)
-
-
-def tested_parts(claim: Claim, estimate: Estimate, sign: int) -> Evidence:
+def tested_parts(claim: Claim, estimate: Estimate, sign: int) -> PValue:
     """Test each part of a claim, before correction.
 
     Args:
@@ -69,19 +57,6 @@ def tested_parts(claim: Claim, estimate: Estimate, sign: int) -> Evidence:
     if claim.expect == "close":
         return within(estimate, claim.margin or 0.0)
     return beyond(estimate, sign, in_scale(claim, claim.margin or 0.0))
-
-
-def negligible(claim: Claim, estimate: Estimate) -> Array | None:
-    """Test whether an effect is smaller than the smallest that matters.
-
-    Returns:
-        The p-value, shape (...); 1 where a part's effect is larger. None if the claim does not
-        say what matters.
-    """
-    if claim.smallest is None:
-        return None
-    tested = all_of(within(estimate, in_scale(claim, claim.smallest)))
-    return np.where(tested.agrees, tested.p, 1.0)
 
 
 def in_scale(claim: Claim, effect: float) -> float:

@@ -10,52 +10,64 @@ from typing import TYPE_CHECKING, Any, Literal
 from markupsafe import escape
 from rich.console import Console
 
-from orchestrator.labels import unit
-from orchestrator.results.statements import statement
+from orchestrator.results.claims.statements import statement
+from orchestrator.results.claims.watching import looks_listed, plain_looks, unit_of
 from orchestrator.results.statistics import MOST_SEEDS, Seeds
 from orchestrator.results.tables import Listing, html_listing, markdown_listing, print_listing
 from orchestrator.spec.claim import Claim
 
 if TYPE_CHECKING:  # it imports scipy.stats, which would cost every command a second
-    from orchestrator.results.claims import Finding
+    from orchestrator.results.claims.judge import Finding
 
 Format = Literal["text", "markdown", "json"]
 
 
 def show_findings(findings: Sequence[Finding], console: Console, format_: Format = "text") -> None:
-    """Print findings as a table with remarks, or as a JSON list with one object per line."""
+    """Print findings as tables with remarks, or as a JSON list with one object per line."""
     if format_ == "json":
         lines = [json.dumps(_plain(finding), allow_nan=False) for finding in findings]
         console.file.write("[\n" + ",\n".join(lines) + "\n]\n")
         return
     listing, notes = listed(findings), remarks(findings)
+    looks = [looks_listed(finding) for finding in findings if finding.looks]
     if format_ == "markdown":
         bullets = "\n".join(f"- {note}" for note in notes)
-        console.file.write(f"{markdown_listing(listing)}\n\n{bullets}\n")
+        parts = [markdown_listing(listing), bullets, *map(markdown_listing, looks)]
+        console.file.write("\n\n".join(parts) + "\n")
         return
     print_listing(listing, console)
     for note in notes:
         console.print(f"• {note}", markup=False, highlight=False)
+    for each in looks:
+        console.print()
+        print_listing(each, console)
 
 
 def html_findings(findings: Sequence[Finding]) -> str:
-    """Write findings as an HTML table and a list of remarks."""
+    """Write findings as HTML tables and a list of remarks."""
     items = "".join(f"<li>{escape(remark)}</li>" for remark in remarks(findings))
-    return f"{html_listing(listed(findings))}\n<ul>{items}</ul>\n"
+    looks = "".join(html_listing(looks_listed(finding)) for finding in findings if finding.looks)
+    return f"{html_listing(listed(findings))}\n<ul>{items}</ul>\n{looks}"
 
 
 def listed(findings: Sequence[Finding]) -> Listing:
     """List findings, one row each."""
-    header = ("claim", "verdict", "effect", "95 % interval", "n", "p (Holm)")
+    last = ("seeds", "error spent") if any(f.at_most for f in findings) else ("n", "p (Holm)")
+    header = ("claim", "verdict", "effect", "95 % interval", *last)
     return Listing("Claims", header, tuple(map(_row, findings)))
 
 
 def remarks(findings: Sequence[Finding]) -> list[str]:
     """State each claim with its test and its notes."""
-    corrected = "p (Holm) is p corrected over all claims."
+    is_watched = any(finding.at_most for finding in findings)
+    meaning = (
+        "intervals and error spent hold at all looks together."
+        if is_watched
+        else "p (Holm) is p corrected over all claims."
+    )
     paired = all(finding.claim.test == "paired" for finding in findings)
     return [
-        f"Effects are paired by seed; {corrected}" if paired else corrected,
+        f"Effects are paired by seed; {meaning}" if paired else meaning,
         *(f"{finding.claim.name}: {'; '.join(_parts(finding))}." for finding in findings),
         *_exploratory(findings),
     ]
@@ -100,17 +112,21 @@ def _seeds(claim: Claim, seeds: Seeds) -> str:
 
 
 def _row(finding: Finding) -> tuple[str, ...]:
-    observed = finding.contrast
-    value_unit = unit("correlation" if finding.claim.relate else finding.claim.measured[0])
+    observed, value_unit = finding.contrast, unit_of(finding.claim)
     low, high = value_unit.text(observed.low), value_unit.text(observed.high)
     return (
         finding.claim.name,
         finding.verdict,
         "—" if observed.n == 0 else value_unit.points(observed.effect),
         "—" if math.isnan(observed.low) else f"{low} to {high}",
-        str(observed.n),
-        _p(finding.p_holm),
+        f"{observed.n} of {finding.at_most}" if finding.at_most else str(observed.n),
+        _p(_spent(finding) if finding.at_most else finding.p_holm),
     )
+
+
+def _spent(finding: Finding) -> float | None:
+    """Return the error that the claim has spent at the look that its row is about."""
+    return next((look.spent for look in finding.looks if look.seeds == finding.contrast.n), None)
 
 
 def _p(p: float | None) -> str:
@@ -133,5 +149,7 @@ def _plain(finding: Finding) -> dict[str, Any]:
         "seeds_to_decide": finding.seeds_to_decide and list(finding.seeds_to_decide),
         "smallest": finding.claim.smallest,
         "exploratory": finding.exploratory,
+        "at_most": finding.at_most,
+        "looks": plain_looks(finding),
         "notes": list(finding.notes),
     }

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from orchestrator.results.contrasts import ALPHA, NO_SPREAD, Array
+from orchestrator.results.claims.contrasts import ALPHA, NO_SPREAD, Array
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,8 @@ class Pool:
         spread: standard deviation of the residuals.
         df: its degrees of freedom, one less than there are numbers in each cell.
         cells: how many cells it is from.
-        p_equal: p-value of the Brown-Forsythe test that all cells have one spread; None with a
-            single cell.
+        p_equal: p-value of the Brown-Forsythe test that all cells have one spread; None with fewer
+            than two cells of three numbers or more.
     """
 
     spread: float
@@ -55,8 +55,13 @@ def pool(cells: Sequence[Array]) -> Pool | None:
 
 
 def _equal(cells: Sequence[Array]) -> float | None:
-    """Test the spreads of cells for equality, by their deviations from the median."""
-    if len(cells) < 2:
+    """Test the spreads of cells for equality, by their deviations from the median.
+
+    Two numbers are equally far from theirs, and say nothing.
+    """
+    more = [values for values in cells if len(values) > 2]
+    if len(more) < 2:
         return None
-    p = float(stats.levene(*cells, center="median").pvalue)
+    with np.errstate(divide="ignore", invalid="ignore"):  # where all are equally far
+        p = float(stats.levene(*more, center="median").pvalue)
     return None if math.isnan(p) else p

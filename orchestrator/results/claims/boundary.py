@@ -20,7 +20,7 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
-from orchestrator.results.contrasts import Array
+from orchestrator.results.claims.contrasts import Array
 
 _CELLS = 150
 """Cells of the integration.
@@ -44,7 +44,7 @@ class Looks:
     """The numbers of seeds at which one looks: each from the first to the last.
 
     Attributes:
-        first: at least 2.
+        first: at least 2; or 1, where the spread is known from elsewhere and there is one look.
         last: at least ``first``; if equal, there is one look, which is an ordinary t test.
     """
 
@@ -90,6 +90,17 @@ def critical(looks: Looks, alpha: float) -> Array:
         mass, middle = np.diff(below), _u((edges[1:] + edges[:-1]) / 2, n)
     found.flags.writeable = False
     return found
+
+
+def rarity(looks: Looks, alpha: float) -> Array:
+    """Compute the two-sided p-value that decides at each look; shape (looks,).
+
+    A single look may have one seed, which a pooled error allows.
+    """
+    if looks.first == looks.last:
+        return np.array([alpha])
+    n = np.array(looks.seeds)
+    return np.asarray(2 * stdtr(n - 1, -critical(looks, alpha)))
 
 
 def _crossing(middle: Array, mass: Array, n: int, level: float) -> float:

@@ -25,10 +25,10 @@ from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import stdtr
+from scipy.special import stdtr, stdtrit
 
-from orchestrator.results.boundary import Looks, critical, spent
-from orchestrator.results.contrasts import ALPHA, NO_SPREAD, Array
+from orchestrator.results.claims.boundary import Looks, critical, rarity, spent
+from orchestrator.results.claims.contrasts import ALPHA, NO_SPREAD, Array
 
 Outcomes = npt.NDArray[np.int8]
 Flags = npt.NDArray[np.bool_]
@@ -47,18 +47,23 @@ class Evidence:
             claim about a mean has one part. A number that is not finite ends the claim's looks.
         looks: when they are judged; seeds beyond the last look do not count.
         sign: of the effect that the claim expects, 1 or -1.
+        bound: how far beyond zero the effect must lie, in the direction of ``sign``.
         margin: the claim expects an effect within ± this instead; None without.
         smallest: a smaller effect would not matter; None if each would.
         scale: size of the numbers whose differences the values are, for the rounding error; a
             number, or an array that broadcasts to (worlds, parts, looks).
+        pooled: standard errors and their degrees of freedom from elsewhere, in place of those of
+            the values; two arrays that broadcast to (worlds, parts, looks). None without.
     """
 
     values: Array
     looks: Looks
     sign: int = 1
+    bound: float = 0.0
     margin: float | None = None
     smallest: float | None = None
     scale: float | Array = 1.0
+    pooled: tuple[Array, Array] | None = None
 
     @property
     def seen(self) -> range:
@@ -74,12 +79,31 @@ class Evidence:
         finite = np.isfinite(self.values).all(axis=1, keepdims=True)
         values = np.where(finite, self.values, np.nan)
         shape = (*values.shape[:-1], len(self.seen))
-        mean, std = np.empty(shape), np.empty(shape)
+        mean, std = np.empty(shape), np.full(shape, np.nan)
         for look, n in enumerate(self.seen):
             mean[..., look] = values[..., :n].mean(axis=-1)
-            std[..., look] = values[..., :n].std(axis=-1, ddof=1)
+            if self.pooled is None:
+                std[..., look] = values[..., :n].std(axis=-1, ddof=1)
+        if self.pooled is not None:
+            return mean, np.where(np.isnan(mean), np.nan, self.pooled[0])
         std[std <= NO_SPREAD * np.asarray(self.scale)] = np.nan
         return mean, std / np.sqrt(self.seen)
+
+    @property
+    def df(self) -> Array:
+        """The degrees of freedom of the standard errors at each look."""
+        return np.array(self.seen) - 1 if self.pooled is None else self.pooled[1]
+
+    def critical(self, alpha: float) -> Array:
+        """Compute the t that decides at each look; of pooled errors, as rare as of the others.
+
+        A pooled error has more degrees of freedom, so that its t is rarely large: what is rare for
+        a t of as many seeds, by the boundary, is a smaller t of those degrees.
+        """
+        found = critical(self.looks, alpha)[: len(self.seen)]
+        if self.pooled is None:
+            return found
+        return np.asarray(-stdtrit(self.df, rarity(self.looks, alpha)[: len(self.seen)] / 2))
 
     def intervals(self, alpha: float) -> tuple[Array, Array]:
         """Compute the ends of the sequential intervals, shape (worlds, parts, looks).
@@ -87,7 +111,7 @@ class Evidence:
         They hold at all looks at once with a probability of 1 - alpha, for each part.
         """
         mean, error = self.moments
-        half = critical(self.looks, alpha)[: len(self.seen)] * error
+        half = self.critical(alpha) * error
         return mean - half, mean + half
 
     def outcomes(self, alpha: float) -> Outcomes:
@@ -113,12 +137,12 @@ class Evidence:
     def _shows(self, low: Array, high: Array) -> Flags:
         if self.margin is not None:
             return _within(low, high, self.margin)
-        return low > 0 if self.sign > 0 else high < 0
+        return low > self.bound if self.sign > 0 else high < -self.bound
 
     def _contradicts(self, low: Array, high: Array) -> Flags:
         if self.margin is not None:
             return (low > self.margin) | (high < -self.margin)
-        return high < 0 if self.sign > 0 else low > 0
+        return high < self.bound if self.sign > 0 else low > -self.bound
 
 
 def _within(low: Array, high: Array, margin: float) -> Flags:
@@ -191,8 +215,9 @@ class Look:
         effect: mean over them; NaN once one is not finite.
         low: lower end of the sequential interval; NaN without spread.
         high: its upper end.
-        p: two-sided p-value of the t test against zero, of this look alone; NaN without spread.
-        needed: ``p`` below this decides whether the effect is positive or negative.
+        p: two-sided p-value of the t test against zero, or what the effect is to lie beyond, of
+            this look alone; NaN without spread.
+        needed: ``p`` below this decides on which side of it the effect lies.
         spent: error spent up to this look.
     """
 
@@ -215,11 +240,11 @@ def path(claim: Evidence, alpha: float, part: int = 0) -> list[Look]:
     """
     low, high = claim.intervals(alpha)
     mean, error = claim.moments
-    n = np.array(claim.seen)
-    t = np.abs(mean[0, part] / error[0, part])
+    looks = len(claim.seen)
+    errors = np.broadcast_to(error, mean.shape)[0, part]
+    t = np.abs((mean[0, part] - claim.sign * claim.bound) / errors)
     columns = (
-        *(mean[0, part], low[0, part], high[0, part]),
-        *(2 * stdtr(n - 1, -t), 2 * stdtr(n - 1, -critical(claim.looks, alpha)[: len(n)])),
-        spent(claim.looks, alpha)[: len(n)],
+        *(mean[0, part], low[0, part], high[0, part], 2 * stdtr(claim.df, -t)),
+        *(of_looks(claim.looks, alpha)[:looks] for of_looks in (rarity, spent)),
     )
-    return [Look(seeds, *map(float, row)) for seeds, *row in zip(n.tolist(), *columns, strict=True)]
+    return [Look(seeds, *map(float, row)) for seeds, *row in zip(claim.seen, *columns, strict=True)]

@@ -1,0 +1,80 @@
+"""What a sweep's trials came to, as far as it decides which trials the sweep asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from orchestrator.columns import Status
+from orchestrator.errors import ShowError
+from orchestrator.results.selection import selection_column
+from orchestrator.spec.grid import cells
+from orchestrator.spec.model import Sweep
+
+if TYPE_CHECKING:
+    from orchestrator.results.results import Results
+
+
+@dataclass
+class Observed:
+    """What trials came to.
+
+    Attributes:
+        outcomes: the selection metric of each trial that has ended, by id; None if it failed.
+        measured: what claims are about, if they are to be decided: for each value, layers and
+            epoch the values by trial id.
+        diverged: ids of the trials that diverged, if claims are to be decided.
+    """
+
+    outcomes: dict[str, float | None] = field(default_factory=dict)
+    measured: dict[tuple[str, str, int | None], dict[str, float]] = field(default_factory=dict)
+    diverged: set[str] = field(default_factory=set)
+
+    def add(self, other: Observed) -> None:
+        """Add what other trials came to."""
+        self.outcomes |= other.outcomes
+        self.diverged |= other.diverged
+        for key, values in other.measured.items():
+            self.measured.setdefault(key, {}).update(values)
+
+    def measure(self, name: str, layers: str, epoch: int | None) -> Mapping[str, float]:
+        """Look up a value of the claims by trial id; see `Results.measure`."""
+        return self.measured.get((name, layers, epoch), {})
+
+
+def grows(sweep: Sweep) -> bool:
+    """Tell whether results may ask for trials that the file alone does not name."""
+    return sweep.race is not None or any(cell.confirm for cell in cells(sweep))
+
+
+def observe(results: Results, trial_ids: Collection[str] | None = None) -> Observed:
+    """Look up what trials came to that have ended, as far as it may ask for others.
+
+    A value that the store lacks decides nothing: tables and claims say so when they are shown.
+
+    Args:
+        results: the results of the sweep.
+        trial_ids: the trials; by default all.
+    """
+    sweep, snapshot = results.sweep, results.snapshot
+    if not grows(sweep):
+        return Observed()
+    trial_ids = snapshot.outcomes.keys() if trial_ids is None else trial_ids
+    column = selection_column(sweep.select)
+    values = snapshot.last_values(trial_ids, {column})
+    observed = Observed({trial_id: row[column] for trial_id, row in values.items()})
+    if sweep.decide is None or not values:
+        return observed
+    ends = snapshot.outcomes
+    observed.diverged = {i for i in values if ends[i].status == Status.DIVERGED}
+    for claim in sweep.claims:
+        for name in claim.measured:
+            try:
+                measured = results.measure(name, claim.layers, claim.epoch)
+            except ShowError:
+                continue
+            observed.measured[name, claim.layers, claim.epoch] = {
+                trial_id: measured[trial_id] for trial_id in values if trial_id in measured
+            }
+    return observed
