@@ -4,8 +4,9 @@ Each row judges 20,000 worlds with the functions that judge the claims of a file
 look at 5 confirm seeds (`confirm: 5`), *decide* a look after every confirm seed from the 2nd to the
 20th (`decide: {at_most: 20}`). Behind a share stands its 95 % Clopper-Pearson interval, behind a
 number of seeds its 10 % and 90 % quantiles. Trials are normal with standard deviation 1 unless a
-row says otherwise, and claims of a file have trials of their own. The last rows replay races on the
-published stores. Pooled variances and intervals on the logit scale are not part of it yet.
+row says otherwise, and claims of a file have trials of their own. A pooled spread is that of the
+two cells of the claim and of two others, which have the first 5 or, with decide, 2 confirm seeds.
+The last rows replay races on the published stores.
 """
 
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ from benchmarks._replay import replayed, simulated
 from orchestrator.results.claims.boundary import Looks, critical
 from orchestrator.results.claims.contrasts import ALPHA, Array, fisher_z, slope_weights
 from orchestrator.results.claims.contrasts import paired as estimated
+from orchestrator.results.claims.pooling import pooled_spread
 from orchestrator.results.claims.sequential import (
     NEGLIGIBLE,
     SUPPORTED,
@@ -117,6 +119,20 @@ def best(random: np.random.Generator, looks: Looks) -> Evidence:
     return Evidence(differences + np.array([[0.0], [FAR], [FAR]]), looks)
 
 
+def pooled(random: np.random.Generator, looks: Looks) -> Evidence:
+    """Compare two equal sides by the spread of four cells."""
+    cells = random.standard_normal((4, WORLDS, 1, looks.last))
+    others = min(looks.first, CONFIRM)
+    spreads = [
+        pooled_spread([*cells[:2, ..., :n], *cells[2:, ..., : min(n, others)]]) for n in looks.seeds
+    ]
+    error = np.stack([spread for spread, _ in spreads], axis=-1) * np.sqrt(
+        2 / np.array(looks.seeds)
+    )
+    df = np.array([df for _, df in spreads])
+    return Evidence(cells[0] - cells[1], looks, pooled=(error, df))
+
+
 KINDS: dict[str, Draw] = {
     "`greater`": greater,
     "`close`, at the margin": close,
@@ -124,6 +140,7 @@ KINDS: dict[str, Draw] = {
     "`relate`": related,
     "`over: each`, one of three cells at 0": each,
     "`best`, one of three others as good": best,
+    "`greater`, pooled": pooled,
     "`greater`, unequal variances": unequal,
     "`greater`, t with 3 degrees of freedom": heavy,
     "`greater`, one trial in 20 diverged": diverged,
@@ -199,9 +216,19 @@ def coverage() -> Iterator[Record]:
         means = [statistics(trials.tolist()) for trials in first]
         held = [mean.ci_low <= 0 <= mean.ci_high for mean in means]
         yield share(f"Coverage: a cell's mean, {n} confirm seeds", held, near)
+        fractions = [
+            statistics((0.97 + trials / 100).tolist(), is_accuracy=True) for trials in first
+        ]
+        held = [mean.ci_low <= 0.97 <= mean.ci_high for mean in fractions]
+        yield share(f"Coverage: a cell's mean accuracy of 97 %, {n} confirm seeds", held, near)
         low, high = estimated(first - second).interval()
         held = list((low <= 0) & (high >= 0))
         yield share(f"Coverage: an effect, {n} confirm seeds", held, near)
+        low, high = pooled(np.random.default_rng(SEED), Looks(n, n)).intervals(ALPHA)
+        yield share(f"Coverage: a pooled effect, {n} confirm seeds", (low <= 0) & (high >= 0), near)
+    low, high = (end[:, 0] for end in pooled(np.random.default_rng(SEED), DECIDE).intervals(ALPHA))
+    holds = ((low <= 0) & (high >= 0)).all(axis=1)
+    yield share("Coverage: sequential interval, pooled, at all looks", holds, at_least(93))
     for effect in (0, 1):
         low, high = (end[:, 0] for end in paired(effect).intervals(ALPHA))
         holds = (low <= effect) & (effect <= high)
@@ -246,7 +273,7 @@ def seeds(name: str, claim: Evidence, bound: float) -> Record:
 
 def share(claim: str, worlds: npt.ArrayLike, target: Target | None = None) -> Record:
     """Record the share of worlds in which something is so."""
-    so = np.asarray(worlds)
+    so = np.ravel(worlds)
     exact = binomtest(int(so.sum()), len(so)).proportion_ci()
     record = absolute(claim, [100 * float(so.mean())], "%", target)
     return replace(record, spread=(100 * float(exact.low), 100 * float(exact.high)))

@@ -6,6 +6,7 @@ import itertools
 import json
 import random
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from support.commands import orch
 from support.simulation import FakeRunner, Simulation
 from support.synthetic import make_probes, make_trials, results_of
 
+from benchmarks import statistics as benchmark
 from orchestrator import SpecError, load
 from orchestrator.errors import StoreError
 from orchestrator.results import Results
@@ -366,6 +368,51 @@ def test_verdicts_are_the_same_after_kills_at_any_second(tmp_path, monkeypatch):
     ]
     again = other.run(train=learn)
     assert again.started == []
+
+
+def test_a_world_of_the_benchmark_gets_its_verdicts_through_a_store(tmp_path, monkeypatch):
+    monkeypatch.setattr(benchmark, "WORLDS", 1)
+    noise = np.random.default_rng(7)
+    drawn = {
+        "greater": replace(benchmark.greater(noise, benchmark.DECIDE), smallest=1.5),
+        "close": benchmark.close(noise, benchmark.DECIDE),
+        "increasing": benchmark.increasing(noise, benchmark.DECIDE),
+        "best": benchmark.best(noise, benchmark.DECIDE),
+        "far": benchmark.paired(2),
+    }
+    drawn["far"] = replace(drawn["far"], values=drawn["far"].values[:1])
+    expected = decide([*drawn.values()])
+    scores, claims = {}, []
+    for name, evidence in drawn.items():
+        scores[f"{name} 0"] = np.zeros(benchmark.AT_MOST)
+        for part, values in enumerate(evidence.values[0], start=1):
+            scores[f"{name} {part}"] = -values if name == "best" else values
+        sides = [side for side in scores if side.startswith(name)]
+        claim = {"name": name, "metric": "score", "expect": "greater"} | EXPECTED.get(name, {})
+        one_first = name in {"greater", "close", "far"}
+        claims.append(claim | {"compare": {"x": sides[::-1] if one_first else sides}})
+
+    def drawing(params: Mapping[str, Any], _trial: Any) -> Any:
+        confirm = params["seed"] - 1000
+        yield {"score": float(scores[params["x"]][confirm]) if confirm >= 0 else 0.0}
+
+    keys = {"factors": {"x": [*scores]}, "decide": {"at_most": benchmark.AT_MOST}, "seeds": [0]}
+    sim = simulation(tmp_path, monkeypatch, **keys, search={}, claims=claims)
+    sim.run(train=drawing)
+    found = claims_of(tmp_path, sim.keys)
+    outcomes = expected.outcomes[0].tolist()
+    assert [claim["verdict"] for claim in found] == [VERDICTS[outcome] for outcome in outcomes]
+    assert {"supported", "negligible", "undecided"} <= {claim["verdict"] for claim in found}
+    seeds = [seen or benchmark.AT_MOST for seen in expected.seeds[0].tolist()]
+    assert [claim["n"] for claim in found] == seeds
+
+
+EXPECTED: dict[str, dict[str, Any]] = {
+    "greater": {"smallest": 1.5},
+    "close": {"expect": "close", "margin": benchmark.FAR},
+    "increasing": {"expect": "increasing"},
+    "best": {"expect": "best"},
+}
 
 
 def test_tables_report_the_seeds_that_no_result_has_chosen(tmp_path, monkeypatch):

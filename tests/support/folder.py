@@ -27,7 +27,8 @@ def environment() -> dict[str, str]:
 
 def needs_ray(arguments: Sequence[object]) -> bool:
     """Say whether a command runs trials on Ray, which ends with its process."""
-    return (arguments[0] == "sweep" and "inline" not in arguments) or "--pilot" in arguments
+    runs = arguments[0] in {"sweep", "decide"} and "inline" not in arguments
+    return runs or "--pilot" in arguments
 
 
 @dataclass(frozen=True)

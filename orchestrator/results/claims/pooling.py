@@ -46,12 +46,24 @@ def pool(cells: Sequence[Array]) -> Pool | None:
         None if no cell counts, or none of their numbers differ.
     """
     counted = [values for values in cells if len(values) > 1 and np.isfinite(values).all()]
-    df = sum(len(values) - 1 for values in counted)
-    squares = sum(float(((values - values.mean()) ** 2).sum()) for values in counted)
-    largest = max((float(np.abs(values).max()) for values in counted), default=0.0)
-    if not df or math.sqrt(squares / df) <= NO_SPREAD * largest:
+    if not counted:
         return None
-    return Pool(math.sqrt(squares / df), df, len(counted), _equal(counted))
+    found, df = pooled_spread(counted)
+    largest = max(float(np.abs(values).max()) for values in counted)
+    if found <= NO_SPREAD * largest:
+        return None
+    return Pool(float(found), df, len(counted), _equal(counted))
+
+
+def pooled_spread(cells: Sequence[Array]) -> tuple[Array, int]:
+    """Compute the standard deviation of residuals around the means of cells, and its df.
+
+    Args:
+        cells: at least one, shape (..., seeds) each; the axes before are independent worlds.
+    """
+    df = sum(values.shape[-1] - 1 for values in cells)
+    squares = sum(values.var(axis=-1) * values.shape[-1] for values in cells)
+    return np.asarray(np.sqrt(squares / df)), df
 
 
 def _equal(cells: Sequence[Array]) -> float | None:
