@@ -342,7 +342,7 @@ def plainly_expanded(sweep: Sweep) -> list[dict[str, Any]]:
     found = []
     for factors in combinations(sweep.factors):
         fitting = [v for v in sweep.variants if v.when.items() <= factors.items()]
-        search, fixed, seeds = dict(sweep.search), dict(sweep.fixed), sweep.seeds
+        search, fixed, seeds = dict(sweep.search_axes), dict(sweep.fixed), sweep.seeds
         for variant in fitting:
             search |= variant.search
             fixed |= variant.fixed

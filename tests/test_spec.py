@@ -14,7 +14,8 @@ from support.toys import SWEEP
 from orchestrator.errors import InputError, SpecError
 from orchestrator.spec.claim import Claim
 from orchestrator.spec.loading import load, load_text, parse, parse_seeds, with_seeds
-from orchestrator.spec.model import Figure, Resources, Select, Table
+from orchestrator.spec.model import Resources, Select
+from orchestrator.spec.shown import Figure, Table
 from orchestrator.spec.source import read_text
 from orchestrator.spec.values import by_value
 
@@ -310,14 +311,13 @@ BAD_PARAMS = {
     "no number": ("epochs: 2", "x: .nan", 9, "`fixed.x`: expected a finite number"),
     "overflow": ("epochs: 2", "x: 1e400", 9, "`fixed.x`: expected a finite number"),
     "65 bits": ("epochs: 2", f"x: {2**63}", 9, "`fixed.x`: expected an integer of at most 64"),
-    "no factors": (
-        "factors:\n  order: [convention, swap]\n  depth: [1, 2]",
-        "factors: {}",
-        4,
-        "`factors`: expected at least one entry",
+    "a param in two sections": (
+        "  lr:",
+        "  depth:",
+        8,
+        "`search.depth`: `depth` is also under `factors`",
     ),
-    "a param in two sections": ("  lr:", "  depth:", 8, "`search.depth`: is also under `factors`"),
-    "a fixed param in two": ("epochs: 2", "lr: 2", 9, "`fixed.lr`: is also under `search`"),
+    "a fixed param in two": ("epochs: 2", "lr: 2", 9, "`fixed.lr`: `lr` is also under `search`"),
     "a seed as a factor": ("  depth:", "  seed:", 6, "`factors.seed`", "top-level `seeds`"),
     "a column of the store": ("  lr:", "  trial_id:", 8, "`search.trial_id`", "is reserved"),
     "a column of the tables": ("epochs: 2", "mean: 2", 9, "`fixed.mean`", "is reserved"),
@@ -346,16 +346,19 @@ BAD_ENDINGS = {
     "a variant of all": ("variants: [{when: {}}]", "`variants[0].when`: expected at least one"),
     "an unknown axis in variants": (
         "variants: [{when: {dpth: 1}}]",
-        "`variants[0].when.dpth`: unknown factor `dpth`; did you mean `depth`?",
+        "`variants[0].when.dpth`: unknown factor or search param `dpth`; did you mean `depth`?",
     ),
-    "a search param in when": ("variants: [{when: {lr: 0.1}}]", "unknown factor `lr`"),
+    "other seeds for a search param": (
+        "variants: [{when: {lr: 0.1}, seeds: [3]}]",
+        "`variants[0].seeds`: may not depend on `lr`, which is searched within a cell",
+    ),
     "an unknown value in variants": (
         "variants: [{when: {order: swp}}]",
         "`variants[0].when.order`: unknown value `swp`; did you mean `swap`?",
     ),
-    "a new search param in a variant": (
-        "variants: [{when: {depth: 1}, search: {l: [1]}}]",
-        "`variants[0].search.l`: unknown top-level `search` param `l`; did you mean `lr`?",
+    "a fixed param in a variant's search": (
+        "variants: [{when: {depth: 1}, search: {epochs: [1]}}]",
+        "`variants[0].search.epochs`: `epochs` is under `fixed`; only a search param may",
     ),
     "a new fixed param in a variant": (
         "variants: [{when: {depth: 1}, fixed: {epoch: 1}}]",

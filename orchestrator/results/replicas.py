@@ -90,21 +90,21 @@ def _equalities(
     """Find the values of one param whose trials are equal, all else held."""
     others: dict[Hashable, list[PlannedTrial]] = defaultdict(list)
     for trial in planned:
-        params = trial.params
+        params = trial.values
         held = {key: value for key, value in params.items() if key != name}
         others[json.dumps(held, sort_keys=True)].append(trial)
     found: dict[str, _Equality] = {}
     for group in others.values():
         for equal in _equal(group, digests):
-            values = tuple(trial.params[name] for trial in equal)
+            values = tuple(trial.values[name] for trial in equal)
             equality = found.setdefault(json.dumps(values), _Equality(values))
-            params = equal[0].params
+            params = equal[0].values
             common = {key: params[key] for key in shown if key != name and key in params}
             equality.found.append(assignments(common))
     for equality in found.values():
         wanted = {json.dumps(value) for value in equality.values}
         equality.compared = sum(
-            wanted <= {json.dumps(t.params[name]) for t in group if t.trial_id in digests}
+            wanted <= {json.dumps(t.values[name]) for t in group if t.trial_id in digests}
             for group in others.values()
         )
     return found.values()

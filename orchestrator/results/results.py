@@ -20,7 +20,7 @@ from orchestrator.results.wanted import Wanted, wanted
 from orchestrator.spec import PlannedTrial, Sweep, with_seeds
 from orchestrator.spec.checks import check
 from orchestrator.spec.claim import Claim
-from orchestrator.spec.model import Figure, Table
+from orchestrator.spec.shown import Figure, Table
 from orchestrator.spec.values import Value
 from orchestrator.store import Snapshot, Store
 from orchestrator.store.stored_sweep import stored_sweep

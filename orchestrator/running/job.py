@@ -14,6 +14,7 @@ from orchestrator.code.recorder import Recorder
 from orchestrator.running.runnable import is_program, runnable
 from orchestrator.spec.grid import PlannedTrial, carried
 from orchestrator.spec.model import Sweep
+from orchestrator.spec.values import flat
 from orchestrator.store.schema import Layout
 
 DATA_DIR = "ORCH_DATA_DIR"
@@ -119,12 +120,13 @@ def _data_dir() -> str | None:
 
 def _task(trial: PlannedTrial, names: list[str]) -> Task:
     config, params = trial.config, trial.params
+    values = flat(params)
     row = {
         "trial_id": trial.trial_id,
         "config_id": config.config_id,
         "cell_id": config.cell_id,
         "seed": trial.seed,
-        **{name: params[name] for name in names},
+        **{name: values[name] for name in names},
     }
-    fixed = {name: params[name] for name in config.fixed}
+    fixed = {name: values[name] for name in config.fixed}
     return Task(row, params, fixed, config.resources.cpu, config.resources.gpu)

@@ -19,6 +19,7 @@ from orchestrator.errors import TrialError
 from orchestrator.reporting import reports_to
 from orchestrator.running import failures
 from orchestrator.running.yielded import Metrics, YieldedReader
+from orchestrator.spec.values import flat
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ class LiveTrial:
 
     @cached_property
     def _reader(self) -> YieldedReader:
-        return YieldedReader(self.start.params, self.log)
+        return YieldedReader(flat(self.start.params), self.log)
 
     def announce(self) -> None:
         """Write to the log which attempt this is, where it runs, and where it goes on."""

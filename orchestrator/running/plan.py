@@ -106,7 +106,7 @@ def print_plan(plan: Plan, console: Console) -> None:
         for name in ("trial", *names, "seed"):
             table.add_column(name, overflow="fold")
         for trial in first:
-            params = [escape(label(trial.params[name])) for name in names]
+            params = [escape(label(trial.values[name])) for name in names]
             table.add_row(trial.trial_id, *params, str(trial.seed))
         console.print(table)
     if first and plan.seconds_left is not None:

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Iterator
 
 from orchestrator.errors import unknown
 from orchestrator.labels import PROBE, label
+from orchestrator.spec.axes import size
+from orchestrator.spec.axis_checks import check_exceptions, check_params
 from orchestrator.spec.claim import Claim
 from orchestrator.spec.claim_checks import check_cells, check_claim
 from orchestrator.spec.command_checks import check_command, check_nulls
 from orchestrator.spec.grid import MAX_TRIALS, count_trials, is_empty
 from orchestrator.spec.keys import Key
-from orchestrator.spec.model import (
-    SMOKE_SUFFIX,
-    Figure,
-    Published,
-    ResourceChange,
-    Sweep,
-    Table,
-)
+from orchestrator.spec.model import SMOKE_SUFFIX, ResourceChange, Sweep
 from orchestrator.spec.name_checks import free, matcher, on_axis
 from orchestrator.spec.problems import Problem
 from orchestrator.spec.seed_checks import (
@@ -29,15 +23,19 @@ from orchestrator.spec.seed_checks import (
     check_decide,
     check_race,
 )
-from orchestrator.spec.values import Value, canonical, distinct
+from orchestrator.spec.shown import Figure, Published, Table
 
 
 def check(sweep: Sweep, *, mode_required: bool = False) -> list[Problem]:
     """List names that are unknown or misplaced; without any, a grid that is too large or empty."""
+    problems = list(check_params(sweep))
+    if problems:
+        return problems
     problems = [*_names(sweep), *(_mode(sweep) if mode_required else ()), *check_command(sweep)]
     if problems or (problems := list(_size(sweep))):
         return problems
     return [
+        *check_exceptions(sweep),
         *check_race(sweep),
         *check_decidable(sweep),
         *check_nulls(sweep),
@@ -46,9 +44,6 @@ def check(sweep: Sweep, *, mode_required: bool = False) -> list[Problem]:
 
 
 def _names(sweep: Sweep) -> Iterator[Problem]:
-    yield from _sections(sweep)
-    yield from _variants(sweep)
-    yield from _excludes(sweep)
     yield from _resources(sweep)
     yield from check_confirm(sweep)
     yield from check_decide(sweep)
@@ -67,48 +62,6 @@ def _names(sweep: Sweep) -> Iterator[Problem]:
     for index, figure in enumerate(sweep.figures):
         yield from _figure(sweep, figure, ("figures", index))
         yield from _figure_metrics(sweep, figure, ("figures", index))
-
-
-def _sections(sweep: Sweep) -> Iterator[Problem]:
-    sections = {"factors": sweep.factors, "search": sweep.search, "fixed": sweep.fixed}
-    seen: dict[str, str] = {}
-    for section, params in sections.items():
-        for name in params:
-            if name in seen:
-                text = f"is also under `{seen[name]}`; keep it in one place"
-                yield Problem((section, name), text)
-            seen.setdefault(name, section)
-
-
-def _variants(sweep: Sweep) -> Iterator[Problem]:
-    for index, variant in enumerate(sweep.variants):
-        key: Key = ("variants", index)
-        yield from matcher(variant.when, sweep.factors, "factor", (*key, "when"))
-        for section, params in (("search", sweep.search), ("fixed", sweep.fixed)):
-            for name in getattr(variant, section):
-                if name not in params:
-                    what = f"top-level `{section}` param"
-                    yield Problem((*key, section, name), unknown(what, name, params))
-        for name in variant.search.keys() & sweep.search.keys():
-            yield from _types(variant.search[name], sweep.search[name], (*key, "search", name))
-
-
-def _types(values: tuple[Value, ...], axis: tuple[Value, ...], key: Key) -> Iterator[Problem]:
-    """Refuse 1.0 for the axis of a 1, as in one list."""
-    try:
-        distinct({canonical(value): value for value in (*axis, *values)}.values())
-    except ValueError as error:
-        yield Problem(key, str(error))
-
-
-def _excludes(sweep: Sweep) -> Iterator[Problem]:
-    searched = {name for variant in sweep.variants for name in variant.search}
-    if not searched <= set(sweep.search):
-        return  # already reported by `_variants`, and `sweep.axes` would raise
-    for index, entry in enumerate(sweep.exclude):
-        if not entry:
-            yield Problem(("exclude", index), "an empty entry would exclude every cell")
-        yield from matcher(entry, sweep.axes, "factor or search param", ("exclude", index))
 
 
 def _mode(sweep: Sweep) -> Iterator[Problem]:
@@ -223,7 +176,7 @@ def _figure_metrics(sweep: Sweep, figure: Figure, key: Key) -> Iterator[Problem]
 
 def _size(sweep: Sweep) -> Iterator[Problem]:
     """Count the trials before anything expands the grid."""
-    cells = math.prod(len(values) for values in sweep.factors.values())
+    cells = size(sweep.factor_grid)
     trials = count_trials(sweep) if cells <= MAX_TRIALS else _full_grid(sweep)
     if trials > MAX_TRIALS:
         text = f"the grid has {trials:,} trials; the limit is {MAX_TRIALS:,}"
@@ -234,5 +187,5 @@ def _size(sweep: Sweep) -> Iterator[Problem]:
 
 def _full_grid(sweep: Sweep) -> int:
     """Count the trials as if no variant or exclusion applied."""
-    axes = [*sweep.factors.values(), *sweep.search.values(), sweep.seeds]
-    return math.prod(len(values) for values in axes)
+    axes = (*sweep.factor_grid, *sweep.search_grid(sweep.search_axes))
+    return size(axes) * len(sweep.seeds)

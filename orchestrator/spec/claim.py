@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag
 
 from orchestrator.labels import PROBE
+from orchestrator.spec.part import Part
 from orchestrator.spec.values import Name, ParamValue, Value, by_value, matches
 
 Factors = Mapping[str, Value]
@@ -30,11 +31,8 @@ LEAST_AXIS = 4
 """The fewest values over which a correlation is computed."""
 
 
-class Claim(BaseModel):
+class Claim(Part):
     """A statement about the factors that the store can support or refute."""
-
-    # Docstrings below fields are the descriptions of the keys in docs/sweep-file.md.
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     name: Name
     """Printed with the verdict; each claim has its own."""
@@ -105,7 +103,10 @@ class Claim(BaseModel):
 
 
 def match(
-    claim: Claim, factors: Mapping[str, Sequence[Value]], cells: Sequence[Factors]
+    claim: Claim,
+    factors: Mapping[str, Sequence[Value]],
+    cells: Sequence[Factors],
+    aside: Collection[str] = (),
 ) -> list[tuple[int, ...]]:
     """Match cells on the factors that a claim does not compare.
 
@@ -113,6 +114,7 @@ def match(
         claim: the claim.
         factors: the sweep's factors with their values.
         cells: the factor values of each cell.
+        aside: factors that go together with those compared, on which cells are not matched.
 
     Returns:
         Per match, the indices of its cells in the order of the claim's positions; a match
@@ -121,8 +123,9 @@ def match(
     keys = [by_value(position) for position in claim.positions(factors)]
     groups: dict[str, dict[str, int]] = {}
     for index, cell in enumerate(cells):
-        rest = {name: value for name, value in cell.items() if name not in claim.factors}
-        if matches(claim.where, rest):
+        others = {name: value for name, value in cell.items() if name not in claim.factors}
+        if matches(claim.where, others):
+            rest = {name: value for name, value in others.items() if name not in aside}
             compared = {name: cell[name] for name in claim.factors}
             groups.setdefault(by_value(rest), {})[by_value(compared)] = index
     complete = [group for group in groups.values() if group.keys() >= set(keys)]

@@ -39,7 +39,7 @@ def check_cells(sweep: Sweep) -> Iterator[Problem]:
     each = {i: claim for i, claim in enumerate(sweep.claims) if claim.over == "each"}
     cells = list(factors_of_cells(sweep)) if each else []
     for index, claim in each.items():
-        if not match(claim, sweep.factors, cells):
+        if not match(claim, sweep.factors, cells, sweep.paired_with(claim.factors)):
             text = "no cells to compare: `where` and `exclude` leave none with all these values"
             yield Problem(("claims", index), text)
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from orchestrator.spec.grid import combinations
 from orchestrator.spec.model import Sweep
-from orchestrator.spec.values import Value
+from orchestrator.spec.values import Value, flat
 
 PARAMS = "params"
 """The placeholder that stands for all params, each in a word of its own."""
@@ -139,13 +139,13 @@ def render(
         trial: what is the trial's own.
         params_json: the path of a JSON file with all params.
     """
-    texts = _texts(trial, params_json)
+    texts, params = _texts(trial, params_json), flat(params)
     return [text for word in words for text in Template.of(word).words(params, texts)]
 
 
 def render_path(path: str, params: Mapping[str, Value], trial: TrialNames, params_json: str) -> str:
     """Write a path of `metrics` for a trial; arguments as in `render`."""
-    return Template.of(path).text(params, _texts(trial, params_json))
+    return Template.of(path).text(flat(params), _texts(trial, params_json))
 
 
 def uses_params_json(texts: Iterable[str]) -> bool:

@@ -107,10 +107,9 @@ def _values(sweep: Sweep, name: str) -> list[Value]:
     """List the values that a param takes in some cell, variants included."""
     if name == "seed":
         return list(sweep.seeds)
-    axes = {**sweep.factors, **sweep.search, **{n: (v,) for n, v in sweep.fixed.items()}}
-    searched = [value for variant in sweep.variants for value in variant.search.get(name, ())]
+    axes = {**sweep.axes, **{n: (v,) for n, v in sweep.fixed.items()}}
     fixed = [variant.fixed[name] for variant in sweep.variants if name in variant.fixed]
-    return [*axes[name], *searched, *fixed]
+    return [*axes[name], *fixed]
 
 
 def _program(word: str) -> Iterator[Problem]:

@@ -5,14 +5,22 @@ from __future__ import annotations
 import functools
 import itertools
 import json
-import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from orchestrator.spec.axes import Axis, product, size
 from orchestrator.spec.identity import Runs, identity
-from orchestrator.spec.model import Resources, Sweep
-from orchestrator.spec.values import FIRST_CONFIRM_SEED, Value, by_value, canonical, matches
+from orchestrator.spec.model import Resources, Sweep, Variant
+from orchestrator.spec.ranges import Range
+from orchestrator.spec.values import (
+    FIRST_CONFIRM_SEED,
+    Value,
+    by_value,
+    canonical,
+    matches,
+    nested,
+)
 
 MAX_TRIALS = 1_000_000
 
@@ -33,11 +41,12 @@ class Config:
 
     @property
     def params(self) -> dict[str, Any]:
-        """The trainable's params, except for the seed; lists are lists, not tuples."""
-        return {name: _as_lists(value) for name, value in self._values.items()}
+        """The trainable's params, except for the seed; names with dots are nested."""
+        return nested({name: _as_lists(value) for name, value in self.values.items()})
 
     @property
-    def _values(self) -> dict[str, Value]:
+    def values(self) -> dict[str, Value]:
+        """The params by their names in the sweep file; lists are tuples."""
         return {**self.factors, **self.search, **self.fixed}
 
     @property
@@ -47,7 +56,7 @@ class Config:
 
     def trial_id(self, seed: int) -> str:
         """Compute the id of the config with one seed."""
-        params = {**self._values, "seed": seed}
+        params = {**self.values, "seed": seed}
         return identity(self.runs, params, smoke=self.smoke, diverged_on=self.diverged_on)
 
 
@@ -79,8 +88,13 @@ class PlannedTrial:
 
     @property
     def params(self) -> dict[str, Any]:
-        """The trainable's params."""
+        """The trainable's params; names with dots are nested."""
         return {**self.config.params, "seed": self.seed}
+
+    @property
+    def values(self) -> dict[str, Value]:
+        """The params by their names in the sweep file; lists are tuples."""
+        return {**self.config.values, "seed": self.seed}
 
 
 def carried(sweep: Sweep) -> list[str]:
@@ -91,7 +105,7 @@ def carried(sweep: Sweep) -> list[str]:
 
 def cells(sweep: Sweep) -> list[Cell]:
     """Expand the factors, in file order; a cell without configs is left out."""
-    all_cells = (_cell(sweep, factors) for factors in _combinations(sweep.factors))
+    all_cells = (_cell(sweep, factors) for factors in product(sweep.factor_grid))
     return [cell for cell in all_cells if cell.configs]
 
 
@@ -125,10 +139,10 @@ def combinations(sweep: Sweep, names: Collection[str]) -> list[dict[str, Value]]
     if not names:
         return [{}]
     by_seeds: dict[tuple[int, ...], dict[str, dict[str, Value]]] = {}
-    for factors in _combinations(sweep.factors):
+    for factors in product(sweep.factor_grid):
         grid = _grid(sweep, factors)
         found = by_seeds.setdefault(grid.seeds, {})
-        for search in _searched(sweep, grid, factors):
+        for search, _ in _searched(sweep, grid, factors):
             params = {**factors, **search, **grid.fixed, "seed": 0}
             chosen = {name: params[name] for name in names}
             found.setdefault(canonical(chosen), chosen)
@@ -144,15 +158,16 @@ def count_trials(sweep: Sweep) -> int:
     """Count the trials without expanding the search; exclusions of search params are ignored."""
     factors_only = [entry for entry in sweep.exclude if entry.keys() <= sweep.factors.keys()]
     return sum(
-        _grid(sweep, factors).size
-        for factors in _combinations(sweep.factors)
+        len(grid.seeds) * _size(sweep, grid, factors)
+        for factors in product(sweep.factor_grid)
         if not any(matches(entry, factors) for entry in factors_only)
+        for grid in [_grid(sweep, factors)]
     )
 
 
 def factors_of_cells(sweep: Sweep) -> Iterator[dict[str, Value]]:
     """List the factors of every cell, in file order, without expanding their configs."""
-    for factors in _combinations(sweep.factors):
+    for factors in product(sweep.factor_grid):
         if any(True for _ in _searched(sweep, _grid(sweep, factors), factors)):
             yield factors
 
@@ -160,11 +175,6 @@ def factors_of_cells(sweep: Sweep) -> Iterator[dict[str, Value]]:
 def is_empty(sweep: Sweep) -> bool:
     """Tell whether everything is excluded."""
     return not any(True for _ in factors_of_cells(sweep))
-
-
-def _combinations(axes: Mapping[str, tuple[Value, ...]]) -> Iterator[dict[str, Value]]:
-    for values in itertools.product(*axes.values()):
-        yield dict(zip(axes, values, strict=True))
 
 
 def _as_lists(value: Value) -> Any:
@@ -177,37 +187,79 @@ class _Grid:
 
     seeds: tuple[int, ...]
     confirm: tuple[int, ...]
-    search: Mapping[str, tuple[Value, ...]]
+    search: Mapping[str, tuple[Value, ...] | Range]
     fixed: Mapping[str, Value]
     resources: Resources
-
-    @property
-    def size(self) -> int:
-        return len(self.seeds) * math.prod(len(values) for values in self.search.values())
+    exceptions: tuple[Variant, ...] = ()
+    """The variants for some values of its search params."""
 
 
 def _grid(sweep: Sweep, factors: Mapping[str, Value]) -> _Grid:
     """Apply the variants that match a cell, later ones over earlier ones."""
-    seeds, confirm, resources = sweep.seeds, sweep.confirm, sweep.resources
-    search, fixed = sweep.search, sweep.fixed
+    grid = _Grid(sweep.seeds, sweep.confirm, sweep.search_axes, sweep.fixed, sweep.resources)
     for variant in sweep.variants:
-        if matches(variant.when, factors):
-            seeds = variant.seeds or seeds
-            confirm = confirm if variant.confirm is None else variant.confirm
-            search = {**search, **variant.search}
-            fixed = {**fixed, **variant.fixed}
-            change = variant.resources.model_dump(exclude_none=True)
-            resources = resources.model_copy(update=change)
-    return _Grid(seeds, confirm, search, fixed, resources)
+        of_cell = {n: value for n, value in variant.when.items() if n in factors}
+        if not matches(of_cell, factors):
+            continue
+        if len(of_cell) < len(variant.when):
+            grid = replace(grid, exceptions=(*grid.exceptions, variant))
+            continue
+        grid = replace(
+            _changed(grid, variant),
+            seeds=variant.seeds or grid.seeds,
+            confirm=grid.confirm if variant.confirm is None else variant.confirm,
+            fixed={**grid.fixed, **variant.fixed},
+        )
+    return grid
+
+
+def _changed(grid: _Grid, variant: Variant) -> _Grid:
+    """Apply a variant's search and resources."""
+    resources = grid.resources.model_copy(update=variant.resources.model_dump(exclude_none=True))
+    return replace(grid, search={**grid.search, **variant.search}, resources=resources)
+
+
+def _parts(
+    sweep: Sweep, grid: _Grid, factors: Mapping[str, Value]
+) -> Iterator[tuple[_Grid, list[Axis]]]:
+    """Split a cell's search into parts to each of which the same variants apply.
+
+    Yields:
+        What the part runs, and the axes of its search.
+    """
+    matched = {name for variant in grid.exceptions for name in variant.when} - factors.keys()
+    split = [a for a in sweep.search_grid(grid.search) if not matched.isdisjoint(a.names)]
+    for chosen in product(split):
+        part, values = grid, {**dict.fromkeys(matched), **factors, **chosen}
+        for variant in grid.exceptions:
+            if matches(variant.when, values):
+                part = _changed(part, variant)
+        axes = sweep.search_grid(part.search)
+        one = [Axis(a.names, (tuple(chosen[n] for n in a.names),)) for a in split]
+        by_names = {axis.names: axis for axis in one}
+        yield part, [by_names.get(axis.names, axis) for axis in axes]
+
+
+def _size(sweep: Sweep, grid: _Grid, factors: Mapping[str, Value]) -> int:
+    """Count the configs of a cell, those included that are excluded."""
+    return sum(size(axes) for _, axes in _parts(sweep, grid, factors))
 
 
 def _searched(
     sweep: Sweep, grid: _Grid, factors: Mapping[str, Value]
-) -> Iterator[dict[str, Value]]:
-    """List the combinations of a cell's search params that are not excluded."""
-    for search in _combinations(grid.search):
-        if not any(matches(entry, {**factors, **search}) for entry in sweep.exclude):
-            yield search
+) -> Iterator[tuple[dict[str, Value], Resources]]:
+    """List the combinations of a cell's search params that are not excluded.
+
+    Yields:
+        The values of all search params, null for those that the cell does not search; and what a
+        trial occupies.
+    """
+    nothing = dict.fromkeys(sweep.search)
+    for part, axes in _parts(sweep, grid, factors):
+        for chosen in product(axes):
+            search = {**nothing, **chosen}
+            if not any(matches(entry, {**factors, **search}) for entry in sweep.exclude):
+                yield search, part.resources
 
 
 def _cell(sweep: Sweep, factors: Mapping[str, Value]) -> Cell:
@@ -217,6 +269,7 @@ def _cell(sweep: Sweep, factors: Mapping[str, Value]) -> Cell:
     runs = sweep.runs
     id_of = functools.partial(identity, runs, smoke=smoke, diverged_on=sweep.diverged_on)
     cell_id = id_of({**factors, **fixed})
+    found = _searched(sweep, grid, factors)
     configs = tuple(
         Config(
             config_id=id_of({**factors, **search, **fixed}),
@@ -225,11 +278,11 @@ def _cell(sweep: Sweep, factors: Mapping[str, Value]) -> Cell:
             factors=factors,
             search=search,
             fixed=fixed,
-            resources=Resources() if smoke else grid.resources,
+            resources=Resources() if smoke else resources,
             smoke=smoke,
             diverged_on=sweep.diverged_on,
         )
-        for search in itertools.islice(_searched(sweep, grid, factors), 1 if smoke else None)
+        for search, resources in itertools.islice(found, 1 if smoke else None)
     )
     if smoke:
         return Cell(cell_id, factors, configs, grid.seeds[:1])

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeAlias
 
-from orchestrator.spec.values import Value, canonical
+from orchestrator.spec.values import Value, canonical, nested
 
 Runs: TypeAlias = str | Mapping[str, Any]
 """What runs a trial: ``module:generator``, or a command's words and its metrics by key."""
@@ -24,12 +24,13 @@ def identity(
 
     Args:
         runs: what runs a trial.
-        params: those of the cell or config; the trial's have its ``seed``.
+        params: those of the cell or config; the trial's have its ``seed``. What is hashed is nested
+            where names have dots.
         smoke: whether it is a smoke run's.
         diverged_on: metrics, besides the selection's, that end a trial when not finite.
         text: writes what is hashed; another one gives the ids of an earlier format.
     """
-    content = [runs, dict(params), *(["smoke"] if smoke else [])]
+    content = [runs, nested(params), *(["smoke"] if smoke else [])]
     if diverged_on:
         content.append({"diverged_on": sorted(set(diverged_on))})
     return hashlib.sha256(text(content).encode()).hexdigest()[:16]

@@ -13,8 +13,9 @@ from orchestrator.errors import InputError, SpecError
 from orchestrator.spec.checks import check
 from orchestrator.spec.extends import extended, resolve
 from orchestrator.spec.grid import MAX_TRIALS
-from orchestrator.spec.model import Decide, Sweep, Table
+from orchestrator.spec.model import Decide, Sweep
 from orchestrator.spec.problems import check_quotes, explain, raise_all
+from orchestrator.spec.shown import Table
 from orchestrator.spec.source import Source, of_mapping, read_text
 from orchestrator.spec.values import check_seeds
 

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
 
+from orchestrator.spec.axes import (
+    Axis,
+    AxisKey,
+    Points,
+    Searched,
+    axis_of,
+    names_of,
+    values_by_name,
+)
 from orchestrator.spec.claim import Claim
 from orchestrator.spec.identity import Runs
+from orchestrator.spec.part import Part
+from orchestrator.spec.ranges import MOST_SAMPLES, Range, points
+from orchestrator.spec.shown import Figure, Table
 from orchestrator.spec.source import Source
 from orchestrator.spec.values import (
     FIRST_CONFIRM_SEED,
     Amount,
-    Axis,
     ConfirmSeeds,
     Gpus,
     Name,
@@ -21,19 +34,14 @@ from orchestrator.spec.values import (
     Seeds,
     Value,
     Word,
-    by_value,
+    flat_params,
 )
 
 SMOKE_SUFFIX = "--smoke"
 """Suffix of the names of smoke runs' stores; no sweep has it."""
 
 
-class _Part(BaseModel):
-    # Docstrings below fields are the descriptions of the keys in docs/sweep-file.md.
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class Select(_Part):
+class Select(Part):
     """How the best config of a cell is chosen."""
 
     metric: str
@@ -45,7 +53,7 @@ class Select(_Part):
     """Whether a trial's value is its last one that is not null, or its best finite one."""
 
 
-class Resources(_Part):
+class Resources(Part):
     """What one trial occupies."""
 
     cpu: Amount = 1.0
@@ -54,7 +62,7 @@ class Resources(_Part):
     """GPUs: a whole number, or a fraction of one, which Ray counts but does not enforce."""
 
 
-class ResourceChange(_Part):
+class ResourceChange(Part):
     """The resources that a variant changes."""
 
     cpu: Amount | None = None
@@ -63,7 +71,7 @@ class ResourceChange(_Part):
     """GPUs instead of the top-level ones."""
 
 
-class Metrics(_Part):
+class Metrics(Part):
     """Where the metrics of a command's trials come from."""
 
     lines: Annotated[Literal["stdout"] | None, Field(alias="json")] = None
@@ -79,7 +87,7 @@ class Metrics(_Part):
     """The name of the program's own counter; by default ``step``, else ``epoch``."""
 
 
-class Race(_Part):
+class Race(Part):
     """How configs that are behind are dropped, in every cell by the same rule."""
 
     keep: Annotated[float, Field(gt=0, lt=1)]
@@ -89,89 +97,33 @@ class Race(_Part):
     """How many configs go on at least."""
 
 
-class Decide(_Part):
+class Decide(Part):
     """How confirm seeds are added until the claims have verdicts."""
 
     at_most: Annotated[int, Field(ge=2, lt=FIRST_CONFIRM_SEED)] = 20
     """How many confirm seeds a cell gets in all, those of ``confirm`` included."""
 
 
-class Variant(_Part):
+class Variant(Part):
     """An exception for the cells that ``when`` matches."""
 
     when: Annotated[dict[str, ParamValue], Field(min_length=1)]
-    """Factor values, each one value or a list of them."""
+    """Values of factors and search params, each one value or a list of them. An exception for
+    values of search params changes ``search`` and ``resources`` only."""
     seeds: Seeds | None = None
     """Seeds instead of the top-level ones."""
     confirm: ConfirmSeeds | None = None
     """Confirm seeds instead of the top-level ones; 0 for none."""
-    search: dict[str, Axis] = {}
-    """Values of search params instead of the top-level ones."""
-    fixed: dict[str, ParamValue] = {}
+    search: dict[AxisKey, Searched] = {}
+    """Values of search params instead of the top-level ones, or of further search params, which are
+    null elsewhere."""
+    fixed: Annotated[dict[str, ParamValue], BeforeValidator(flat_params)] = {}
     """Values of fixed params instead of the top-level ones."""
     resources: ResourceChange = ResourceChange()
     """Resources instead of the top-level ones."""
 
 
-class Published(_Part):
-    """Numbers from a paper, printed beside those of a table."""
-
-    source: Annotated[str, Field(min_length=1)]
-    """The publication, and where in it the numbers are."""
-    columns: Annotated[tuple[str, ...], Field(min_length=1)]
-    """Names of factors and of values of the table."""
-    rows: Annotated[tuple[tuple[ParamValue, ...], ...], Field(min_length=1)]
-    """One value per column in each row; numbers in the table's unit, null where there is none."""
-
-
-class Table(_Part):
-    """A table to print from the selected configs."""
-
-    name: Name
-    """Printed above the table; each table has its own."""
-    rows: tuple[str, ...] = ()
-    """Factors whose values label the rows; factors on neither side are added here."""
-    columns: tuple[str, ...] = ()
-    """Factors whose values label the columns."""
-    values: tuple[str, ...] = ()
-    """Metrics, or ``probe:NAME``; without any, the selection metric."""
-    percent: bool | None = None
-    """Whether to print fractions as percent; by default, metrics named ``…accuracy``."""
-    precision: Annotated[int, Field(ge=0, le=12)] | None = None
-    """Decimals to print; by default 2 in percent and 4 otherwise."""
-    best: Literal["max", "min"] | None = None
-    """Which side is bold in each row, or in each column of a table without columns."""
-    published: Published | None = None
-    """Numbers from a paper, listed beside ours with the difference."""
-
-
-class Figure(_Part):
-    """A figure of the selected configs; factors that vary among its cells make its series."""
-
-    name: Name
-    """Names the files; each figure has its own."""
-    kind: Literal["curves", "layers", "relation", "bars", "histogram"]
-    """``curves``: metrics by epoch. ``layers``: probes by layer. ``relation`` and ``bars``:
-    values by ``x``. ``histogram``: a probe's values by bin, a panel per layer and channel."""
-    values: Annotated[tuple[str, ...], Field(min_length=1)]
-    """Metrics, or ``probe:NAME``; one row of panels each."""
-    x: str | None = None
-    """A factor; or, for ``relation``, a metric or ``probe:NAME``, which gives a point per seed."""
-    panels: str | None = None
-    """A factor; each of its values gets a panel."""
-    where: dict[str, ParamValue] = {}
-    """Factor values of the cells to show, each one value or a list of them."""
-    layers: tuple[str, ...] = ()
-    """The layers of a ``histogram``; by default all."""
-    units: tuple[int, ...] = ()
-    """The channels of a ``histogram``; by default all."""
-    title: str = ""
-    """The title above the figure; by default the names of sweep and figure."""
-    labels: dict[str, str] = {}
-    """Text to print for an entry of ``values``, for ``x``, or for a factor's value."""
-
-
-class Sweep(_Part):
+class Sweep(Part):
     """A sweep file: everything to run and to report."""
 
     _smoke: bool = PrivateAttr(default=False)
@@ -194,12 +146,17 @@ class Sweep(_Part):
     stands for any folders."""
     seeds: Seeds
     """Replicates of every config, never a hyperparameter."""
-    factors: Annotated[dict[ParamName, Axis], Field(min_length=1)]
-    """The axes of the table, with their values; one combination is a cell."""
-    search: dict[ParamName, Axis] = {}
-    """Params that are tuned within every cell, with the values to try."""
-    fixed: dict[ParamName, ParamValue] = {}
-    """Params with one value; only a variant may change it."""
+    factor_axes: Annotated[dict[AxisKey, Points], Field(alias="factors")] = {}
+    """The axes of the table, with their values; one combination is a cell. Params whose values go
+    together are one axis, ``"optimizer, momentum": [[sgd, 0.9], [adam, null]]``."""
+    search_axes: Annotated[dict[AxisKey, Searched], Field(alias="search")] = {}
+    """Params that are tuned within every cell, with the values to try: a list, or with ``samples``
+    a range (``uniform``, ``loguniform`` or ``integers``, with the smallest and largest value)."""
+    samples: Annotated[int, Field(ge=1, le=MOST_SAMPLES)] | None = None
+    """How many points to take from the ranges in ``search``, the same ones in every cell."""
+    fixed: Annotated[dict[ParamName, ParamValue], BeforeValidator(flat_params)] = {}
+    """Params with one value; only a variant may change it. A mapping is the same as names with
+    dots: ``optim: {lr: 0.1}`` as ``optim.lr: 0.1``."""
     race: Race | None = None
     """How configs that are behind are dropped between two seeds; by default none is."""
     confirm: ConfirmSeeds = ()
@@ -238,15 +195,53 @@ class Sweep(_Part):
             return {**keys, "confirm": 2}
         return keys
 
+    @cached_property
+    def factor_grid(self) -> tuple[Axis, ...]:
+        """The axes of the factors, in file order."""
+        return tuple(axis_of(key, values) for key, values in self.factor_axes.items())
+
+    @cached_property
+    def factors(self) -> Mapping[str, tuple[Value, ...]]:
+        """The factors, with the values that each takes."""
+        return values_by_name(self.factor_grid)
+
+    @cached_property
+    def search(self) -> Mapping[str, tuple[Value, ...]]:
+        """The search params, with the values that each takes in some cell."""
+        sections = [self.search_axes, *(variant.search for variant in self.variants)]
+        found = values_by_name([axis for each in sections for axis in self.search_grid(each)])
+        own = {name for key in self.search_axes for name in names_of(key)}
+        return {name: values if name in own else (None, *values) for name, values in found.items()}
+
+    def search_grid(self, section: Mapping[str, tuple[Value, ...] | Range]) -> list[Axis]:
+        """List the axes that a section makes: lists as they stand, and one of all ranges."""
+        ranges = {key: value for key, value in section.items() if isinstance(value, Range)}
+        axes = []
+        for key, value in section.items():
+            if not isinstance(value, Range):
+                axes.append(axis_of(key, value))
+            elif key == next(iter(ranges)):
+                dimensions = tuple(self._dimensions[name] for name in ranges)
+                rows = points(tuple(ranges.values()), dimensions, self.samples or 1)
+                axes.append(Axis(tuple(ranges), rows))
+        return axes
+
+    @cached_property
+    def _dimensions(self) -> Mapping[str, int]:
+        """Which dimension of the points each param with a range has, in file order."""
+        sections = [self.search_axes, *(variant.search for variant in self.variants)]
+        named = [n for each in sections for n, value in each.items() if isinstance(value, Range)]
+        return {name: index for index, name in enumerate(dict.fromkeys(named))}
+
     @property
     def axes(self) -> dict[str, tuple[Value, ...]]:
-        """Every factor and search param with all the values it takes, variants included."""
-        axes = {**self.factors, **self.search}
-        for variant in self.variants:
-            for name, values in variant.search.items():
-                on_axis = {by_value(value) for value in axes[name]}
-                axes[name] += tuple(value for value in values if by_value(value) not in on_axis)
-        return axes
+        """Every factor and search param with all the values that it takes."""
+        return {**self.factors, **self.search}
+
+    def paired_with(self, names: Collection[str]) -> set[str]:
+        """List the factors that share an axis with some of these, these aside."""
+        axes = (axis.names for axis in self.factor_grid if not set(axis.names).isdisjoint(names))
+        return {name for axis in axes for name in axis} - set(names)
 
     @property
     def params(self) -> tuple[str, ...]:
@@ -280,7 +275,9 @@ class Sweep(_Part):
     def __eq__(self, other: object) -> bool:
         """Compare what to run and to report, whatever text the sweeps were read from."""
         return (
-            isinstance(other, Sweep) and self._smoke == other._smoke and dict(self) == dict(other)
+            isinstance(other, Sweep)
+            and self._smoke == other._smoke
+            and all(getattr(self, key) == getattr(other, key) for key in type(self).model_fields)
         )
 
     @property

@@ -80,7 +80,8 @@ def check_decidable(sweep: Sweep) -> Iterator[Problem]:
         return
     all_cells = cells(sweep)
     for index, claim in enumerate(sweep.claims):
-        matches = match(claim, sweep.factors, [cell.factors for cell in all_cells])
+        factors, aside = [cell.factors for cell in all_cells], sweep.paired_with(claim.factors)
+        matches = match(claim, sweep.factors, factors, aside)
         without = {i for indices in matches for i in indices if not all_cells[i].confirm}
         if without:
             of_cells = f"`confirm` is 0 in {len(without)} of its cells"

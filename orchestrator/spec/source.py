@@ -70,7 +70,8 @@ class Source:
     def place(self, key: Key) -> Place:
         """Find the line of a key, or of the nearest mapping or list around it."""
         while key not in self.places:
-            key = key[:-1]
+            inner = str(key[-1]).split(".")
+            key = (*key[:-1], *inner) if len(inner) > 1 else key[:-1]
         return self.places[key]
 
     def with_value(self, key: str, value: Any) -> Source:

@@ -24,6 +24,40 @@ def canonical(value: Value) -> str:
     return _CANONICAL.encode(value)
 
 
+def nested(params: Mapping[str, Value]) -> dict[str, Any]:
+    """Turn names with dots into nested mappings: ``optim.lr`` into ``optim: {lr: …}``."""
+    found: dict[str, Any] = {}
+    for name, value in params.items():
+        inner = found
+        *outer, leaf = name.split(".")
+        for part in outer:
+            inner = inner.setdefault(part, {})
+        inner[leaf] = value
+    return found
+
+
+def flat(params: Mapping[str, Any], prefix: str = "") -> dict[str, Value]:
+    """Turn nested mappings into names with dots, as opposed to `nested`.
+
+    Raises:
+        ValueError: a name stands twice.
+    """
+    found: dict[str, Value] = {}
+    for key, value in params.items():
+        name = f"{prefix}{key}"
+        has_params = isinstance(value, Mapping) and value
+        inner = flat(value, f"{name}.") if has_params else {name: value}
+        if twice := found.keys() & inner.keys():
+            raise ValueError(f"`{min(twice)}` stands twice, with dots and in a mapping")
+        found |= inner
+    return found
+
+
+def flat_params(params: Any) -> Any:
+    """Flatten the mappings in a section of params, if it is one."""
+    return flat(params) if isinstance(params, Mapping) else params
+
+
 def by_value(value: Value) -> str:
     """Write a value as text by which it is found: 1 and 1.0 have the same."""
     return _CANONICAL.encode(_with_integers(value))
@@ -50,11 +84,12 @@ def _with_integers(value: Value) -> Value:
     return value
 
 
-def _param_value(value: Value) -> Value:
+def is_param_value(value: Value) -> Value:
+    """Return a param's value if it is one; raise ValueError otherwise."""
     if isinstance(value, dict):
         raise ValueError("expected a number, string, boolean, null or a list of these")
     if isinstance(value, tuple):
-        return tuple(_param_value(item) for item in value)
+        return tuple(is_param_value(item) for item in value)
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError("expected a finite number")
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
@@ -62,11 +97,12 @@ def _param_value(value: Value) -> Value:
     return value
 
 
-def _param_name(name: str) -> str:
-    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
-        raise ValueError("expected a param name: letters, digits and _")
-    if name == "trial":
-        raise ValueError("`trial` is reserved: a command has `{trial.folder}` and the like")
+def check_param_name(name: str) -> str:
+    """Return the name of a param if it is one; raise ValueError otherwise."""
+    if not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", name, re.ASCII):
+        raise ValueError("expected a param name: letters, digits and _, nested by dots")
+    if name.partition(".")[0] in {"trial", "params"}:
+        raise ValueError(f"`{name}` is reserved: a command has `{{trial.folder}}` and the like")
     if columns.is_reserved(name):
         hint = "; replicates go under the top-level `seeds`" if name == "seed" else ""
         raise ValueError(f"`{name}` is reserved for a column of the store or of its tables{hint}")
@@ -81,16 +117,6 @@ def _word(value: object) -> str:
     if not value or "\0" in value:
         raise ValueError("expected at least one character, and no zero byte")
     return value
-
-
-def _axis(value: Value) -> tuple[Value, ...]:
-    if not isinstance(value, tuple):
-        raise ValueError(f"expected a list of values, such as [{label(value)}]")
-    if not value:
-        raise ValueError("an empty axis; expected at least one value")
-    for item in value:
-        _param_value(item)
-    return distinct(value)
 
 
 def distinct(values: Collection[Value]) -> tuple[Value, ...]:
@@ -140,9 +166,8 @@ def _gpus(gpus: float) -> float:
     return gpus
 
 
-ParamName = Annotated[str, AfterValidator(_param_name)]
-ParamValue = Annotated[Value, PlainValidator(_param_value)]
-Axis = Annotated[tuple[Value, ...], PlainValidator(_axis)]
+ParamName = Annotated[str, AfterValidator(check_param_name)]
+ParamValue = Annotated[Value, PlainValidator(is_param_value)]
 Word = Annotated[str, PlainValidator(_word)]
 ConfirmSeeds = Annotated[tuple[int, ...], PlainValidator(_confirm)]
 Seeds = Annotated[tuple[int, ...], AfterValidator(check_seeds)]

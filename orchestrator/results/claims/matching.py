@@ -93,7 +93,8 @@ class Matched:
 
 def matched(claim: Claim, sweep: Sweep, selections: Sequence[CellSelection]) -> Matched:
     """Match the cells that a claim is about on the factors that it does not compare."""
-    matches = match(claim, sweep.factors, [selection.cell.factors for selection in selections])
+    factors = [selection.cell.factors for selection in selections]
+    matches = match(claim, sweep.factors, factors, sweep.paired_with(claim.factors))
     return Matched(claim, tuple(tuple(selections[i] for i in indices) for indices in matches))
 
 

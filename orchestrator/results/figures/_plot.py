@@ -16,7 +16,7 @@ from orchestrator.results.marks import summary
 from orchestrator.results.selection import CellSelection
 from orchestrator.results.statistics import statistics
 from orchestrator.spec.grid import varied
-from orchestrator.spec.model import Figure
+from orchestrator.spec.shown import Figure
 from orchestrator.spec.values import matches
 
 if TYPE_CHECKING:

@@ -139,7 +139,7 @@ def failures(results: Results) -> Listing | None:
     names = [*results.sweep.factors, *results.sweep.search, "seed"]
     rows = [
         (
-            *(label(trial.params[name]) for name in names),
+            *(label(trial.values[name]) for name in names),
             str(errors[trial.trial_id] or "no message").splitlines()[0],
             results.store.log_name(trial.trial_id),
         )

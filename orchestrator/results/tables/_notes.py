@@ -11,7 +11,8 @@ from orchestrator.results.measures import selected_values
 from orchestrator.results.selection import CellSelection, lead, optimism
 from orchestrator.results.tables._listing import INCOMPLETE, NOTHING, Labels, Listing
 from orchestrator.results.tables._published import cell_labels, published
-from orchestrator.spec.model import Sweep, Table
+from orchestrator.spec.model import Sweep
+from orchestrator.spec.shown import Table
 
 if TYPE_CHECKING:
     from orchestrator.results.results import Results

@@ -16,7 +16,8 @@ from orchestrator.results.tables._html import html
 from orchestrator.results.tables._listing import INCOMPLETE, NOTHING, Labels, Listing
 from orchestrator.results.tables._notes import listings, notes
 from orchestrator.results.tables._text import as_text, print_text
-from orchestrator.spec.model import Sweep, Table
+from orchestrator.spec.model import Sweep
+from orchestrator.spec.shown import Table
 from orchestrator.spec.values import Value, by_value
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from orchestrator.results.measures import selected_values
 from orchestrator.results.selection import CellSelection
 from orchestrator.results.statistics import statistics
 from orchestrator.results.tables._listing import NOTHING, Labels, Listing
-from orchestrator.spec.model import Published, Table
+from orchestrator.spec.shown import Published, Table
 from orchestrator.spec.values import Value, by_value
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from orchestrator.results.measures import selected_values
 from orchestrator.results.observed import grows
 from orchestrator.results.selection import CellSelection
 from orchestrator.results.statistics import Statistics, statistics
-from orchestrator.spec.model import Table
+from orchestrator.spec.shown import Table
 from orchestrator.spec.values import Value
 
 if TYPE_CHECKING:

@@ -1,0 +1,184 @@
+"""Checks of the params of a sweep file: where each stands, its values, exceptions for some."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from orchestrator.errors import unknown
+from orchestrator.labels import quoted
+from orchestrator.spec.axes import names_of, product
+from orchestrator.spec.keys import Key
+from orchestrator.spec.model import Sweep, Variant
+from orchestrator.spec.name_checks import matcher
+from orchestrator.spec.problems import Problem
+from orchestrator.spec.ranges import MOST_DIMENSIONS, Range
+from orchestrator.spec.values import Value, by_value, canonical, matches
+
+
+def check_params(sweep: Sweep) -> Iterator[Problem]:
+    """List params that stand twice, and values that do not fit their axes."""
+    problems = [*_places(sweep), *_rows(sweep), *_ranges(sweep)]
+    yield from problems or [*_types(sweep), *_variants(sweep), *_excludes(sweep)]
+
+
+def check_exceptions(sweep: Sweep) -> Iterator[Problem]:
+    """Refuse an exception for values that nothing has together."""
+    for index, variant in enumerate(sweep.variants):
+        if not _ever_matches(sweep, variant):
+            text = "never matches: no config has these values together"
+            yield Problem(("variants", index, "when"), text)
+
+
+def _ever_matches(sweep: Sweep, variant: Variant) -> bool:
+    of_search = {n: value for n, value in variant.when.items() if n not in sweep.factors}
+    of_cell = {n: value for n, value in variant.when.items() if n in sweep.factors}
+    if not any(matches(of_cell, factors) for factors in product(sweep.factor_grid)):
+        return False
+    sections = [sweep.search_axes, *(other.search for other in sweep.variants)]
+    axes = [axis for section in sections for axis in sweep.search_grid(section)]
+    for axis in axes:
+        own = {n: value for n, value in of_search.items() if n in axis.names}
+        rows = [dict(zip(axis.names, row, strict=True)) for row in axis.rows]
+        if len(own) > 1 and not any(matches(own, row) for row in rows):
+            return False
+    return True
+
+
+def _places(sweep: Sweep) -> Iterator[Problem]:
+    """Refuse a param in two places, and one that is part of another one's name."""
+    seen: dict[str, str] = {}
+    sections: dict[str, Mapping[str, object]] = {
+        "factors": sweep.factor_axes,
+        "search": sweep.search_axes,
+        "fixed": sweep.fixed,
+    }
+    for section, params in sections.items():
+        for key in params:
+            for name in names_of(key):
+                if name in seen:
+                    text = f"`{name}` is also under `{seen[name]}`; keep it in one place"
+                    yield Problem((section, key), text)
+                seen.setdefault(name, section if key == name else f"{section}.{key}")
+    added = {n for variant in sweep.variants for key in variant.search for n in names_of(key)}
+    names = [*seen, *(name for name in added if name not in seen)]
+    for name in names:
+        for other in names:
+            if other.startswith(f"{name}."):
+                text = f"`{name}` is a param, and `{other}` a param in it; keep one of them"
+                yield Problem((seen.get(name, "variants"), name), text)
+
+
+def _sections(sweep: Sweep) -> Iterator[tuple[Key, Mapping[str, tuple[Value, ...] | Range]]]:
+    """List what holds axes: factors, search, and the search of each variant."""
+    yield ("factors",), sweep.factor_axes
+    yield ("search",), sweep.search_axes
+    for index, variant in enumerate(sweep.variants):
+        yield ("variants", index, "search"), variant.search
+
+
+def _rows(sweep: Sweep) -> Iterator[Problem]:
+    """Refuse entries of a paired axis that have not one value for each of its params."""
+    for section, axes in _sections(sweep):
+        for key, values in axes.items():
+            names = names_of(key)
+            if len(names) == 1 or isinstance(values, Range):
+                continue
+            for index, row in enumerate(values):
+                if not isinstance(row, tuple) or len(row) != len(names):
+                    text = (
+                        f"expected a list of {len(names)} values, one for each of {quoted(names)}"
+                    )
+                    yield Problem((*section, key, index), text)
+
+
+def _ranges(sweep: Sweep) -> Iterator[Problem]:
+    """Check that ranges and `samples` go together."""
+    ranged = [
+        (section, key)
+        for section, axes in _sections(sweep)
+        for key, values in axes.items()
+        if isinstance(values, Range)
+    ]
+    for section, key in ranged:
+        if len(names_of(key)) > 1:
+            yield Problem((*section, key), "a range is for one param; list the values of several")
+        elif sweep.samples is None:
+            text = "a range needs `samples`, the number of points to take from it"
+            yield Problem((*section, key), text)
+    if sweep.samples is not None and not ranged:
+        yield Problem(("samples",), "no param in `search` has a range to take points from")
+    if len({key for _, key in ranged}) > MOST_DIMENSIONS:
+        section, key = ranged[MOST_DIMENSIONS]
+        yield Problem((*section, key), f"is one range too many: {MOST_DIMENSIONS} at most")
+
+
+def _types(sweep: Sweep) -> Iterator[Problem]:
+    """Refuse 1 and 1.0 on one param's axis, which a trainable may tell apart."""
+    seen: dict[tuple[str, str], str] = {}
+    for section, axes in _sections(sweep):
+        for key, values in axes.items():
+            names = names_of(key)
+            for row in () if isinstance(values, Range) else values:
+                for name, value in zip(names, row if len(names) > 1 else (row,), strict=True):
+                    text, before = canonical(value), seen.get((name, by_value(value)))
+                    seen.setdefault((name, by_value(value)), text)
+                    if before not in {None, text}:
+                        yield Problem(
+                            (*section, key),
+                            f"{before} and {text} are the same number in two types, which a "
+                            "trainable may tell apart; keep one of them",
+                        )
+
+
+def _variants(sweep: Sweep) -> Iterator[Problem]:
+    for index, variant in enumerate(sweep.variants):
+        key: Key = ("variants", index)
+        yield from matcher(variant.when, sweep.axes, "factor or search param", (*key, "when"))
+        for name in variant.fixed:
+            if name not in sweep.fixed:
+                what = "top-level `fixed` param"
+                yield Problem((*key, "fixed", name), unknown(what, name, sweep.fixed))
+        yield from _own_axes(sweep, variant.search, (*key, "search"))
+        matched = [name for name in variant.when if name in sweep.search]
+        if matched:
+            yield from _exception(sweep, variant, matched, key)
+
+
+def _own_axes(
+    sweep: Sweep, search: Mapping[str, tuple[Value, ...] | Range], key: Key
+) -> Iterator[Problem]:
+    """Refuse an axis that is neither one of the top-level ones nor of new params alone."""
+    known = {n: of for of in sweep.search_axes for n in names_of(of)}
+    for axis in search:
+        if axis in sweep.search_axes:
+            continue
+        for name in names_of(axis):
+            if name in sweep.factors or name in sweep.fixed:
+                where = "factors" if name in sweep.factors else "fixed"
+                yield Problem((*key, axis), f"`{name}` is under `{where}`; only a search param may")
+            elif name in known:
+                text = f"`{name}` is part of the axis `{known[name]}`, which changes as a whole"
+                yield Problem((*key, axis), text)
+
+
+def _exception(sweep: Sweep, variant: Variant, matched: list[str], key: Key) -> Iterator[Problem]:
+    """Check a variant for values of search params."""
+    ranged = {n for n, value in sweep.search_axes.items() if isinstance(value, Range)}
+    for name in matched:
+        if name in ranged:
+            text = "has a range; match params whose values are listed"
+            yield Problem((*key, "when", name), text)
+    for section in ("seeds", "confirm", "fixed"):
+        if getattr(variant, section) not in (None, {}):
+            text = f"may not depend on {quoted(matched)}, which is searched within a cell"
+            yield Problem((*key, section), text)
+    for axis in variant.search:
+        if not set(names_of(axis)).isdisjoint(matched):
+            yield Problem((*key, "search", axis), "is what `when` matches; it cannot change too")
+
+
+def _excludes(sweep: Sweep) -> Iterator[Problem]:
+    for index, entry in enumerate(sweep.exclude):
+        if not entry:
+            yield Problem(("exclude", index), "an empty entry would exclude every cell")
+        yield from matcher(entry, sweep.axes, "factor or search param", ("exclude", index))
