@@ -838,7 +838,7 @@ def test_other_seeds_replace_those_of_the_text_and_leave_the_rest_of_it() -> Non
         )
         + "variants: [{when: {depth: 1}, seeds: *some}]\n"
     )
-    source = read_text(text, "sweep.yaml").with_value("seeds", (7, 8))
+    source = read_text(text, "sweep.yaml").with_value(("seeds",), (7, 8))
     written = load_text(source.text, "sweep.yaml")
     assert written == parse(source)
     assert written.seeds == (7, 8)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import shlex
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,6 +17,7 @@ from orchestrator.results import Results
 from orchestrator.running.display import Display
 from orchestrator.running.job import DATA_DIR, STORE
 from orchestrator.spec import Sweep, load, parse_seeds, with_seeds
+from orchestrator.spec.overrides import OPTION, Override
 from orchestrator.store import Stores
 from orchestrator.store.stored_sweep import require_same
 
@@ -21,9 +25,57 @@ Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 Seeds = tuple[int, ...] | None
 
 
+@dataclass(frozen=True)
+class SweepFile:
+    """A sweep file as the command line names it, with what it sets instead."""
+
+    path: Path
+    overrides: tuple[Override, ...]
+
+    def __str__(self) -> str:
+        typed = (part for each in self.overrides for part in (each.option, each.typed))
+        return shlex.join([str(self.path), *typed])
+
+
+def _overrides(_context: click.Context, _param: click.Parameter, texts: tuple[str, ...]) -> Any:
+    return tuple(map(Override.parse, texts))
+
+
+def _name(_context: click.Context, _param: click.Parameter, name: str | None) -> Any:
+    return () if name is None else (Override(("name",), name, name, option="--name"),)
+
+
 def file_argument(command: Decorated) -> Decorated:
-    """Add the argument that names the sweep file."""
-    return click.argument("file", type=click.Path(path_type=Path, dir_okay=True))(command)
+    """Add the argument that names the sweep file, and the options that change it."""
+
+    @functools.wraps(command)
+    def with_file(
+        *arguments: Any,
+        file: Path,
+        overrides: tuple[Override, ...],
+        name_of_sweep: tuple[Override, ...],
+        **options: Any,
+    ) -> Any:
+        changed = SweepFile(file, (*overrides, *name_of_sweep))
+        return command(*arguments, file=changed, **options)
+
+    argument = click.argument("file", type=click.Path(path_type=Path, dir_okay=True))
+    set_option = click.option(
+        OPTION,
+        "overrides",
+        multiple=True,
+        callback=_overrides,
+        metavar="KEY=VALUE",
+        help="Set a key of FILE, such as fixed.epochs=3 or search.lr=[0.1]; may be repeated.",
+    )
+    name_option = click.option(
+        "--name",
+        "name_of_sweep",
+        callback=_name,
+        metavar="NAME",
+        help="Another name for the sweep, and so another store.",
+    )
+    return argument(set_option(name_option(with_file)))  # type: ignore[return-value]
 
 
 def _seeds(_context: click.Context, _param: click.Parameter, text: str | None) -> Any:
@@ -91,13 +143,13 @@ def places(command: Decorated) -> Decorated:
     return store(data(command))
 
 
-def sweep_of(file: Path, seeds: Seeds = None, *, decide: bool = False) -> Sweep:
+def sweep_of(file: SweepFile, seeds: Seeds = None, *, decide: bool = False) -> Sweep:
     """Read a sweep file, replace its seeds if there are others, and decide its claims if asked."""
-    sweep = load(file, decide=decide)
+    sweep = load(file.path, overrides=file.overrides, decide=decide)
     return sweep if seeds is None else with_seeds(sweep, seeds)
 
 
-def results_of(file: Path, root: str, seeds: Seeds = None) -> Results:
+def results_of(file: SweepFile, root: str, seeds: Seeds = None) -> Results:
     """Open the results of a sweep, by default with the seeds of its last run.
 
     Raises:

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from orchestrator.cli.options import (
     Seeds,
+    SweepFile,
     cluster_option,
     file_argument,
     format_option,
@@ -35,7 +36,7 @@ from orchestrator.store.names import log_file
 @cluster_option
 @places
 @click.pass_context
-def status(context: click.Context, file: Path, cluster: Path | None, root: str) -> None:
+def status(context: click.Context, file: SweepFile, cluster: Path | None, root: str) -> None:
     """Show which trials are done, running and failed, even while the sweep runs."""
     if cluster is not None:
         sys.exit(remote().run_reader(context, sweep_of(file), cluster))
@@ -49,7 +50,7 @@ def status(context: click.Context, file: Path, cluster: Path | None, root: str) 
 @places
 @click.pass_context
 def logs(
-    context: click.Context, file: Path, trial: str | None, cluster: Path | None, root: str
+    context: click.Context, file: SweepFile, trial: str | None, cluster: Path | None, root: str
 ) -> None:
     """Print the log of a TRIAL of FILE; with --cluster and no TRIAL, follow the sweep."""
     if cluster is not None:
@@ -72,7 +73,7 @@ def logs(
 )
 @seeds_option
 @places
-def table(file: Path, format_: tables.Format, seeds: Seeds, root: str) -> None:
+def table(file: SweepFile, format_: tables.Format, seeds: Seeds, root: str) -> None:
     """Print FILE's tables from its store, by default over the seeds of the last run."""
     tables.show(results_of(file, root, seeds), Console(), format_)
 
@@ -93,7 +94,7 @@ def table(file: Path, format_: tables.Format, seeds: Seeds, root: str) -> None:
 @seeds_option
 @places
 def claims(
-    file: Path,
+    file: SweepFile,
     format_: findings.Format,
     smallest: float | None,
     output: Path | None,
@@ -125,7 +126,7 @@ def claims(
 @seeds_option
 @places
 def effects(
-    file: Path,
+    file: SweepFile,
     metric: str | None,
     format_: variance.Format,
     output: Path | None,
@@ -155,7 +156,7 @@ def effects(
 )
 @seeds_option
 @places
-def figure(file: Path, name: str | None, output: Path, seeds: Seeds, root: str) -> None:
+def figure(file: SweepFile, name: str | None, output: Path, seeds: Seeds, root: str) -> None:
     """Draw FILE's figures, or only the one called NAME, as SVG and PNG.
 
     Without `figures:` in FILE, draw learning curves and one figure per probe.
@@ -174,10 +175,10 @@ def figure(file: Path, name: str | None, output: Path, seeds: Seeds, root: str) 
 )
 @seeds_option
 @places
-def report(file: Path, output: Path | None, seeds: Seeds, root: str) -> None:
+def report(file: SweepFile, output: Path | None, seeds: Seeds, root: str) -> None:
     """Write a self-contained HTML page about FILE's sweep, finished or not."""
     results = results_of(file, root, seeds)
     target = output or Path(f"{results.sweep.name}.html")
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(results.report(file), encoding="utf-8")
+    target.write_text(results.report(None if file.overrides else file.path), encoding="utf-8")
     click.echo(target)

@@ -13,6 +13,7 @@ from rich.console import Console
 from orchestrator.cli.options import (
     Decorated,
     Seeds,
+    SweepFile,
     cluster_option,
     file_argument,
     places,
@@ -30,6 +31,7 @@ from orchestrator.running.display import Display
 from orchestrator.running.plan import plan as make_plan
 from orchestrator.running.plan import print_plan
 from orchestrator.running.runners import NAMES
+from orchestrator.spec.loading import differences
 from orchestrator.spec.problems import placed
 from orchestrator.store import Stores
 
@@ -65,7 +67,7 @@ def _run_options(command: Decorated) -> Decorated:
 @file_argument
 @click.option("--smoke", is_flag=True, help="Run two batches of one config and one seed per cell.")
 @_run_options
-def sweep(context: click.Context, file: Path, smoke: bool, **options: Any) -> None:
+def sweep(context: click.Context, file: SweepFile, smoke: bool, **options: Any) -> None:
     """Run the trials of FILE that its store lacks, then print its tables."""
     _run(context, file, smoke=smoke, **options)
 
@@ -73,7 +75,7 @@ def sweep(context: click.Context, file: Path, smoke: bool, **options: Any) -> No
 @click.command(cls=Command)
 @file_argument
 @_run_options
-def decide(context: click.Context, file: Path, **options: Any) -> None:
+def decide(context: click.Context, file: SweepFile, **options: Any) -> None:
     """Run FILE, and add confirm seeds until its claims have verdicts.
 
     The same as `orch sweep` of a FILE with `decide`, which this command sets if it is not there:
@@ -84,23 +86,25 @@ def decide(context: click.Context, file: Path, **options: Any) -> None:
 
 def _run(
     context: click.Context,
-    file: Path,
+    file: SweepFile,
     *,
     seeds: Seeds,
     cluster: Path | None,
     detach: bool,
     root: str,
     decide: bool = False,
+    smoke: bool = False,
     **options: Any,
 ) -> None:
+    planned = sweep_of(file, seeds, decide=decide)
     if cluster is not None:
-        planned = sweep_of(file, seeds, decide=decide)
         sys.exit(remote().run_sweep(context, planned, cluster, detach=detach))
     if detach:
         raise InputError("--detach needs --cluster; without it, the sweep runs in this process")
-    from orchestrator.running.run import run
+    from orchestrator.running.driver import Options
+    from orchestrator.running.run import run_sweep
 
-    results = run(file, store=root, seeds=seeds, decide=decide, **options)
+    results = run_sweep(planned.as_smoke() if smoke else planned, root, Options(**options))
     if results.ends:
         show(results, Console())
         if results.sweep.decide:
@@ -139,7 +143,7 @@ def _made_up_datasets(results: Results) -> list[str]:
 @click.pass_context
 def plan(
     context: click.Context,
-    file: Path,
+    file: SweepFile,
     as_json: bool,
     with_pilot: bool,
     seeds: Seeds,
@@ -167,6 +171,8 @@ def plan(
         click.echo(json.dumps(counts.as_dict() | (profiles.as_dict() if profiles else {})))
     else:
         print_plan(counts, Console())
+        for difference in differences(file.path, file.overrides):
+            click.echo(f"set: {difference}")
         if profiles:
             from orchestrator.pilot.show import print_pilot
 
@@ -178,7 +184,7 @@ def plan(
 @click.command(cls=Command)
 @file_argument
 @places
-def prune(file: Path, root: str) -> None:
+def prune(file: SweepFile, root: str) -> None:
     """Move trials that are no longer in FILE to the store's retired/ folder."""
     from orchestrator.running.pruning import prune as retire
 

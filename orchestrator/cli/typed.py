@@ -46,13 +46,14 @@ def arguments_for(context: click.Context, **replacements: str | None) -> list[st
     typed, _, _ = parser.parse_args(list(context.meta[_ARGUMENTS]))
     arguments = [str(context.info_name)]
     for param in context.command.get_params(context):
-        if param.name not in typed:
+        if param.name not in typed or not isinstance(param, click.Argument | click.Option):
             continue
         value = replacements.get(param.name, typed[param.name])
-        if value is None or (isinstance(param, click.Argument) and not isinstance(value, str)):
-            continue
-        if isinstance(param, click.Option):
+        if isinstance(param, click.Argument):
+            arguments += [value] if isinstance(value, str) else []
+        elif value is not None and param.is_flag:
             arguments.append(param.opts[-1])
-        if not (isinstance(param, click.Option) and param.is_flag):
-            arguments.append(value)
+        elif value is not None:
+            for each in value if param.multiple else [value]:
+                arguments += [param.opts[-1], each]
     return arguments

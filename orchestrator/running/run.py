@@ -11,7 +11,7 @@ from orchestrator.results import Results
 from orchestrator.running.display import Display
 from orchestrator.running.driver import Driver, Options
 from orchestrator.running.runners import NAMES
-from orchestrator.spec import load, with_seeds
+from orchestrator.spec import Sweep, load, with_seeds
 from orchestrator.store import Stores
 
 
@@ -57,8 +57,14 @@ def run(
         sweep = with_seeds(sweep, seeds)
     if smoke:
         sweep = sweep.as_smoke()
+    return run_sweep(sweep, store, Options(runner, rerun_stale, keep_going), progress=progress)
+
+
+def run_sweep(
+    sweep: Sweep, store: str | Path, options: Options, *, progress: bool = True
+) -> Results:
+    """Run the trials that a sweep's store lacks; see `run`."""
     display = Display(quiet=not progress)
     stores = Stores(str(store), display.warn)
-    options = Options(runner, rerun_stale, keep_going)
     snapshot = Driver(sweep, stores, options, display).run()
     return Results(sweep, snapshot.store, snapshot)

@@ -3,41 +3,68 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from orchestrator.errors import InputError, SpecError
+from orchestrator.labels import label
 from orchestrator.spec.checks import check
 from orchestrator.spec.extends import extended, resolve
 from orchestrator.spec.grid import MAX_TRIALS
+from orchestrator.spec.keys import dotted
 from orchestrator.spec.model import Decide, Sweep
+from orchestrator.spec.overrides import Override, overridden
 from orchestrator.spec.problems import check_quotes, explain, raise_all
 from orchestrator.spec.shown import Table
 from orchestrator.spec.source import Source, of_mapping, read_text
 from orchestrator.spec.values import check_seeds
 
 
-def load(file: str | Path | Mapping[str, Any], *, decide: bool = False) -> Sweep:
+def load(
+    file: str | Path | Mapping[str, Any],
+    *,
+    overrides: Sequence[Override] = (),
+    decide: bool = False,
+) -> Sweep:
     """Read and check a sweep file.
 
     Args:
         file: its path, or a mapping with the same keys.
+        overrides: values to set in it, of `--set` on the command line.
         decide: set the file's `decide` to its default if it has none.
 
     Raises:
         SpecError: one line per mistake, with file, line, key and what is expected; for a
             mapping, with the key.
     """
-    if isinstance(file, Mapping):
-        source = extended(of_mapping(file), Path.cwd())
-    else:
-        source = resolve(Path(file))
+    source = overridden(read_source(file), overrides)
     if decide and source.data.get("decide") is None:
-        source = source.with_value("decide", Decide().model_dump())
+        source = source.with_value(("decide",), Decide().model_dump())
     return parse(source)
+
+
+def differences(file: str | Path, overrides: Sequence[Override]) -> Iterator[str]:
+    """Say what overrides set that is not so in a file."""
+    source = read_source(file)
+    for each in overrides:
+        before = source.get(each.key)
+        if before != each.value:
+            was = "is not set" if before is None else f"is {label(before)}"
+            yield f"{dotted(each.key)} is {label(each.value)}, and {was} in the file"
+
+
+def read_source(file: str | Path | Mapping[str, Any]) -> Source:
+    """Read a sweep file, or mapping, and those that it extends; not checked yet.
+
+    Raises:
+        SpecError: it cannot be read.
+    """
+    if isinstance(file, Mapping):
+        return extended(of_mapping(file), Path.cwd())
+    return resolve(Path(file))
 
 
 def load_text(text: str, name: str, *, mode_required: bool = True) -> Sweep:
@@ -88,7 +115,7 @@ def with_seeds(sweep: Sweep, seeds: Sequence[int]) -> Sweep:
         raise InputError(f"seeds: {problem.text}")
     if sweep.source is None:
         return reseeded
-    return reseeded.with_source(sweep.source.with_value("seeds", seeds))
+    return reseeded.with_source(sweep.source.with_value(("seeds",), seeds))
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:

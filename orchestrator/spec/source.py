@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NoReturn
@@ -18,6 +18,7 @@ from orchestrator.spec.yaml_nodes import (
     TOO_DEEP,
     Builder,
     YAMLTextError,
+    changed_node,
     compose,
     yaml,
 )
@@ -35,10 +36,10 @@ class Place:
 
     file: str
     line: int
-    """From 1."""
+    """From 1; 0 of what is in no file."""
 
     def __str__(self) -> str:
-        return self.file if self.file == MAPPING else f"{self.file}: line {self.line}"
+        return f"{self.file}: line {self.line}" if self.line else self.file
 
 
 @dataclass(frozen=True)
@@ -50,19 +51,18 @@ class Source:
     data: dict[str, Any]
     places: dict[Key, Place]
     quoted_numbers: frozenset[Key]
-    replaced: Mapping[str, Any] = field(default_factory=dict)
-    """Values that replace or extend those of the file, by top-level key."""
+    changes: Mapping[Key, Any] = field(default_factory=dict)
+    """Values that replace or extend those of the file."""
 
     @property
     def text(self) -> str:
-        """The text of the file, comments included, with replaced values in it."""
-        if not self.replaced:
+        """The text of the file, comments included, with the changed values in it."""
+        if not self.changes:
             return self.original
         editor = yaml("rt")
         root = editor.compose(self.original)
-        nodes = {key: editor.compose(json.dumps(value)) for key, value in self.replaced.items()}
-        root.value = [(key, nodes.pop(key.value, value)) for key, value in root.value]
-        root.value += [(editor.compose(key), node) for key, node in nodes.items()]
+        for key, value in self.changes.items():
+            root = changed_node(root, key, editor.compose(json.dumps(value)))
         buffer = io.StringIO()
         editor.serialize(root, buffer)
         return buffer.getvalue()
@@ -74,10 +74,49 @@ class Source:
             key = (*key[:-1], *inner) if len(inner) > 1 else key[:-1]
         return self.places[key]
 
-    def with_value(self, key: str, value: Any) -> Source:
-        """Replace the value of one top-level key, or add it, in the data and in the text."""
-        replaced = {**self.replaced, key: value}
-        return replace(self, data={**self.data, key: value}, replaced=replaced)
+    def get(self, key: Key) -> Any:
+        """Return the value at a key; None without one."""
+        value: Any = self.data
+        for part in key:
+            try:
+                value = value[part]
+            except (KeyError, IndexError, TypeError):
+                return None
+        return value
+
+    def with_value(
+        self,
+        key: Key,
+        value: Any,
+        place: Place | None = None,
+        quoted_numbers: Collection[Key] = (),
+    ) -> Source:
+        """Replace the value at a key, or add it, in the data and in the text.
+
+        Args:
+            key: the key; mappings on the way to it are added.
+            value: plain data.
+            place: where the value is from, for errors; by default, the file.
+            quoted_numbers: where in the value a number is in quotes.
+
+        Raises:
+            KeyError: there is no such entry of a list on the way, or no mapping.
+        """
+        places = self.places
+        if place is not None:
+            kept = {k: p for k, p in places.items() if k[: len(key)] != key}
+            places = {**dict.fromkeys((key[:n] for n in range(1, len(key) + 1)), place), **kept}
+            places[key] = place
+        return replace(
+            self,
+            data=changed_data(self.data, key, value),
+            places=places,
+            changes={**self.changes, key: value},
+            quoted_numbers=frozenset(
+                {k for k in self.quoted_numbers if k[: len(key)] != key}
+                | {(*key, *inner) for inner in quoted_numbers}
+            ),
+        )
 
 
 def read(path: Path) -> Source:
@@ -102,8 +141,25 @@ def read_text(text: str, path: str) -> Source:
         data = builder.value(compose(text), ())
     except YAMLTextError as error:
         _fail(path, error.line, str(error))
-    places = {key: Place(path, line + 1) for key, line in builder.lines.items()}
+    first = 0 if path == MAPPING else 1
+    places = {key: Place(path, first and line + 1) for key, line in builder.lines.items()}
     return Source(text, data, places, frozenset(builder.quoted_numbers))
+
+
+def changed_data(data: Any, key: Key, value: Any) -> Any:
+    """Replace or add the value at a key, in a copy of the mappings and lists around it.
+
+    Raises:
+        KeyError: there is no such entry of a list, or what is around it is neither.
+    """
+    if not key:
+        return value
+    part, rest = key[0], key[1:]
+    if isinstance(data, tuple) and isinstance(part, int) and 0 <= part < len(data):
+        return (*data[:part], changed_data(data[part], rest, value), *data[part + 1 :])
+    if data is None or (isinstance(data, Mapping) and isinstance(part, str)):
+        return {**(data or {}), part: changed_data((data or {}).get(part), rest, value)}
+    raise KeyError(part)
 
 
 def of_mapping(data: Mapping[str, Any]) -> Source:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
-from ruamel.yaml.nodes import MappingNode, Node, ScalarNode
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 from ruamel.yaml.tokens import (
     BlockEndToken,
@@ -107,6 +107,31 @@ def _syntax_problem(error: MarkedYAMLError, text: str, line: int) -> str:
     if line < len(lines) and "\t" in lines[line] and "\\t" in str(error.problem):
         return "a tab; YAML is indented with spaces"
     return f"not valid YAML: {error.problem or error.context}"
+
+
+def changed_node(node: Node | None, key: Key, value: Node) -> Node:
+    """Replace or add the node at a key; the mappings and lists around it are copies.
+
+    So what other places refer to by an alias stays as it is.
+    """
+    if not key:
+        return value
+    part, rest = key[0], key[1:]
+    if isinstance(node, SequenceNode) and isinstance(part, int):
+        items = list(node.value)
+        items[part] = changed_node(items[part], rest, value)
+        return SequenceNode(node.tag, items, flow_style=node.flow_style)
+    pairs = list(node.value) if isinstance(node, MappingNode) else []
+    known = [name.value for name, _ in pairs]
+    if part in known:
+        index = known.index(part)
+        pairs[index] = (pairs[index][0], changed_node(pairs[index][1], rest, value))
+    else:
+        name = ScalarNode(f"{_PREFIX}str", str(part))
+        pairs.append((name, changed_node(None, rest, value)))
+    copy = MappingNode(f"{_PREFIX}map", pairs, flow_style=getattr(node, "flow_style", None))
+    copy.comment = getattr(node, "comment", None)
+    return copy
 
 
 class Builder:

@@ -1,0 +1,93 @@
+"""Values that the command line sets instead of a sweep file's: ``fixed.epochs=3``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.errors import InputError, SpecError
+from orchestrator.spec.keys import Key
+from orchestrator.spec.source import Place, Source, read_text
+
+OPTION = "--set"
+
+_PARAMS = {"factors", "search", "fixed", "when", "where", "exclude", "added"}
+"""Sections after whose name the rest of a key is the name of one param."""
+
+
+@dataclass(frozen=True)
+class Override:
+    """A value for one key.
+
+    Attributes:
+        key: the key.
+        value: plain data, lists as tuples.
+        typed: as the user wrote it.
+        quoted_numbers: where in the value a number is in quotes.
+        option: the option that it was written behind.
+    """
+
+    key: Key
+    value: Any
+    typed: str
+    quoted_numbers: frozenset[Key] = frozenset()
+    option: str = OPTION
+
+    def __str__(self) -> str:
+        return f"{self.option} {self.typed}"
+
+    @classmethod
+    def parse(cls, text: str) -> Override:
+        """Parse ``KEY=VALUE``, whose value is YAML.
+
+        Raises:
+            InputError: it has no key, or its value is no YAML.
+        """
+        name, equals, written = text.partition("=")
+        if not (equals and name.strip()):
+            raise InputError(f"{OPTION} {text}: expected KEY=VALUE, such as fixed.epochs=3")
+        try:
+            read = read_text(f"value: {written}", "")
+        except SpecError as error:
+            problem = str(error).partition(": ")[2].removeprefix("line 1: ")
+            raise InputError(f"{OPTION} {text}: {problem}") from None
+        quoted = frozenset(key[1:] for key in read.quoted_numbers)
+        return cls(_key(name.strip()), read.data["value"], text, quoted)
+
+
+def _key(name: str) -> Key:
+    """Split a key at its dots, up to the name of a param; numbers are positions in lists."""
+    parts = name.split(".")
+    for index, part in enumerate(parts):
+        if part in _PARAMS:
+            rest = parts[index + 1 :]
+            is_entry = part == "exclude" and rest and rest[0].isdigit()
+            if rest and not is_entry:
+                parts[index + 1 :] = [".".join(rest)]
+            break
+    return tuple(int(part) if part.isdigit() else part for part in parts)
+
+
+def _as_written(source: Source, key: Key) -> Key:
+    """Split the name of a param where the file has it in a mapping instead of with dots."""
+    *around, name = key
+    parts = str(name).split(".")
+    is_nested = len(parts) > 1 and isinstance(source.get((*around, parts[0])), dict)
+    return (*around, *parts) if is_nested and source.get(key) is None else key
+
+
+def overridden(source: Source, overrides: Iterable[Override]) -> Source:
+    """Set values in a sweep file.
+
+    Raises:
+        InputError: a key leads to no entry of a list, or into a value.
+    """
+    for each in overrides:
+        place = Place(str(each), 0)
+        try:
+            key = _as_written(source, each.key)
+            source = source.with_value(key, each.value, place, each.quoted_numbers)
+        except KeyError as error:
+            raise InputError(f"{place}: there is no `{error.args[0]}` to change") from None
+    return source
