@@ -26,6 +26,7 @@ from orchestrator.results.claims.contrasts import paired as estimated
 from orchestrator.results.claims.pooling import pooled_spread
 from orchestrator.results.claims.sequential import (
     NEGLIGIBLE,
+    REFUTED,
     SUPPORTED,
     UNDECIDED,
     Evidence,
@@ -158,6 +159,14 @@ def false_verdicts() -> Iterator[Record]:
     edge = decide([replace(paired(1), smallest=1.0)])
     false = edge.outcomes[:, 0] == NEGLIGIBLE
     yield judged("False verdicts: `negligible` at an effect of `smallest`, 1 claim, decide", false)
+    for row, (name, effect) in enumerate(product(DESIGNS, (0.0, 1.0))):
+        random = np.random.default_rng((SEED, 1000 + row))
+        noise = [greater(random, DESIGNS[name]).values / np.sqrt(2) for _ in range(FAMILIES[-1])]
+        family = [Evidence(values + effect, DESIGNS[name], smallest=1.0) for values in noise]
+        false = {0.0: (SUPPORTED, REFUTED), 1.0: (REFUTED, NEGLIGIBLE)}[effect]
+        at = f"an effect of {effect:g} sd, `smallest` of 1"
+        wrong = np.isin(decide(family).outcomes, false).any(axis=1)
+        yield judged(f"False verdicts: `greater`, {at}, {counted(FAMILIES[-1])}, {name}", wrong)
     mean, error = greater(np.random.default_rng(SEED), DECIDE).moments
     alone = [float(critical(Looks(n, n), ALPHA)[0]) for n in DECIDE.seeds]
     false = (np.abs(mean / error)[:, 0] > alone).any(axis=1)

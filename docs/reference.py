@@ -22,7 +22,7 @@ from pydantic import BaseModel
 import orchestrator
 from orchestrator.cli.main import main
 from orchestrator.columns import TABLES, Column, columns_of
-from orchestrator.spec import claim, values
+from orchestrator.spec import axes, claim, shown, values
 from orchestrator.spec import loading as spec
 from orchestrator.spec import model as sweep
 from orchestrator.spec.grid import cells
@@ -104,7 +104,8 @@ ALIASES = {
     id(values.Name): "name",
     id(values.Seeds): "list of integers",
     id(values.ConfirmSeeds): "integer or list of integers",
-    id(values.Axis): "list of values",
+    id(axes.Points): "list of values",
+    id(axes.Searched): "list of values or range",
     id(values.ParamValue): "value",
     id(values.Word): "text",
     id(values.Amount): "number",
@@ -120,10 +121,10 @@ TITLES = {
     sweep.Resources: "resources",
     sweep.Variant: "variants",
     sweep.ResourceChange: "variants: resources",
-    sweep.Table: "tables",
-    sweep.Published: "tables: published",
+    shown.Table: "tables",
+    shown.Published: "tables: published",
     sweep.Claim: "claims",
-    sweep.Figure: "figures",
+    shown.Figure: "figures",
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
 import random
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.console import Console
 from scipy import stats
 from support.commands import orch
 from support.simulation import FakeRunner, Simulation
@@ -25,6 +27,7 @@ from orchestrator.errors import StoreError
 from orchestrator.results import Results
 from orchestrator.results.claims.boundary import Looks
 from orchestrator.results.claims.contrasts import slope_weights
+from orchestrator.results.claims.findings import show_findings
 from orchestrator.results.claims.judge import Finding
 from orchestrator.results.claims.sequential import (
     NEGLIGIBLE,
@@ -188,7 +191,10 @@ def test_a_diverged_seed_ends_the_looks_of_its_claims_and_asks_for_no_more():
     found = results(sweep, lost, 6)
     first, other = found.claims()
     assert (first.verdict, first.p) == ("undecided", None)
-    assert "diverged, or not finite in 1 of 6 seeds, which ends its looks" in first.notes
+    assert first.notes[:2] == (
+        "diverged, or not finite in 1 of 6 seeds",
+        "it gets no further seeds",
+    )
     assert other.notes == (f"seed 7 of at most {MOST} comes next",)
     asked = [t for t in found.wanted.trials if t.seed == 1006]
     assert {trial.params["x"] for trial in asked} == {3, 4}
@@ -289,6 +295,96 @@ def test_every_look_is_in_text_markdown_json_html_and_a_figure(tmp_path):
     assert [point.x for point in panel.series[0].points] == list(range(2, 9))
     assert panel.series[0].points[-1].interval == (last.low, last.high)
     assert {path.suffix for path in found.figure().save(tmp_path)} == {".svg", ".png"}
+
+
+@pytest.mark.parametrize(("smallest", "level"), [(None, 0.95), (0.1, 0.975)])
+def test_a_claim_that_says_what_matters_keeps_its_share_of_the_error(smallest, level):
+    sure = {**GREATER, "name": "sure", "compare": {"x": [4, 3]}, "smallest": smallest}
+    first, second = results(sweep_of(sure, GREATER), world(1, {4: 9.0})).claims()
+    assert (first.verdict, first.level) == ("supported", 0.975)
+    assert (second.verdict, second.level) == ("undecided", level)
+
+
+def test_an_exploding_seed_does_not_unmake_a_verdict():
+    sweep, values = sweep_of(), world(1, {2: 3.0})
+    decided = verdict_at(sweep, values, MOST)
+    assert decided.contrast.n < MOST
+    exploded = values | {(2, 1000 + MOST - 1): 1e15}
+    found = verdict_at(sweep, exploded, MOST)
+    assert (found.verdict, found.contrast.n) == ("supported", decided.contrast.n)
+
+
+@pytest.mark.parametrize("test", ["paired", "pooled"])
+def test_a_claim_without_cells_is_undecided_and_asks_for_nothing(test):
+    nowhere = {**GREATER, "test": test, "where": {"y": 1}, "name": "nowhere"}
+    axes = {"factors": {"x": [1, 2], "y": [1, 2]}, "exclude": [{"x": 2, "y": 1}]}
+    sweep = sweep_of(nowhere, **axes)
+    found = results(sweep, world(1), 3)
+    (finding,) = found.claims()
+    assert (finding.verdict, finding.notes[0]) == ("undecided", "no cells to compare")
+    assert found.wanted.at_worst == found.wanted.in_all == 3 * (2 + 2)
+
+
+def test_a_cell_where_all_diverged_ends_its_claims_and_no_others():
+    related = {**GREATER, "name": "pooled", "test": "pooled"}
+    other = {**GREATER, "name": "other", "compare": {"x": [4, 3]}}
+    sweep = sweep_of(related, other)
+    nan = {(3, seed): {"score": float("nan"), "status": "diverged"} for seed in (0, 1)}
+    found = results(sweep, world(1, {2: 9.0}) | nan)
+    pooled, lost = found.claims()
+    assert pooled.verdict == "supported"
+    assert lost.notes[:2] == ("1 of 2 cells empty", "it gets no further seeds")
+    assert {t.seed for t in found.wanted.trials if t.params["x"] == 4} == {0, 1, 1000, 1001}
+
+
+def test_a_pooled_claim_has_one_look_when_all_cells_have_their_seeds():
+    sweep = sweep_of({**GREATER, "test": "pooled"}, decide=None, confirm=4)
+    values = world(1, {2: 9.0})
+    waiting = {key: value for key, value in values.items() if key != (4, 1003)}
+    assert verdict_at(sweep, waiting, 4).p is None
+    assert verdict_at(sweep, values, 4).verdict == "supported"
+
+
+def test_only_cells_of_claims_get_more_seeds():
+    sweep = sweep_of(GREATER)
+    assert results(sweep, {}, 0).wanted.at_worst == 2 * (2 + MOST) + 2 * (2 + 2)
+    assert max(trial.seed for trial in possible(sweep) if trial.params["x"] == 4) == 1001
+
+
+def test_one_confirm_seed_allows_no_test_and_two_are_one_look():
+    one = verdict_at(sweep_of(decide=None, confirm=1), world(1), 1)
+    assert one.notes[0] == "one seed allows no test"
+    null = {**GREATER, "compare": {"x": [4, 3]}}
+    two = verdict_at(sweep_of(null, decide={"at_most": 2}), world(1), 2)
+    assert (two.at_most, len(two.looks), two.verdict) == (2, 1, "undecided")
+    assert two.notes == ("undecided after all 2 seeds",)
+
+
+def test_claims_on_cells_with_and_without_confirm_seeds_are_not_called_edited(
+    tmp_path, monkeypatch
+):
+    other = {**GREATER, "name": "other", "compare": {"x": [4, 3]}}
+    without = {"when": {"x": [3, 4]}, "confirm": 0}
+    changes_ = {"decide": None, "confirm": 3, "claims": [GREATER, other], "variants": [without]}
+    sim = simulation(tmp_path, monkeypatch, **changes_)
+    sim.run(train=learn)
+    assert not changes(claims_of(tmp_path, sim.keys))
+
+
+def test_what_one_seed_cannot_say_is_null_in_json():
+    pooled = {**GREATER, "test": "pooled"}
+    sweep = sweep_of(pooled, decide={"at_most": 500})
+    found = results(sweep, world(1), 3).claims()
+    stream = io.StringIO()
+    show_findings(found, Console(file=stream), "json")
+    (shown,) = json.loads(stream.getvalue())
+    assert [look["seeds"] for look in shown["looks"]] == [2, 3]
+
+
+def test_compare_judges_at_the_seeds_that_run_in_any_case():
+    found = results(sweep_of(confirm=3), world(1, {2: 9.0}))
+    finding = found.compare("x", 2, 1)
+    assert (finding.contrast.n, finding.looks) == (3, ())
 
 
 # Runs
@@ -456,7 +552,7 @@ def test_a_failed_seed_stops_its_claims_and_runs_again_next_time(tmp_path, monke
     assert claim["verdict"] == "supported"
 
 
-def test_a_sibling_store_lends_the_seeds_that_decide(tmp_path, monkeypatch):
+def test_a_sibling_store_lends_the_seeds_that_decide_and_what_was_claimed(tmp_path, monkeypatch):
     sim = simulation(tmp_path, monkeypatch)
     sim.run(train=learn)
     first = claims_of(tmp_path, sim.keys)
@@ -464,6 +560,41 @@ def test_a_sibling_store_lends_the_seeds_that_decide(tmp_path, monkeypatch):
     runner = sim.run(train=learn)
     assert runner.started == []
     assert claims_of(tmp_path, sim.keys) == first
+    (tmp_path / "results/toy/looks.json").rename(tmp_path / "kept.json")
+    sim.keys |= {"name": "flipped", "claims": [{**GREATER, "expect": "less"}]}
+    assert sim.run(train=learn).started == []
+    (flipped,) = claims_of(tmp_path, sim.keys)
+    assert f"claims edited after seed {MOST} was seen" in flipped["notes"]
+
+
+def test_stale_confirm_seeds_run_again_and_are_what_is_reported(tmp_path, monkeypatch):
+    sim = simulation(tmp_path, monkeypatch, claims=[GREATER])
+    sim.run(train=learn)
+    count = len(sim.trials())
+    source = (tmp_path / "toy.py").read_text()
+    (tmp_path / "toy.py").write_text(f"{source}\n\nCHANGED = True\n")
+
+    def better(params: Mapping[str, Any], trial: Any) -> Any:
+        for metrics in learn(params, trial):
+            yield {"score": metrics["score"] + 100}
+
+    sim.run(train=better, rerun_stale=True)
+    trials = sim.trials()
+    assert len(trials) == count
+    assert (trials["score"] > 50).all()
+
+
+def test_slots_do_not_run_seeds_for_claims_that_cannot_be_decided(tmp_path, monkeypatch):
+    def diverging(params: Mapping[str, Any], trial: Any) -> Any:
+        if (params["x"], params["seed"]) == (1, 1003):
+            yield {"score": float("nan")}
+            return
+        yield from learn(params, trial)
+
+    sim = simulation(tmp_path, monkeypatch, factors={"x": [1, 2]}, claims=[GREATER])
+    sim.run(train=diverging, hosts=(1,), ahead=0)
+    seeds = sim.trials().reset_index().groupby("x")["seed"].max()
+    assert dict(seeds) == {1: 1003, 2: 1003}
 
 
 # What changed after the first look
@@ -545,6 +676,9 @@ def test_orch_decide_decides_a_file_that_does_not_say_so(tmp_path, monkeypatch):
     sweep = load_text((stored.files.read("sweep.yaml") or b"").decode(), "sweep.yaml")
     assert sweep.decide is not None
     assert (sweep.decide.at_most, sweep.confirm) == (20, (1000, 1001))
+    read = orch(tmp_path, "claims", "toy.yaml").stdout
+    assert read in shown.stdout
+    assert "0 trials moved" in orch(tmp_path, "prune", "toy.yaml").stdout
     again = orch(tmp_path, "decide", "toy.yaml", "--runner", "inline")
     assert "already done" in again.stderr
     assert again.stdout == shown.stdout

@@ -46,8 +46,8 @@ def test_every_command_key_and_column_is_described() -> None:
     for name, command in commands(main, "orch"):
         assert f"## `{name}`" in pages["commands.md"]
         assert command.help
-    for name in spec.Sweep.model_fields:
-        assert f"| `{name}` |" in pages["sweep-file.md"]
+    for name, field in spec.Sweep.model_fields.items():
+        assert f"| `{field.alias or name}` |" in pages["sweep-file.md"]
     assert "| `trial_id` |" in pages["columns.md"]
 
 

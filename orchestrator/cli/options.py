@@ -17,6 +17,7 @@ from orchestrator.results import Results
 from orchestrator.running.display import Display
 from orchestrator.running.job import DATA_DIR, STORE
 from orchestrator.spec import Sweep, load, parse_seeds, with_seeds
+from orchestrator.spec.model import Decide
 from orchestrator.spec.overrides import OPTION, Override
 from orchestrator.store import Stores
 from orchestrator.store.stored_sweep import require_same
@@ -143,14 +144,14 @@ def places(command: Decorated) -> Decorated:
     return store(data(command))
 
 
-def sweep_of(file: SweepFile, seeds: Seeds = None, *, decide: bool = False) -> Sweep:
-    """Read a sweep file, replace its seeds if there are others, and decide its claims if asked."""
+def sweep_of(file: SweepFile, seeds: Seeds = None, *, decide: Decide | None = None) -> Sweep:
+    """Read a sweep file, with other seeds, or a `decide` if it has none."""
     sweep = load(file.path, overrides=file.overrides, decide=decide)
     return sweep if seeds is None else with_seeds(sweep, seeds)
 
 
 def results_of(file: SweepFile, root: str, seeds: Seeds = None) -> Results:
-    """Open the results of a sweep, by default with the seeds of its last run.
+    """Open the results of a sweep, by default with the seeds, and `decide`, of its last run.
 
     Raises:
         InputError: the root has no store of the sweep.
@@ -161,4 +162,6 @@ def results_of(file: SweepFile, root: str, seeds: Seeds = None) -> Results:
     if not store.exists:
         raise InputError(f"{root} has no store of `{sweep.name}`; run `orch sweep {file}` first")
     last_run = require_same(sweep, store)
+    if sweep.claims and last_run.decide != sweep.decide is None:
+        sweep = sweep_of(file, seeds, decide=last_run.decide)
     return Results(sweep if seeds is not None else sweep.with_seeds(last_run.seeds), store)

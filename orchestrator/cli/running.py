@@ -22,7 +22,7 @@ from orchestrator.cli.options import (
     sweep_of,
 )
 from orchestrator.cli.typed import Command, command_line
-from orchestrator.errors import InputError, TrainableError
+from orchestrator.errors import InputError, ShowError, TrainableError
 from orchestrator.labels import counted
 from orchestrator.results import Results
 from orchestrator.results.claims.findings import show_findings
@@ -32,6 +32,7 @@ from orchestrator.running.plan import plan as make_plan
 from orchestrator.running.plan import print_plan
 from orchestrator.running.runners import NAMES
 from orchestrator.spec.loading import differences
+from orchestrator.spec.model import Decide
 from orchestrator.spec.problems import placed
 from orchestrator.store import Stores
 
@@ -96,7 +97,7 @@ def _run(
     smoke: bool = False,
     **options: Any,
 ) -> None:
-    planned = sweep_of(file, seeds, decide=decide)
+    planned = sweep_of(file, seeds, decide=Decide() if decide else None)
     if cluster is not None:
         sys.exit(remote().run_sweep(context, planned, cluster, detach=detach))
     if detach:
@@ -108,7 +109,7 @@ def _run(
     if results.ends:
         show(results, Console())
         if results.sweep.decide:
-            show_findings(results.claims(), Console())
+            _show_claims(results)
     else:
         click.echo("no trial has finished: there is nothing to show yet", err=True)
     if datasets := _made_up_datasets(results):
@@ -121,6 +122,13 @@ def _run(
             why = "not run, since a file was edited; to run them with the new version"
             click.echo(f"{counted(not_run, 'trial')} {why}: {retry}", err=True)
         sys.exit(1)
+
+
+def _show_claims(results: Results) -> None:
+    try:
+        show_findings(results.claims(), Console())
+    except ShowError as error:
+        click.echo(f"no claim can be judged: {error}", err=True)
 
 
 def _made_up_datasets(results: Results) -> list[str]:

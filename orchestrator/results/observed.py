@@ -64,10 +64,12 @@ def observe(results: Results, trial_ids: Collection[str] | None = None) -> Obser
     column = selection_column(sweep.select)
     values = snapshot.last_values(trial_ids, {column})
     observed = Observed({trial_id: row[column] for trial_id, row in values.items()})
-    if sweep.decide is None or not values:
+    confirm = {seed for cell in cells(sweep) for seed in cell.confirming} if sweep.decide else ()
+    confirmed = snapshot.with_seeds(values, confirm) if confirm else ()
+    if not confirmed:
         return observed
     ends = snapshot.outcomes
-    observed.diverged = {i for i in values if ends[i].status == Status.DIVERGED}
+    observed.diverged = {i for i in confirmed if ends[i].status == Status.DIVERGED}
     for claim in sweep.claims:
         for name in claim.measured:
             try:
@@ -75,6 +77,6 @@ def observe(results: Results, trial_ids: Collection[str] | None = None) -> Obser
             except ShowError:
                 continue
             observed.measured[name, claim.layers, claim.epoch] = {
-                trial_id: measured[trial_id] for trial_id in values if trial_id in measured
+                trial_id: measured[trial_id] for trial_id in confirmed if trial_id in measured
             }
     return observed

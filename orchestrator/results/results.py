@@ -234,9 +234,10 @@ class Results:
             probe=value.removeprefix(PROBE) if is_probe else None,
             expect="greater",
         )
-        if problems := check(self.sweep.model_copy(update={"claims": (claim,)})):
+        alone = self.sweep.model_copy(update={"claims": (claim,), "decide": None})
+        if problems := check(alone):
             raise InputError("; ".join(problem.text for problem in problems))
-        (finding,) = judge(self, (claim,))
+        (finding,) = judge(Results(alone, self.store, self.snapshot), (claim,))
         return finding
 
     def effects(self, metric: str | None = None) -> Effects:

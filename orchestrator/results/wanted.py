@@ -81,9 +81,10 @@ def wanted(sweep: Sweep, observed: Observed) -> Wanted:
     if not grows(sweep):
         return Wanted(tuple(everything), count, count, 0, count)
     standings = [standing(cell, sweep, observed.outcomes) for cell in cells(sweep)]
-    claims = members(sweep, standings, observed) if sweep.decide else []
-    asked = confirm_seeds(standings, claims)
-    of_cells = [(s, s.confirming(count)) for s, count in zip(standings, asked, strict=True)]
+    asked = seeds_asked(members(sweep, standings, observed) if sweep.decide else [])
+    of_cells = [
+        (s, s.confirming(max(len(s.cell.confirm), asked.get(s.cell.cell_id, 0)))) for s in standings
+    ]
     if sweep.race is None:  # seed-major, and the confirm seeds behind all
         trials = [*everything, *(trial for _, confirming in of_cells for trial in confirming)]
     else:
@@ -110,18 +111,18 @@ def members(sweep: Sweep, standings: Sequence[Standing], observed: Observed) -> 
     return family(sweep.claims, sweep, selections, observed.measure, observed.diverged)
 
 
-def confirm_seeds(standings: Sequence[Standing], claims: Sequence[Member]) -> list[int]:
-    """Count the confirm seeds that each cell is asked for.
+def seeds_asked(claims: Sequence[Member]) -> dict[str, int]:
+    """Count the confirm seeds that claims ask for, by the id of the cell.
 
     A claim without a verdict asks its cells for the next seed; one with a verdict has asked for
     those that decided it.
     """
-    asked = {s.cell.cell_id: len(s.cell.confirm) for s in standings}
+    asked: dict[str, int] = {}
     for member in claims:
         for selection in member.reduced.about.cells:
             cell_id = selection.cell.cell_id
-            asked[cell_id] = max(asked[cell_id], member.seeds + member.waits)
-    return list(asked.values())
+            asked[cell_id] = max(asked.get(cell_id, 0), member.seeds + member.waits)
+    return asked
 
 
 def possible(sweep: Sweep) -> list[PlannedTrial]:

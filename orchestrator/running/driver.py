@@ -177,6 +177,7 @@ class Driver:
         if self.sweep.source is not None:
             self.store.files.write("sweep.yaml", self.sweep.source.text.encode())
         again = {trial.trial_id for trial in found.missing} | found.elsewhere.keys()
+        again |= {trial.trial_id for trial in self._may_follow(found)}
         again &= snapshot.outcomes.keys()
         snapshot = settle(self.store, self.sweep, again, before=snapshot)
         self.store.archives.write(self.code)
@@ -193,6 +194,7 @@ class Driver:
         for source, trials in sources.values():
             columns.add(source.layout.metrics if source.layout else ())
             tasks = self._job(trials, columns.layout).tasks
+            self._first_look = self._first_look or FirstLook.read(source.store)
             try:
                 reuse.copy(self.store, source, tasks, columns.layout)
             except CorruptFileError as error:
@@ -207,7 +209,7 @@ class Driver:
 
     def _run(self, inventory: Inventory) -> None:
         """Run the missing trials."""
-        todo = inventory.queue()
+        todo, growth = inventory.queue(), self._growth(inventory)
         if not todo:
             return
         layout = inventory.snapshot.layout or Layout.of(self.sweep)
@@ -218,7 +220,7 @@ class Driver:
             todo,
             progress,
             self._alike(todo),
-            self._growth(inventory),
+            growth,
             add_metrics=MetricColumns(self.store, layout).add,
             give_up=functools.partial(self._commit_failure, job),
         )
@@ -254,9 +256,9 @@ class Driver:
     def _note_look(self, members: Sequence[Member]) -> None:
         """Write down which claims are made, before more of their results are seen."""
         now = self._first_look.after(members)
-        if now != self._first_look:
+        if now != FirstLook.read(self.store):
             self.store.files.write(first_look.FILE, now.text.encode())
-            self._first_look = now
+        self._first_look = now
 
     def _came_to(self, trial_id: str) -> Observed:
         """Look up what a trial came to that has just been committed."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.results.observed import Observed
 from orchestrator.results.selection import CellSelection
-from orchestrator.results.wanted import confirm_seeds, members, standing
+from orchestrator.results.wanted import members, seeds_asked, standing
 from orchestrator.spec.grid import PlannedTrial, cells
 from orchestrator.spec.model import Sweep
 
@@ -44,12 +44,14 @@ class Growth:
             for cell_id, cell in self._cells.items()
         }
         self._members: Sequence[Member] = ()
+        self._following: list[PlannedTrial] | None = None
         self._look()
 
     def after(self, trial: PlannedTrial, *, failed: bool) -> list[PlannedTrial]:
         """List the trials that are asked for once a trial has ended, each once."""
         came_to = Observed({trial.trial_id: None}) if failed else self._observe(trial.trial_id)
         self._observed.add(came_to)
+        self._following = None
         cell_id = trial.config.cell_id
         now = standing(self._cells[cell_id], self._sweep, self._observed.outcomes)
         self._standings[cell_id] = now
@@ -65,34 +67,53 @@ class Growth:
 
         It serves where slots would idle: of all seeds that may be asked for, the first.
         """
+        if self._following is None:
+            self._following = sorted(self._may_follow(), key=lambda trial: trial.seed, reverse=True)
+        while self._following:
+            trial = self._following.pop()
+            if trial.trial_id not in self._known:
+                self._known.add(trial.trial_id)
+                return trial
+        return None
+
+    def _may_follow(self) -> list[PlannedTrial]:
+        """List the confirm seeds of claims that have no verdict, and may come to one."""
         open_cells = {
             selection.cell.cell_id
             for member in self._members
-            if member.waits and not any(map(self._is_stuck, member.reduced.about.cells))
+            if member.waits and not self._is_stuck(member)
             for selection in member.reduced.about.cells
         }
-        following = [
-            (trial.seed, trial)
+        return [
+            trial
             for cell_id in open_cells
             for trial in self._standings[cell_id].confirming(self._at_most)
-            if trial.trial_id not in self._known
         ]
-        if not following:
-            return None
-        _, first = min(following, key=lambda pair: pair[0])
-        self._known.add(first.trial_id)
-        return first
 
     def is_further(self, trial: PlannedTrial) -> bool:
         """Tell whether a trial is beyond those that the sweep asks for in any case."""
         return trial.seed in self._cells[trial.config.cell_id].deciding
 
-    def _is_stuck(self, selection: CellSelection) -> bool:
+    def _is_stuck(self, member: Member) -> bool:
+        """Tell whether a claim cannot come to its next look, whatever runs."""
+        from orchestrator.results.claims.evidence import pooled_with
+
+        about = member.reduced.about
+        selections = [standing.selection for standing in self._standings.values()]
+        own = any(self._has_failed(cell) or self._has_diverged(cell) for cell in about.cells)
+        return own or any(map(self._has_failed, pooled_with(about, selections)))
+
+    def _has_failed(self, selection: CellSelection) -> bool:
         """Tell whether the next confirm seed of a cell has failed."""
         seeds, best = selection.cell.confirming[len(selection.confirmed) :], selection.best
         if best is None or not seeds:
             return False
         return self._observed.outcomes.get(best.config.trial_id(seeds[0]), 0.0) is None
+
+    def _has_diverged(self, selection: CellSelection) -> bool:
+        best = selection.best
+        ids = (best.config.trial_id(seed) for seed in selection.confirmed) if best else ()
+        return not self._observed.diverged.isdisjoint(ids)
 
     @property
     def _at_most(self) -> int:
@@ -105,11 +126,9 @@ class Growth:
             self._looked(self._members)
 
     def _deciding(self) -> Iterator[PlannedTrial]:
-        """List the confirm seeds of all cells that claims have asked for."""
-        standings = list(self._standings.values())
-        claims = self._members if self._sweep.decide else ()
-        for each, count in zip(standings, confirm_seeds(standings, claims), strict=True):
-            yield from each.confirming(count)
+        """List the confirm seeds that claims have asked for."""
+        for cell_id, count in seeds_asked(self._members if self._sweep.decide else ()).items():
+            yield from self._standings[cell_id].confirming(count)
 
     def _new(self, asked: Iterable[PlannedTrial]) -> list[PlannedTrial]:
         new = {t.trial_id: t for t in asked if t.trial_id not in self._known}

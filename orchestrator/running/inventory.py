@@ -89,11 +89,14 @@ def take_inventory(
         done = {i for i in done if _is_current(finished[i], snapshot, currency)}
     observed = observe(Results(sweep, snapshot.store, snapshot), done)
     elsewhere: dict[str, Snapshot] = {}
+    snapshots: list[Snapshot] | None = None
     while True:
         asked = wanted(sweep, observed)
         ids = {trial.trial_id for trial in asked.trials}
         absent = ids - done - elsewhere.keys()
-        found = dict(_finished_elsewhere(sweep, absent, siblings, currency)) if absent else {}
+        if absent and snapshots is None:
+            snapshots = [sibling.snapshot() for sibling in siblings]
+        found = dict(_finished_elsewhere(sweep, absent, snapshots or (), currency))
         elsewhere |= found
         for source in set(found.values()):
             from_source = [trial_id for trial_id, of in found.items() if of is source]
@@ -141,11 +144,10 @@ def _finished(
 
 
 def _finished_elsewhere(
-    sweep: Sweep, absent: set[str], siblings: Iterable[Store], currency: Currency
+    sweep: Sweep, absent: set[str], siblings: Iterable[Snapshot], currency: Currency
 ) -> Iterator[tuple[str, Snapshot]]:
     metric = sweep.select.metric
-    for sibling in siblings:
-        snapshot = sibling.snapshot()
+    for snapshot in siblings:
         current = {
             trial_id: outcome
             for trial_id, outcome in snapshot.outcomes.items()

@@ -12,6 +12,7 @@ from orchestrator.running.display import Display
 from orchestrator.running.driver import Driver, Options
 from orchestrator.running.runners import NAMES
 from orchestrator.spec import Sweep, load, with_seeds
+from orchestrator.spec.model import Decide
 from orchestrator.store import Stores
 
 
@@ -52,7 +53,7 @@ def run(
     """
     if runner not in NAMES:
         raise InputError(f"runner: expected {' or '.join(NAMES)}, got {runner!r}")
-    sweep = load(file, decide=decide)
+    sweep = load(file, decide=Decide() if decide else None)
     if seeds is not None:
         sweep = with_seeds(sweep, seeds)
     if smoke:

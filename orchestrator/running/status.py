@@ -28,7 +28,7 @@ def print_status(results: Results, console: Console) -> None:
     done = {i for i in asked if i in outcomes and outcomes[i].status in FINISHED}
     failed = {i for i in asked if i in outcomes and outcomes[i].status == Status.FAILED}
     driver = heartbeat.driver_of(store)
-    running = {i: epoch for i, epoch in (driver.running if driver else {}).items() if i in asked}
+    running = driver.running if driver else {}
     interrupted = (
         asked.intersection(results.snapshot.checkpoint_ids) - done - failed - running.keys()
     )

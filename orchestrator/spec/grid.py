@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from orchestrator.spec.axes import Axis, product, size
+from orchestrator.spec.claim import match
 from orchestrator.spec.identity import Runs, identity
 from orchestrator.spec.model import Resources, Sweep, Variant
 from orchestrator.spec.ranges import Range
@@ -55,9 +56,17 @@ class Config:
         return {**self.factors, **self.search}
 
     def trial_id(self, seed: int) -> str:
-        """Compute the id of the config with one seed."""
-        params = {**self.values, "seed": seed}
-        return identity(self.runs, params, smoke=self.smoke, diverged_on=self.diverged_on)
+        """Compute the id of the config with one seed, once."""
+        if seed not in self._trial_ids:
+            params = {**self.values, "seed": seed}
+            self._trial_ids[seed] = identity(
+                self.runs, params, smoke=self.smoke, diverged_on=self.diverged_on
+            )
+        return self._trial_ids[seed]
+
+    @functools.cached_property
+    def _trial_ids(self) -> dict[int, str]:
+        return {}
 
 
 @dataclass(frozen=True)
@@ -106,7 +115,16 @@ def carried(sweep: Sweep) -> list[str]:
 def cells(sweep: Sweep) -> list[Cell]:
     """Expand the factors, in file order; a cell without configs is left out."""
     all_cells = (_cell(sweep, factors) for factors in product(sweep.factor_grid))
-    return [cell for cell in all_cells if cell.configs]
+    found = [cell for cell in all_cells if cell.configs]
+    if sweep.decide is None:
+        return found
+    factors = [cell.factors for cell in found]
+    matches = (
+        match(claim, sweep.factors, factors, sweep.paired_with(claim.factors))
+        for claim in sweep.claims
+    )
+    asked = {index for of_claim in matches for indices in of_claim for index in indices}
+    return [c if i in asked else replace(c, deciding=()) for i, c in enumerate(found)]
 
 
 def varied(cells: Sequence[Cell]) -> list[str]:

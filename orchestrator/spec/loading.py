@@ -27,22 +27,22 @@ def load(
     file: str | Path | Mapping[str, Any],
     *,
     overrides: Sequence[Override] = (),
-    decide: bool = False,
+    decide: Decide | None = None,
 ) -> Sweep:
     """Read and check a sweep file.
 
     Args:
         file: its path, or a mapping with the same keys.
         overrides: values to set in it, of `--set` on the command line.
-        decide: set the file's `decide` to its default if it has none.
+        decide: its `decide` if it has none.
 
     Raises:
         SpecError: one line per mistake, with file, line, key and what is expected; for a
             mapping, with the key.
     """
     source = overridden(read_source(file), overrides)
-    if decide and source.data.get("decide") is None:
-        source = source.with_value(("decide",), Decide().model_dump())
+    if decide is not None and source.data.get("decide") is None:
+        source = source.with_value(("decide",), decide.model_dump())
     return parse(source)
 
 

@@ -151,6 +151,15 @@ class Snapshot:
         values = rows.select(["trial_id", *sorted(known)]).to_pylist()
         return {row.pop("trial_id"): {**absent, **row} for row in values}
 
+    def with_seeds(self, trial_ids: Collection[str], seeds: Collection[int]) -> list[str]:
+        """Keep those of some trials that ended which have one of some seeds."""
+        if not trial_ids or self.layout is None:
+            return []
+        has_seed = pc.field("seed").isin(list(seeds))
+        rows = self.rows.filter(has_seed & pc.field("trial_id").isin(list(trial_ids)))
+        found: list[str] = rows["trial_id"].to_pylist()
+        return found
+
     def trials(self) -> pd.DataFrame:
         """One row per trial that ended, and per trial that has a checkpoint."""
         schema = self._schema("trials")

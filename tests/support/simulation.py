@@ -271,6 +271,7 @@ class Simulation:
         portion: int | None = None,
         look: Callable[[FakeRunner], object] = lambda _: None,
         keep_going: bool = False,
+        rerun_stale: bool = False,
     ) -> FakeRunner:
         """Run the sweep by the driver, and return the runner that ran its attempts.
 
@@ -284,7 +285,7 @@ class Simulation:
         Driver(
             load(self.keys),
             Stores(str(self.folder / "results")),
-            Options(keep_going=keep_going),
+            Options(keep_going=keep_going, rerun_stale=rerun_stale),
             self.display,
             lambda _: contextlib.nullcontext(runner),
             self.clock,

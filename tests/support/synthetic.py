@@ -105,6 +105,10 @@ class FrameStore:
         values = rows.where(rows.notna(), None).to_dict("index")
         return {trial_id: values[trial_id] for trial_id in trial_ids}
 
+    def with_seeds(self, trial_ids: Iterable[str], seeds: Iterable[int]) -> list[str]:
+        rows = self._trials[self._trials["seed"].isin(list(seeds))]
+        return [i for i in rows["trial_id"] if i in set(trial_ids)]
+
     def epochs(self) -> pd.DataFrame | None:
         return self._epochs
 

@@ -100,7 +100,7 @@ def rarity(looks: Looks, alpha: float) -> Array:
     if looks.first == looks.last:
         return np.array([alpha])
     n = np.array(looks.seeds)
-    return np.asarray(2 * stdtr(n - 1, -critical(looks, alpha)))
+    return np.asarray(np.maximum(2 * stdtr(n - 1, -critical(looks, alpha)), _RAREST))
 
 
 def _crossing(middle: Array, mass: Array, n: int, level: float) -> float:

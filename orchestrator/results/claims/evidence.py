@@ -35,7 +35,9 @@ class Reduced:
         singles: the values of single cells (of correlations: their Fisher z), whose spread is
             pooled, one array over seeds each.
         sign: that of the effect which the claim expects.
-        scale: size of the numbers that the claim compares, for rounding errors.
+        scales: for each number of seeds from 1, size of the numbers that the claim compares, for
+            rounding errors.
+        is_watched: whether it is judged seed by seed, as `decide` has it.
     """
 
     about: Matched
@@ -44,7 +46,8 @@ class Reduced:
     looks: Looks
     singles: tuple[Array, ...]
     sign: int
-    scale: float
+    scales: Array
+    is_watched: bool
 
     @property
     def claim(self) -> Claim:
@@ -52,24 +55,26 @@ class Reduced:
         return self.about.claim
 
     @property
-    def is_watched(self) -> bool:
-        """Whether it is judged at more than one look."""
-        return self.looks.first < self.looks.last
-
-    @property
     def waits(self) -> bool:
         """Whether there is a look to come: seeds are lacking, and none so far has no number."""
-        return len(self.seeds) < self.looks.last and bool(np.isfinite(self.values).all())
+        cells = self.about.cells
+        has_configs = bool(cells) and not any(cell.final and cell.best is None for cell in cells)
+        lacks = len(self.seeds) < self.looks.last
+        return has_configs and lacks and bool(np.isfinite(self.values).all())
 
     def is_early(self, seeds: int) -> bool:
         """Whether so many seeds come before the first look at confirm seeds."""
         return not self.about.exploratory and seeds < self.looks.first
 
+    def scale(self, seeds: int) -> float:
+        """The size of the numbers of the first seeds."""
+        return float(self.scales[seeds - 1]) if seeds else 0.0
+
     @property
     def noise(self) -> float:
         """The standard deviation of one seed's number, in that of the pooled values."""
         weights = np.ones(1) if self.claim.relate is not None else self.about.weights[0]
-        averaged = len(self.about.groups) if self.claim.over == "mean" else 1
+        averaged = max(1, len(self.about.groups)) if self.claim.over == "mean" else 1
         return math.sqrt(float(weights @ weights) / averaged)
 
     def spread(self, seeds: int | None = None) -> Pool | None:
@@ -88,7 +93,7 @@ class Reduced:
             bound=0.0 if is_close else in_scale(claim, claim.margin or 0.0),
             margin=claim.margin if is_close else None,
             smallest=None if claim.smallest is None else in_scale(claim, claim.smallest),
-            scale=self.scale,
+            scale=self.scales[self.looks.first - 1 : self.looks.last],
         )
         return replace(paired, pooled=self._pooled(paired.seen)) if self._is_pooled else paired
 
@@ -137,9 +142,11 @@ def reduced(
             np.array(values_of(cell, measured[0], of_cell))
             for cell, of_cell in zip(selections, seen, strict=True)
         ]
-    of_cells = [values_of(cell, measured[0], seeds) for cell in about.cells]
+    of_cells = [np.array(values_of(cell, measured[0], seeds)) for cell in about.cells]
     compared = singles if claim.relate is not None else of_cells
-    sizes = [abs(value) for values in compared for value in values if math.isfinite(value)]
+    sizes = np.zeros(len(seeds))
+    for values in compared:
+        sizes = np.maximum(sizes, np.where(np.isfinite(values), np.abs(values), 0.0))
     return Reduced(
         about=about,
         seeds=tuple(seeds),
@@ -147,7 +154,8 @@ def reduced(
         looks=_looks(about, sweep, len(seeds)),
         singles=tuple(singles),
         sign=_sign(claim, sweep),
-        scale=max(sizes, default=0.0),
+        scales=np.maximum.accumulate(sizes),
+        is_watched=sweep.decide is not None and not about.exploratory,
     )
 
 
@@ -163,15 +171,24 @@ def _seeds(about: Matched, sweep: Sweep, selections: Sequence[CellSelection]) ->
     No confirm seed counts while another config may be selected. A pooled spread is that of all
     cells: it waits for the confirm seeds of the others, too.
     """
-    if not about.exploratory and about.open_cells:
-        return ()
-    if sweep.decide is None or about.exploratory:
+    if about.exploratory:
         return about.seeds
-    most = min(len(cell.confirmed) for cell in about.cells) if about.cells else 0
-    if about.claim.test == "pooled":
-        short = [len(c.reported) for c in selections if len(c.reported) < len(c.cell.confirm)]
-        most = min([most, *short])
-    return about.cells[0].cell.confirming[:most] if about.cells else ()
+    if about.open_cells or not about.cells:
+        return ()
+    short = [len(cell.reported) for cell in pooled_with(about, selections) if not cell.complete]
+    if sweep.decide is None:
+        return () if short else about.seeds
+    most = min([len(cell.confirmed) for cell in about.cells] + short)
+    return about.cells[0].cell.confirming[:most]
+
+
+def pooled_with(about: Matched, selections: Sequence[CellSelection]) -> list[CellSelection]:
+    """List the other cells whose spread a claim takes, as far as they can have one."""
+    if about.claim.test != "pooled":
+        return []
+    own = {cell.cell.cell_id for cell in about.cells}
+    with_seeds = [cell for cell in selections if cell.cell.confirm and cell.cell.cell_id not in own]
+    return [cell for cell in with_seeds if not (cell.final and cell.best is None)]
 
 
 def _looks(about: Matched, sweep: Sweep, seeds: int) -> Looks:

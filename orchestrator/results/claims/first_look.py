@@ -44,6 +44,9 @@ class FirstLook:
 
     claims: tuple[Looked, ...] = ()
 
+    def __bool__(self) -> bool:
+        return bool(self.claims)
+
     @classmethod
     def read(cls, store: Store) -> FirstLook:
         """Read it from a store.
@@ -75,8 +78,8 @@ class FirstLook:
 
     def after(self, members: Sequence[Member]) -> FirstLook:
         """Return what is known after one more look: more seeds of what has not changed."""
-        now = [_looked(member) for member in members if not member.reduced.about.exploratory]
-        if not self.claims:
+        now = [_looked(member) for member in members]
+        if not self:
             return FirstLook(tuple(now)) if any(looked.seeds for looked in now) else self
         by_claim = {_key(looked.claim): looked for looked in now}
         return FirstLook(tuple(_later(old, by_claim.get(_key(old.claim))) for old in self.claims))
@@ -109,7 +112,7 @@ def _looked(member: Member) -> Looked:
     reduced = member.reduced
     cells = {s.cell.cell_id: s.best.config.config_id for s in reduced.about.cells if s.best}
     seeds = min(len(reduced.seeds), reduced.looks.last)
-    has_look = seeds >= reduced.looks.first
+    has_look = seeds >= reduced.looks.first and not reduced.about.exploratory
     return Looked(
         claim=_keys_of(reduced.claim),
         at_most=reduced.looks.last,

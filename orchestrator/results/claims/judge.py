@@ -141,6 +141,11 @@ def judge(results: Results, claims: Sequence[Claim], smallest: float | None = No
         {i for i, end in results.ends.items() if end.status == Status.DIVERGED},
     )
     changes = _changes(claims, members, results)
+    later = "`smallest` was set after its results were seen"
+    changes = [
+        (*said, later) if member.reduced.claim.smallest != claim.smallest else said
+        for said, member, claim in zip(changes, members, claims, strict=True)
+    ]
     tests = [judged(member.reduced, member.seeds) for member in members]
     strictest = ALPHA / max(1, len(members))
     return Findings(
@@ -166,13 +171,18 @@ def _notes(member: Member, test: Judged, results: Results) -> Iterator[str]:
 
 
 def _corrected(members: Sequence[Member], tests: Sequence[Judged]) -> list[float | None]:
-    """Correct the p-values of claims with one look; those decided otherwise come before all."""
-    p = [1.0 if test.p is None else test.p for test in tests]
-    decided = [0.0 if m.outcome == NEGLIGIBLE else p for m, p in zip(members, p, strict=True)]
-    return [
-        None if test.p is None or m.outcome == NEGLIGIBLE or m.reduced.is_watched else float(p_holm)
-        for m, test, p_holm in zip(members, tests, holm(np.array(decided)), strict=True)
-    ]
+    """Correct the p-values of claims with one look, as `sequential.decide` does.
+
+    A claim that says which effect would matter counts for the others whatever it came to.
+    """
+    p = np.array([1.0 if test.p is None else test.p for test in tests])
+    keeps = np.array([test.claim.smallest is not None for test in tests])
+    found: list[float | None] = []
+    for index, (member, test) in enumerate(zip(members, tests, strict=True)):
+        has_none = test.p is None or member.outcome == NEGLIGIBLE or member.reduced.is_watched
+        others = np.where(keeps & (np.arange(len(p)) != index), 1.0, p)
+        found.append(None if has_none else float(holm(others)[index]))
+    return found
 
 
 def _with_smallest(claim: Claim, smallest: float | None) -> Claim:

@@ -94,7 +94,7 @@ class Judged:
         low, high = self._interval()
         of_zero = claim.margin is None and claim.test == "paired" and self.tested is not None
         one_look = not self.reduced.is_watched
-        values, scale = self.values[self.part], self.reduced.scale
+        values, scale = self.values[self.part], self.reduced.scale(n)
         return Contrast(
             in_unit(claim, float(effect)),
             float(error) * math.sqrt(n),
@@ -150,7 +150,7 @@ def judged(reduced: Reduced, seeds: int) -> Judged:
     estimate = paired(values)
     if claim.test == "pooled" and spread is not None:
         estimate = pooled(values, reduced.noise, spread)
-    known = estimate.error > NO_SPREAD * reduced.scale
+    known = estimate.error > NO_SPREAD * reduced.scale(seeds)
     is_unknown = not np.isfinite(values).all() or not known.any()
     if is_unknown or (claim.test == "pooled" and spread is None) or reduced.is_early(seeds):
         unclear = np.where(np.isnan(estimate.effect), -np.inf, sign * estimate.effect)

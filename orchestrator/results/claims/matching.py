@@ -117,6 +117,7 @@ def numbers(about: Matched, measured: Sequence[Measured], seeds: Sequence[int]) 
     shape = (len(measured), len(about.groups), positions, len(seeds))
     found = [[values_of(cell, values, seeds) for cell in about.cells] for values in measured]
     arrays = np.array(found, dtype=float).reshape(shape)
+    arrays[~np.isfinite(arrays)] = np.nan
     if not arrays.size:
         return np.empty((1, 1, 0))
     if about.claim.relate is not None:

@@ -61,8 +61,8 @@ def _state(member: Member, reduced: Reduced) -> Iterator[str]:
         yield f"decided at seed {member.seeds} of at most {last}"
     elif len(reduced.seeds) >= last:
         yield f"undecided after all {last} seeds"
-    elif lacking := _without_number(reduced):
-        yield f"{lacking}, which ends its looks"
+    elif not reduced.waits:
+        yield "it gets no further seeds"
     else:
         yield f"seed {len(reduced.seeds) + 1} of at most {last} comes next"
 
@@ -102,9 +102,10 @@ def _why_no_test(judged: Judged) -> str:
         return lacking
     if reduced.is_early(n) and (open_cells := reduced.about.open_cells):
         return f"the selection is open in {open_cells} of {len(cells)} cells"
-    if reduced.is_early(n):
+    planned = len(set.intersection(*(set(cell.cell.confirming) for cell in cells)))
+    if reduced.is_early(n) and n < planned:
         when = f"the first look is at {looks.first}" if reduced.is_watched else _WITH_THE_LAST
-        return f"{n} of {looks.last} confirm seeds are in every cell; {when}"
+        return f"{n} of {planned} confirm seeds are in every cell; {when}"
     if n == 0:
         return "no seed is common to all cells"
     if judged.claim.test == "pooled":

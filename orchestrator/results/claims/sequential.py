@@ -11,8 +11,10 @@ All claims of a file are one family: Holm's method on boundaries (Maurer & Bretz
 Biopharmaceutical Research 2013). While m claims are open, each is tested at alpha / m; when one is
 decided, the others are tested at alpha / (m - 1), at looks that have been as well. By the closure
 principle the probability of a verdict on any claim at the edge of its null stays below alpha, since
-a boundary at a larger level is lower at every look. That effects beyond it come with the right sign
-is proven for independent claims and one look only (Shaffer, Annals of Statistics 1980).
+a boundary at a larger level is lower at every look. A claim that says which effect would matter has
+two nulls, no effect and one that matters, of which a verdict rejects only one: it keeps its share
+of the error. That effects beyond a null come with the right sign is proven for independent claims
+and one look only (Shaffer, Annals of Statistics 1980).
 
 A command has one world, the benchmark thousands.
 """
@@ -182,6 +184,7 @@ def decide(claims: Sequence[Evidence], alpha: float = ALPHA) -> Decisions:
     shape = (len(claims[0].values), len(claims))
     outcomes, seeds = np.zeros(shape, np.int8), np.zeros(shape, np.int64)
     shares = np.full(shape, len(claims))
+    keeps = np.array([claim.smallest is not None for claim in claims])
     by_level: dict[tuple[int, int], Outcomes] = {}
     ends = [claim.seen.stop for claim in claims]
     for n in range(min(claim.looks.first for claim in claims), max(ends)):
@@ -202,7 +205,7 @@ def decide(claims: Sequence[Evidence], alpha: float = ALPHA) -> Decisions:
                 break
             outcomes += news
             still = outcomes == UNDECIDED
-            shares = np.where(still, still.sum(axis=1, keepdims=True), shares)
+            shares = np.where(still, (still | keeps).sum(axis=1, keepdims=True), shares)
     return Decisions(outcomes, seeds, shares)
 
 

@@ -54,7 +54,7 @@ def plain_looks(finding: Finding) -> list[dict[str, Any]]:
         {
             "seeds": look.seeds,
             "effect": None if math.isnan(look.effect) else look.effect,
-            "interval": None if math.isnan(look.low) else [look.low, look.high],
+            "interval": [look.low, look.high] if math.isfinite(look.high) else None,
             "p": None if math.isnan(look.p) else look.p,
             "needed": look.needed,
             "spent": look.spent,
