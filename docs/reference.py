@@ -110,6 +110,7 @@ ALIASES = {
     id(values.Word): "text",
     id(values.Amount): "number",
     id(values.Gpus): "number",
+    id(values.Duration): "time",
     id(claim.Compared): "mapping of a name to a list of values, or list of two mappings",
 }
 PLAIN = {str: "text", int: "integer", float: "number", bool: "`true` or `false`"}

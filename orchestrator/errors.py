@@ -114,6 +114,12 @@ class EditedError(RunError):
         return cls(f"{what} was edited while the sweep ran")
 
 
+class TimeUpError(RunError):
+    """The time of a run is up before all is done; the same command goes on."""
+
+    exit_code = 75
+
+
 class GpuMemoryError(RunError):
     """A trial needs more memory than its share of a GPU has."""
 

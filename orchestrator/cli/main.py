@@ -41,7 +41,8 @@ def main() -> None:
     A sweep FILE describes the trials; `orch sweep FILE` makes the store match it. To continue
     after an interruption or an edit, run the same command again: only missing trials run.
 
-    Exit codes: 0 all done, 1 some trials failed, 2 bad input, 130 interrupted.
+    Exit codes: 0 all done, 1 some trials failed, 2 bad input, 75 time is up (--hours), 130
+    interrupted.
 
     Shell completion: `eval "$(_ORCH_COMPLETE=bash_source orch)"`, or zsh_source,
     fish_source.

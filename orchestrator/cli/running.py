@@ -54,6 +54,12 @@ def _run_options(command: Decorated) -> Decorated:
             is_flag=True,
             help="Run all trials even if the first ones all fail with the same error.",
         ),
+        click.option(
+            "--hours",
+            type=click.FloatRange(min=0, min_open=True),
+            metavar="HOURS",
+            help="End after so long, with exit code 75 if something is left to do.",
+        ),
         cluster_option,
         click.option("--detach", is_flag=True, help="With --cluster: start the sweep and return."),
         places,

@@ -16,6 +16,7 @@ from orchestrator.errors import (
 )
 from orchestrator.running import failures
 from orchestrator.running.alike import Alike
+from orchestrator.running.budget import Budget
 from orchestrator.running.execution import Epoch
 from orchestrator.running.growth import Growth
 from orchestrator.running.progress import Progress
@@ -65,6 +66,7 @@ class Attempts:
         progress: counts what happens.
         alike: judges whether the first trials all fail alike.
         growth: tells which trials are asked for once one has ended; None if all are known.
+        budget: the time that the run may take.
         add_metrics: adds the metrics to the store that it lacks.
         give_up: commits a trial as failed, given its id, the reason and the number of attempts;
             returns whether it is so, which it is not if an attempt has committed the trial.
@@ -77,13 +79,14 @@ class Attempts:
         progress: Progress,
         alike: Alike,
         growth: Growth | None,
+        budget: Budget,
         add_metrics: Callable[[Iterable[str]], object],
         give_up: Callable[[str, str, int], bool],
     ) -> None:
         self._source = sweep.source
         self._progress, self._alike, self._growth = progress, alike, growth
         self._add_metrics, self._give_up = add_metrics, give_up
-        self._retries = failures.Retries(sweep.retries)
+        self._retries, self._budget = failures.Retries(sweep.retries), budget
         self._trials = {trial.trial_id: trial for trial in order}
         self._waiting = deque(Attempt(trial_id, 1) for trial_id in self._trials)
         self._taken: dict[Attempt, bool] = {}
@@ -96,18 +99,38 @@ class Attempts:
 
     @property
     def over(self) -> bool:
-        """Whether no attempt waits or runs, so that none can follow."""
-        return not (self._waiting or self._taken)
+        """Whether no attempt waits or runs, so that none can follow in time."""
+        return not self._taken and self._next() is None
+
+    @property
+    def late(self) -> bool:
+        """Whether attempts wait that do not get anywhere in the time that is left."""
+        return bool(self._waiting)
 
     def take(self) -> Attempt | None:
         """Take the next attempt; None if there is none now."""
         if not self._waiting:
             self._look_ahead()
-        if not self._waiting:
+        attempt = self._next()
+        if attempt is None:
             return None
-        attempt = self._waiting.popleft()
+        self._waiting.remove(attempt)
         self._taken[attempt] = False
         return attempt
+
+    def _next(self) -> Attempt | None:
+        """Find the first attempt that waits and gets somewhere in the time that is left."""
+        fits = self._budget.fits
+        return next((a for a in self._waiting if fits(self._trials[a.trial_id])), None)
+
+    def require_time(self) -> None:
+        """End the run if its time is up.
+
+        Raises:
+            TimeUpError: it is.
+        """
+        if self._budget.is_spent and (self._waiting or self._taken):
+            raise self._budget.error(self._progress)
 
     def started(self, attempt: Attempt) -> None:
         """An attempt starts."""
@@ -122,6 +145,7 @@ class Attempts:
         Raises:
             StoreError: the store cannot be written.
         """
+        self._budget.epoch(epoch.number)
         if attempt in self._taken:
             self._add_metrics(epoch.metrics)
             self._progress.epoch(attempt.trial_id, epoch)
@@ -137,6 +161,7 @@ class Attempts:
         if self._taken.pop(attempt, None) is not None:
             self._has_committed = True
             self._progress.finished(attempt.trial_id, seconds)
+            self._budget.took(self._trials[attempt.trial_id], seconds)
             self._alike.end()
             self._grow(attempt.trial_id, failed=False)
             self._decide()

@@ -14,6 +14,7 @@ from orchestrator.errors import (
     CorruptFileError,
     EditedError,
     MetricError,
+    TimeUpError,
     TrainableError,
     unknown,
 )
@@ -26,6 +27,7 @@ from orchestrator.results.wanted import possible
 from orchestrator.running import heartbeat, preflight, reuse, runners
 from orchestrator.running.alike import Alike
 from orchestrator.running.attempts import Attempts
+from orchestrator.running.budget import Budget
 from orchestrator.running.clock import SYSTEM, Clock
 from orchestrator.running.display import Display
 from orchestrator.running.growth import Growth
@@ -56,6 +58,7 @@ class Options:
     runner: str = "tune"
     rerun_stale: bool = False
     keep_going: bool = False
+    hours: float | None = None
 
 
 class Driver:
@@ -112,7 +115,7 @@ class Driver:
                 return prepared
             try:
                 self._run(inventory)
-            except KeyboardInterrupt:
+            except (KeyboardInterrupt, TimeUpError):
                 settle(self.store, self.sweep)
                 raise
             ended = settle(self.store, self.sweep)
@@ -203,9 +206,17 @@ class Driver:
                 continue  # another driver has just merged the file; the trials run here
         return self.store.snapshot()
 
-    def _job(self, trials: Sequence[PlannedTrial], layout: Layout) -> Job:
+    def _job(
+        self, trials: Sequence[PlannedTrial], layout: Layout, stops_at: float | None = None
+    ) -> Job:
         location = self.store.files.location
-        return make_job(self.sweep, trials, location, layout, self.code, self.scope)
+        return make_job(self.sweep, trials, location, layout, self.code, self.scope, stops_at)
+
+    def _budget(self, inventory: Inventory) -> Budget:
+        outcomes = inventory.snapshot.outcomes.values()
+        epochs = max((outcome.epochs_run or 0 for outcome in outcomes), default=0)
+        hours, every = self.options.hours, self.sweep.checkpoint_every
+        return Budget(hours, self._clock, inventory.durations, epochs, every)
 
     def _run(self, inventory: Inventory) -> None:
         """Run the missing trials."""
@@ -213,7 +224,8 @@ class Driver:
         if not todo:
             return
         layout = inventory.snapshot.layout or Layout.of(self.sweep)
-        job = self._job([*todo, *self._may_follow(inventory)], layout)
+        budget = self._budget(inventory)
+        job = self._job([*todo, *self._may_follow(inventory)], layout, budget.stops_at)
         progress = Progress(self.sweep, inventory, self.store, self._clock)
         attempts = Attempts(
             self.sweep,
@@ -221,6 +233,7 @@ class Driver:
             progress,
             self._alike(todo),
             growth,
+            budget,
             add_metrics=MetricColumns(self.store, layout).add,
             give_up=functools.partial(self._commit_failure, job),
         )
@@ -233,6 +246,8 @@ class Driver:
             ):
                 while not attempts.over:
                     attempts.recover(self._runner().run(job, attempts))
+                if attempts.late:
+                    raise budget.error(progress)
         finally:
             self._opened.close()  # no worker may write while the store is settled
         if progress.not_run and not progress.done:  # there is nothing to show

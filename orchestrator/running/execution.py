@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from orchestrator.columns import Status
 from orchestrator.errors import TrialError
 from orchestrator.running.job import Job, Task
-from orchestrator.running.live_trial import Report, Start
+from orchestrator.running.live_trial import Pace, Report, Start
 from orchestrator.running.resuming import (
     GapError,
     can_go_on,
@@ -91,7 +91,10 @@ class Execution:
             checkpoint_every=job.checkpoint_every,
             attempt=self._attempt,
             folder=str(self._folder.path),
+            timeout=job.timeout,
+            stops_at=job.stops_at,
         )
+        self._pace = Pace()
 
     @property
     def is_over(self) -> bool:
@@ -177,6 +180,7 @@ class Execution:
         self._seconds += now - self._clock
         self._clock = now
         self._facts = report.facts
+        self._pace.epoch()
         if report.probes:
             rows = ((number, *row[1:]) for row in report.probes)
             columns = zip(*rows, strict=True)
@@ -191,7 +195,9 @@ class Execution:
     def _is_kept_unsaved(self, epoch: int) -> bool:
         """Tell whether an epoch's rows are kept though the trial has not saved a state so far."""
         has_state = self.state is not None or self._saving.has_state
-        return not (has_state or self._job.smoke) and epoch % self._job.checkpoint_every == 0
+        is_due = epoch % self._job.checkpoint_every == 0
+        ends_soon = self._pace.ends_soon(self._job.stops_at)
+        return not (has_state or self._job.smoke) and (is_due or ends_soon)
 
     def _save(self, state: bytes | None) -> None:
         new = self._epochs[self._saving.epochs :]

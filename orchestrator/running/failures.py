@@ -24,6 +24,7 @@ from orchestrator.errors import (
     UsageError,
     WorkerDiedError,
 )
+from orchestrator.labels import duration
 from orchestrator.running.gpus import larger_fraction
 
 _ALLOCATION_FAILED = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
@@ -113,6 +114,11 @@ def ended(status: int) -> str:
     if status < 0:
         return f"was killed by {signal.Signals(-status).name}"
     return f"ended with exit code {status}"
+
+
+def timed_out(seconds: float) -> TrialError:
+    """Make the error of an attempt that takes longer than it may."""
+    return TrialError(f"it took longer than `timeout` allows, {duration(seconds)}")
 
 
 def reason(error: BaseException, last_words: str = "") -> str:

@@ -42,6 +42,10 @@ class Job:
     data_dir: str | None
     smoke: bool
     tasks: Mapping[str, Task]
+    timeout: float | None = None
+    """Seconds that one attempt may take."""
+    stops_at: float | None = None
+    """When the run ends, in seconds since 1970."""
 
     @property
     def scope(self) -> Scope:
@@ -95,6 +99,7 @@ def make_job(
     layout: Layout,
     code: Archive,
     scope: Scope,
+    stops_at: float | None = None,
 ) -> Job:
     """Make the job for some trials of a sweep."""
     names = carried(sweep)
@@ -109,6 +114,8 @@ def make_job(
         excluded=scope.excluded,
         data_dir=_data_dir(),
         smoke=sweep.smoke,
+        timeout=sweep.timeout,
+        stops_at=stops_at,
         tasks={trial.trial_id: _task(trial, names) for trial in todo},
     )
 

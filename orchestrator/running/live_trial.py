@@ -6,6 +6,7 @@ import copy
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -39,6 +40,10 @@ class Start:
     attempt: int
     folder: str
     """The trial's own folder."""
+    timeout: float | None = None
+    """Seconds that the attempt may take."""
+    stops_at: float | None = None
+    """When the run ends, in seconds since 1970."""
 
 
 class Report(NamedTuple):
@@ -59,6 +64,22 @@ class Report(NamedTuple):
     facts: dict[str, str]
     state: bytes | None
     loaded: bool
+
+
+class Pace:
+    """How fast epochs follow one another, by which one tells whether another one ends in time."""
+
+    def __init__(self) -> None:
+        self._began, self._seconds = time.time(), 0.0
+
+    def epoch(self) -> None:
+        """An epoch has ended."""
+        now = time.time()
+        self._began, self._seconds = now, now - self._began
+
+    def ends_soon(self, stops_at: float | None) -> bool:
+        """Tell whether a run may end before an epoch does that follows the one under way."""
+        return stops_at is not None and self._began + 2.5 * self._seconds >= stops_at
 
 
 class ClosedError(BaseException):
@@ -90,6 +111,7 @@ class LiveTrial:
     """What an epoch was refused for."""
 
     def __post_init__(self) -> None:
+        self._pace = Pace()
         self.epoch, self.facts = self.start.epoch, dict(self.start.facts)
         self._lock, self._process = threading.Lock(), os.getpid()
 
@@ -140,7 +162,8 @@ class LiveTrial:
     def checkpoint_due(self) -> bool:
         """Whether the current epoch should save a checkpoint."""
         # A smoke run has one epoch, and the state of a large network takes a gigabyte to write.
-        return not self.smoke and self.epoch % self.start.checkpoint_every == 0
+        is_due = self.epoch % self.start.checkpoint_every == 0
+        return not self.smoke and (is_due or self._pace.ends_soon(self.start.stops_at))
 
     def probe(
         self,
@@ -197,6 +220,7 @@ class LiveTrial:
                 report = Report(
                     metrics, step, self.probes, dict(self.facts), self.saved, self.loaded
                 )
+                self._pace.epoch()
                 self.probes, self.saved = [], None
                 self.epoch += 1
                 self.hand_over(report)

@@ -26,6 +26,7 @@ def run(
     decide: bool = False,
     smoke: bool = False,
     keep_going: bool = False,
+    hours: float | None = None,
     progress: bool = True,
 ) -> Results:
     """Run the trials that a sweep's store lacks, as `orch sweep` does.
@@ -43,6 +44,7 @@ def run(
         decide: decide the claims even if the file does not set `decide`, as `orch decide` does.
         smoke: run two batches of one config and one seed per cell.
         keep_going: run all trials even if the first ones all fail with the same error.
+        hours: how long the run may take; then `TimeUpError` says what is left to do.
         progress: whether to print the progress.
 
     Raises:
@@ -58,7 +60,9 @@ def run(
         sweep = with_seeds(sweep, seeds)
     if smoke:
         sweep = sweep.as_smoke()
-    return run_sweep(sweep, store, Options(runner, rerun_stale, keep_going), progress=progress)
+    return run_sweep(
+        sweep, store, Options(runner, rerun_stale, keep_going, hours), progress=progress
+    )
 
 
 def run_sweep(

@@ -27,6 +27,7 @@ from orchestrator.spec.values import (
     FIRST_CONFIRM_SEED,
     Amount,
     ConfirmSeeds,
+    Duration,
     Gpus,
     Name,
     ParamName,
@@ -180,6 +181,9 @@ class Sweep(Part):
     """How often a failed trial is retried, from its last checkpoint."""
     checkpoint_every: Annotated[int, Field(ge=1)] = 1
     """Epochs from one checkpoint to the next."""
+    timeout: Duration | None = None
+    """How long one attempt at a trial may take, such as ``90s``, ``15m`` or ``2h``; then it has
+    failed. By default as long as it takes."""
     tables: tuple[Table, ...] = ()
     """Tables to print; by default one of all factors and the selection metric."""
     claims: tuple[Claim, ...] = ()

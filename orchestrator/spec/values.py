@@ -160,6 +160,22 @@ def _confirm(value: object) -> tuple[int, ...]:
     )
 
 
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def _duration(value: object) -> float:
+    """Read a time: seconds, or a number with a unit, such as ``90m``."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        seconds = float(value)
+    elif isinstance(value, str) and (match := re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd])", value)):
+        seconds = float(match[1]) * _UNITS[match[2]]
+    else:
+        raise ValueError("expected a time such as 90s, 15m, 2h or 1d")
+    if not 0 < seconds < math.inf:
+        raise ValueError("expected a time above 0")
+    return seconds
+
+
 def _gpus(gpus: float) -> float:
     if gpus > 1 and not gpus.is_integer():
         raise ValueError("expected a fraction below 1 or a whole number of GPUs")
@@ -172,5 +188,6 @@ Word = Annotated[str, PlainValidator(_word)]
 ConfirmSeeds = Annotated[tuple[int, ...], PlainValidator(_confirm)]
 Seeds = Annotated[tuple[int, ...], AfterValidator(check_seeds)]
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Duration = Annotated[float, PlainValidator(_duration)]
 Gpus = Annotated[Amount, AfterValidator(_gpus)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]

@@ -142,6 +142,7 @@ class FakeRunner:
         self.next: deque[Attempt] = deque()
         try:
             while self._fill():
+                attempts.require_time()
                 self.look(self)
                 self.plan.pop(int(self.clock.now), lambda _: None)(self)
                 self.clock.advance(1)
@@ -272,6 +273,7 @@ class Simulation:
         look: Callable[[FakeRunner], object] = lambda _: None,
         keep_going: bool = False,
         rerun_stale: bool = False,
+        hours: float | None = None,
     ) -> FakeRunner:
         """Run the sweep by the driver, and return the runner that ran its attempts.
 
@@ -285,7 +287,7 @@ class Simulation:
         Driver(
             load(self.keys),
             Stores(str(self.folder / "results")),
-            Options(keep_going=keep_going, rerun_stale=rerun_stale),
+            Options(keep_going=keep_going, rerun_stale=rerun_stale, hours=hours),
             self.display,
             lambda _: contextlib.nullcontext(runner),
             self.clock,

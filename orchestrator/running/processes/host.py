@@ -8,6 +8,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Generator
 from dataclasses import asdict
 from multiprocessing import Pipe
@@ -186,11 +187,11 @@ class _Warm:
         theirs.close()
         os.close(written)
         lines = Lines(output, log)
-        running = True
+        running, began = True, time.monotonic()
         try:
             with contextlib.suppress(OSError):
                 send(ours, "start", asdict(start), state)
-            while message := self._next(ours):
+            while message := self._next(ours, began, start.timeout):
                 note(loaded(message.content))
                 if message.kind != "report":
                     break
@@ -212,10 +213,19 @@ class _Warm:
             lines.join()
         _raise_failure(message, status)
 
-    def _next(self, connection: Connection[Any, Any]) -> Message | None:
-        """Wait for a message; None if the process ends without one."""
+    def _next(
+        self, connection: Connection[Any, Any], began: float, timeout: float | None
+    ) -> Message | None:
+        """Wait for a message; None if the process ends without one.
+
+        Raises:
+            TrialError: it takes longer than the attempt may.
+        """
+        left = None if timeout is None else max(0.0, began + timeout - time.monotonic())
         # The connection alone does not tell: what the trial started may hold its other end.
-        ready = wait([connection, self._control])
+        ready = wait([connection, self._control], left)
+        if not ready and timeout is not None:
+            raise failures.timed_out(timeout)
         try:
             return receive(connection) if connection in ready or connection.poll() else None
         except (EOFError, OSError):

@@ -8,6 +8,7 @@ import functools
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import FrameType
@@ -88,6 +89,9 @@ class _Taking:
     recorder: Recorder
     code: TrialCode
 
+    def __post_init__(self) -> None:
+        self._began = time.monotonic()
+
     def run(self, trainable: Trainable, log: Callable[[str], None]) -> None:
         """Run the attempt to its commit."""
         execution = self.execution
@@ -102,6 +106,9 @@ class _Taking:
 
     def _take(self, report: Report) -> None:
         self._note()
+        start = self.execution.start
+        if start.timeout is not None and time.monotonic() > self._began + start.timeout:
+            raise failures.timed_out(start.timeout)
         self._tell(self.execution.take(report))
         if self.execution.is_over:
             raise ClosedError
@@ -113,6 +120,7 @@ class _Taking:
     def _tell(self, epoch: Epoch) -> None:
         try:
             self.attempts.epoch(self.attempt, epoch)
+            self.attempts.require_time()
         except OrchError as error:  # the run's, which no trainable may catch
             raise _RunEndedError(error) from None
 

@@ -195,6 +195,12 @@ class _Observer(tune.Callback):
         with self._keeping_errors():
             self._attempts.failed(attempt_of(trial.config), error_of(trial))
 
+    def require_time(self) -> None:
+        """End the run if its time is up."""
+        if self.fatal is None:
+            with self._keeping_errors():
+                self._attempts.require_time()
+
     @contextlib.contextmanager
     def _keeping_errors(self) -> Iterator[None]:
         try:
@@ -213,4 +219,5 @@ class _Stopper(tune.Stopper):
         return False
 
     def stop_all(self) -> bool:
+        self._observer.require_time()
         return self._observer.fatal is not None

@@ -1,0 +1,71 @@
+"""The time that a run may take, and which trials still get somewhere in it."""
+
+from __future__ import annotations
+
+from orchestrator.errors import TimeUpError
+from orchestrator.labels import duration
+from orchestrator.running.clock import Clock
+from orchestrator.running.durations import Durations
+from orchestrator.running.progress import Progress
+from orchestrator.spec.grid import PlannedTrial
+
+
+class Budget:
+    """What is left of a run's time.
+
+    Args:
+        hours: how long the run may take; None for as long as it takes.
+        clock: by which it passes.
+        durations: what trials have taken so far.
+        epochs: the most that one of them ran; 0 if that is unknown.
+        checkpoint_every: epochs from one checkpoint to the next.
+    """
+
+    def __init__(
+        self,
+        hours: float | None,
+        clock: Clock,
+        durations: Durations,
+        epochs: int,
+        checkpoint_every: int,
+    ) -> None:
+        self._clock, self._durations = clock, durations
+        self._epochs, self._every = epochs, checkpoint_every
+        self.stops_at = None if hours is None else clock.time() + 3600 * hours
+        """When the run ends, in seconds since 1970."""
+
+    @property
+    def _left(self) -> float:
+        return float("inf") if self.stops_at is None else self.stops_at - self._clock.time()
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether the time is up."""
+        return self._left <= 0
+
+    def epoch(self, number: int) -> None:
+        """A trial has ended an epoch."""
+        self._epochs = max(self._epochs, number)
+
+    def took(self, trial: PlannedTrial, seconds: float) -> None:
+        """A trial has taken so long."""
+        self._durations.add(trial, seconds)
+
+    def fits(self, trial: PlannedTrial) -> bool:
+        """Tell whether a trial can be expected to end, or to reach a checkpoint, in time."""
+        if self.stops_at is None:
+            return True
+        expected = self._durations.expected(trial)
+        if expected is None:
+            return not self.is_spent
+        part = min(1.0, self._every / self._epochs) if self._epochs else 1.0
+        return expected * part < self._left
+
+    def error(self, progress: Progress) -> TimeUpError:
+        """Make the error that says what is left to do."""
+        left = progress.seconds_left()
+        more = f", about {duration(left)} left" if left is not None else ""
+        return TimeUpError(
+            f"time is up: {progress.done:,} of {progress.total:,} trials done{more}; "
+            "run the same command again to go on"
+        )

@@ -1,0 +1,108 @@
+"""Runs that end after some hours, and attempts that may not take longer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.commands import orch
+from support.simulation import Simulation
+
+from orchestrator import SpecError, load
+from orchestrator.errors import TimeUpError
+from orchestrator.spec.model import Sweep
+
+SECOND = 1 / 3600
+
+
+def timed(**keys: Any) -> Sweep:
+    return load(
+        {
+            "name": "toy",
+            "trainable": "toy:train",
+            "seeds": [0],
+            "select": {"metric": "score", "mode": "max"},
+            **keys,
+        }
+    )
+
+
+def slow(params: Mapping[str, Any], trial: Any) -> Any:
+    """Ten epochs, of which each is saved if that is due."""
+    done = int(trial.load() or 0)
+    for epoch in range(done + 1, 11):
+        if trial.checkpoint_due:
+            trial.save(str(epoch).encode())
+        yield {"score": float(epoch + params["x"])}
+
+
+def test_a_run_ends_when_its_time_is_up_and_the_next_one_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sim = Simulation(tmp_path, monkeypatch, seeds=[0], fixed={}, checkpoint_every=5)
+    with pytest.raises(TimeUpError, match="time is up: 0 of 2 trials done") as error:
+        sim.run(train=slow, hours=7 * SECOND)
+    assert error.value.exit_code == 75
+    unfinished = sim.store.snapshot().checkpoint_ids
+    assert len(unfinished) == 2
+    before = len(sim.trained)
+    sim.run(train=slow)
+    assert list(sim.trials()["score"]) == [11.0, 12.0]
+    assert len(sim.trained) - before < 20, "both have gone on"
+
+
+def test_no_trial_starts_that_gets_nowhere_in_the_time_that_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = {"seeds": [0, 1, 2], "factors": {"x": [1]}, "fixed": {}, "checkpoint_every": 10}
+    sim = Simulation(tmp_path, monkeypatch, **keys)
+    with pytest.raises(TimeUpError, match="time is up: 2 of 3 trials done"):
+        sim.run(train=slow, hosts=(1,), ahead=0, hours=27 * SECOND)
+    assert sim.clock.now < 24, "it does not wait for the end of its time"
+    assert len(sim.trained) == 20, "a third trial would have been cut short"
+    sim.keys["checkpoint_every"] = 2
+    with pytest.raises(TimeUpError):
+        sim.run(train=slow, hosts=(1,), ahead=0, hours=5 * SECOND)
+    assert len(sim.trained) > 20, "it reaches a checkpoint"
+    sim.run(train=slow)
+    assert len(sim.trials()) == 3
+
+
+def test_a_run_that_is_done_in_time_says_nothing_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sim = Simulation(tmp_path, monkeypatch)
+    sim.run(hours=1)
+    assert len(sim.trials()) == 4
+
+
+def test_a_command_says_what_is_left_and_exits_with_75(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "naps.py").write_text(
+        "import time\n\n\ndef train(params, trial):\n"
+        "    for _ in range(100):\n        time.sleep(0.05)\n        yield {'score': 1.0}\n"
+    )
+    sim = timed(trainable="naps:train", seeds=[0, 1])
+    assert sim.source is not None
+    (tmp_path / "naps.yaml").write_text(sim.source.text)
+    done = orch(tmp_path, "sweep", "naps.yaml", "--runner", "inline", "--hours", "0.0001")
+    assert done.exit_code == 75
+    assert "error: time is up: 0 of 2 trials done" in done.stderr
+    assert "run the same command again to go on" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90s", 90), ("1.5m", 90), ("2h", 7200), ("1d", 86400), (30, 30)]
+)
+def test_times_have_units(text: str | int, seconds: float) -> None:
+    assert timed(timeout=text).timeout == seconds
+
+
+@pytest.mark.parametrize("text", ["2 weeks", "", "h", "-1s", 0, True, "0s", [1]])
+def test_what_is_no_time_is_refused(text: Any) -> None:
+    with pytest.raises(SpecError, match="`timeout`: expected a time"):
+        timed(timeout=text)
