@@ -82,3 +82,17 @@ def test_every_test_file_belongs_to_a_room_that_contributing_names() -> None:
         named |= set(found)
     files = set((ROOT / "tests").rglob("test_*.py")) - set((ROOT / "tests/cluster").iterdir())
     assert not {path.name for path in files - named}
+
+
+def test_every_help_ends_with_two_examples_that_fit_the_commands() -> None:
+    for name, command in commands(main, "orch"):
+        shown = [line.split(" > ")[0].split() for line in str(command.epilog).splitlines()[2:]]
+        assert len(shown) == 2, name
+        for words in shown:
+            assert " ".join(words).startswith(f"{name} ")
+            arguments = words[len(name.split()) :]
+            context = command.make_context(name, arguments, resilient_parsing=True)
+            named = [word for word in arguments if word.endswith(".yaml")]
+            assert all((ROOT / path).exists() for path in named), words
+            given = command.make_parser(context).parse_args(arguments)[0]
+            assert given.keys() - {"help"}, words

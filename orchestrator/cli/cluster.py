@@ -8,6 +8,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from orchestrator.cli.typed import examples
 from orchestrator.cluster import aws, config, launcher, survey
 from orchestrator.cluster.facts import Node
 
@@ -21,7 +22,12 @@ def cluster() -> None:
     """Start, check and stop the cluster that FILE describes."""
 
 
-@cluster.command()
+@cluster.command(
+    epilog=examples(
+        "orch cluster up cluster.yaml",
+        "orch cluster up clusters/on-prem.yaml",
+    )
+)
 @cluster_file
 def up(file: Path) -> None:
     """Start the cluster of FILE and check every node.
@@ -44,7 +50,12 @@ def up(file: Path) -> None:
     click.echo(f"all nodes are ready; next: orch sweep FILE --cluster {file}")
 
 
-@cluster.command()
+@cluster.command(
+    epilog=examples(
+        "orch cluster status cluster.yaml",
+        "orch cluster status clusters/on-prem.yaml",
+    )
+)
 @cluster_file
 def status(file: Path) -> None:
     """Show the nodes of the cluster of FILE and their problems."""
@@ -54,7 +65,12 @@ def status(file: Path) -> None:
     survey.require_healthy(description, nodes)
 
 
-@cluster.command()
+@cluster.command(
+    epilog=examples(
+        "orch cluster down cluster.yaml",
+        "orch cluster down clusters/on-prem.yaml",
+    )
+)
 @cluster_file
 def down(file: Path) -> None:
     """Stop the cluster of FILE; stores outside it are kept."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import get_args
@@ -22,28 +23,61 @@ from orchestrator.cli.options import (
     sweep_of,
 )
 from orchestrator.cli.running import remote
-from orchestrator.cli.typed import Command
+from orchestrator.cli.typed import Command, examples
 from orchestrator.errors import InputError
 from orchestrator.results import effects as variance
 from orchestrator.results import tables
 from orchestrator.results.claims import findings
-from orchestrator.running.status import print_status
+from orchestrator.running.one_trial import facts, find, print_trial
+from orchestrator.running.status import SweepStatus, print_status
 from orchestrator.store.names import log_file
 
 
-@click.command(cls=Command)
+@click.command(
+    cls=Command,
+    epilog=examples(
+        "orch status sweeps/quickstart.yaml",
+        "orch status sweeps/quickstart.yaml activation=tanh,order=swap,lr=0.02,seed=0 --json",
+    ),
+)
 @file_argument
+@click.argument("trial", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 @cluster_option
 @places
 @click.pass_context
-def status(context: click.Context, file: SweepFile, cluster: Path | None, root: str) -> None:
-    """Show which trials are done, running and failed, even while the sweep runs."""
+def status(
+    context: click.Context,
+    file: SweepFile,
+    trial: str | None,
+    as_json: bool,
+    cluster: Path | None,
+    root: str,
+) -> None:
+    """Show which trials are done, running and failed, or all about one TRIAL.
+
+    It works while the sweep runs, too. A TRIAL is the start of an id, or order=swap,lr=0.1,seed=0.
+    """
     if cluster is not None:
         sys.exit(remote().run_reader(context, sweep_of(file), cluster))
-    print_status(results_of(file, root), Console())
+    results = results_of(file, root)
+    if trial is None and as_json:
+        click.echo(json.dumps(SweepStatus.of(results).as_dict()))
+    elif trial is None:
+        print_status(results, Console())
+    elif as_json:
+        click.echo(json.dumps(facts(results, find(results, trial))))
+    else:
+        print_trial(results, find(results, trial), Console())
 
 
-@click.command(cls=Command)
+@click.command(
+    cls=Command,
+    epilog=examples(
+        "orch logs sweeps/quickstart.yaml activation=tanh,order=swap,lr=0.02,seed=0",
+        "orch logs sweeps/quickstart.yaml --cluster cluster.yaml",
+    ),
+)
 @file_argument
 @click.argument("trial", required=False)
 @cluster_option
@@ -52,21 +86,31 @@ def status(context: click.Context, file: SweepFile, cluster: Path | None, root: 
 def logs(
     context: click.Context, file: SweepFile, trial: str | None, cluster: Path | None, root: str
 ) -> None:
-    """Print the log of a TRIAL of FILE; with --cluster and no TRIAL, follow the sweep."""
+    """Print the log of a TRIAL of FILE; with --cluster and no TRIAL, follow the sweep.
+
+    A TRIAL is the start of an id, or order=swap,lr=0.1,seed=0.
+    """
     if cluster is not None:
         on_cluster = remote().follow_sweep if trial is None else remote().run_reader
         sys.exit(on_cluster(context, sweep_of(file), cluster))
-    store = results_of(file, root).store
-    text = store.files.read(log_file(trial)) if trial else None
+    results = results_of(file, root)
+    hint = f"`orch status {file}` lists running and failed trials"
+    if trial is None:
+        raise InputError(f"a trial is missing; {hint}")
+    files = results.store.files
+    text = files.read(log_file(trial)) or files.read(log_file(find(results, trial).trial_id))
     if text is None:
-        raise InputError(
-            f"{f'trial {trial} has no log' if trial else 'a trial id is missing'}; "
-            f"`orch status {file}` lists running and failed trials"
-        )
+        raise InputError(f"trial {trial} has no log; {hint}")
     click.echo(text.decode(errors="replace"), nl=False)
 
 
-@click.command(cls=Command)
+@click.command(
+    cls=Command,
+    epilog=examples(
+        "orch table sweeps/quickstart.yaml",
+        "orch table sweeps/quickstart.yaml --format latex > table.tex",
+    ),
+)
 @file_argument
 @format_option(
     *get_args(tables.Format), help_text="csv and json are tidy: one row per cell and value."
@@ -78,7 +122,13 @@ def table(file: SweepFile, format_: tables.Format, seeds: Seeds, root: str) -> N
     tables.show(results_of(file, root, seeds), Console(), format_)
 
 
-@click.command(cls=Command)
+@click.command(
+    cls=Command,
+    epilog=examples(
+        "orch claims sweeps/table1-mini.yaml",
+        "orch claims sweeps/table1-mini.yaml --smallest 0.01 --format json",
+    ),
+)
 @file_argument
 @format_option(*get_args(findings.Format), help_text="json is a list with one object per claim.")
 @click.option(
@@ -115,7 +165,13 @@ def claims(
             click.echo(path, err=True)  # stdout may be json
 
 
-@click.command(cls=Command)
+@click.command(
+    cls=Command,
+    epilog=examples(
+        "orch effects sweeps/quickstart.yaml",
+        "orch effects sweeps/quickstart.yaml probe:skewness -o figures",
+    ),
+)
 @file_argument
 @click.argument("metric", required=False)
 @format_option(*get_args(variance.Format), help_text="csv and json have one row per effect.")
@@ -145,7 +201,13 @@ def effects(
             click.echo(path, err=True)  # stdout may be csv or json
 
 
-@click.command(cls=Command)
+@click.command(
+    cls=Command,
+    epilog=examples(
+        "orch figure sweeps/quickstart.yaml",
+        "orch figure sweeps/figure3_4.yaml activations -o paper",
+    ),
+)
 @file_argument
 @click.argument("name", required=False)
 @output_option(
@@ -167,7 +229,13 @@ def figure(file: SweepFile, name: str | None, output: Path, seeds: Seeds, root: 
             click.echo(path)
 
 
-@click.command(cls=Command)
+@click.command(
+    cls=Command,
+    epilog=examples(
+        "orch report sweeps/quickstart.yaml",
+        "orch report sweeps/quickstart.yaml -o reports/today.html",
+    ),
+)
 @file_argument
 @output_option(
     "File to write [default: NAME.html in the working folder].",

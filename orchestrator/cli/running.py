@@ -21,7 +21,7 @@ from orchestrator.cli.options import (
     seeds_option,
     sweep_of,
 )
-from orchestrator.cli.typed import Command, command_line
+from orchestrator.cli.typed import Command, command_line, examples
 from orchestrator.errors import InputError, ShowError, TrainableError
 from orchestrator.labels import counted
 from orchestrator.results import Results
@@ -70,7 +70,13 @@ def _run_options(command: Decorated) -> Decorated:
     return command
 
 
-@click.command(cls=Command)
+@click.command(
+    cls=Command,
+    epilog=examples(
+        "orch sweep sweeps/quickstart.yaml",
+        "orch sweep sweeps/quickstart.yaml --seeds 0-4 --set fixed.epochs=3 --name short",
+    ),
+)
 @file_argument
 @click.option("--smoke", is_flag=True, help="Run two batches of one config and one seed per cell.")
 @_run_options
@@ -79,7 +85,13 @@ def sweep(context: click.Context, file: SweepFile, smoke: bool, **options: Any) 
     _run(context, file, smoke=smoke, **options)
 
 
-@click.command(cls=Command)
+@click.command(
+    cls=Command,
+    epilog=examples(
+        "orch decide sweeps/table1-mini.yaml",
+        "orch decide sweeps/table1-mini.yaml --hours 8",
+    ),
+)
 @file_argument
 @_run_options
 def decide(context: click.Context, file: SweepFile, **options: Any) -> None:
@@ -145,7 +157,13 @@ def _made_up_datasets(results: Results) -> list[str]:
     return sorted({fact["made_up_data"] for fact in facts if "made_up_data" in fact})
 
 
-@click.command(cls=Command)
+@click.command(
+    cls=Command,
+    epilog=examples(
+        "orch plan sweeps/table1-mini.yaml",
+        "orch plan sweeps/quickstart.yaml --pilot",
+    ),
+)
 @file_argument
 @click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON.")
 @click.option(
@@ -195,7 +213,13 @@ def plan(
         sys.exit(1)
 
 
-@click.command(cls=Command)
+@click.command(
+    cls=Command,
+    epilog=examples(
+        "orch prune sweeps/quickstart.yaml",
+        "orch prune sweeps/quickstart.yaml --store s3://bucket/results",
+    ),
+)
 @file_argument
 @places
 def prune(file: SweepFile, root: str) -> None:

@@ -10,6 +10,11 @@ _ARGUMENTS = "orchestrator.arguments"
 _ALL_ARGUMENTS = "orchestrator.all_arguments"
 
 
+def examples(*lines: str) -> str:
+    """Write the examples that end a command's help."""
+    return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])
+
+
 class Command(click.Command):
     """A command that remembers how it was typed."""
 

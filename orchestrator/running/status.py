@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -15,44 +17,102 @@ from orchestrator.results import Results
 from orchestrator.results.marks import marks_of
 from orchestrator.results.race import planned
 from orchestrator.running import heartbeat
+from orchestrator.running.heartbeat import Heartbeat
 from orchestrator.spec import Cell, cells
 from orchestrator.spec.grid import varied
 from orchestrator.store import Outcome, Store
 
+VERSION = 1
+"""Of what `SweepStatus.as_dict` returns: it grows when a key goes or changes its meaning."""
+
+
+@dataclass(frozen=True)
+class SweepStatus:
+    """How far a sweep is.
+
+    Attributes:
+        results: of the sweep.
+        driver: its live driver; None without one.
+        done: ids of the trials that it asks for now and that are finished.
+        failed: ids of those that failed for good.
+        interrupted: ids of those that have a checkpoint, and do not run.
+    """
+
+    results: Results
+    driver: Heartbeat | None
+    done: frozenset[str]
+    failed: frozenset[str]
+    interrupted: frozenset[str]
+
+    @classmethod
+    def of(cls, results: Results) -> SweepStatus:
+        """Look at a store, and at whoever drives it."""
+        outcomes = results.snapshot.outcomes
+        asked = {trial.trial_id for trial in results.wanted.trials}
+        done = frozenset(i for i in asked if i in outcomes and outcomes[i].status in FINISHED)
+        failed = frozenset(
+            i for i in asked if i in outcomes and outcomes[i].status == Status.FAILED
+        )
+        driver = heartbeat.driver_of(results.store)
+        begun = asked.intersection(results.snapshot.checkpoint_ids)
+        interrupted = begun - done - failed - (driver.running.keys() if driver else set())
+        return cls(results, driver, done, failed, frozenset(interrupted))
+
+    @property
+    def running(self) -> Mapping[str, int]:
+        """The last finished epoch of each running trial, by trial id."""
+        return self.driver.running if self.driver else {}
+
+    @property
+    def seconds_left(self) -> float | None:
+        """The expected time to the end; None while it is unknown."""
+        return self.driver.seconds_left if self.driver else None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as plain data, whose keys docs/results.md describes."""
+        results, outcomes = self.results, self.results.snapshot.outcomes
+        return {
+            "version": VERSION,
+            "sweep": results.sweep.name,
+            "trials": results.wanted.in_all,
+            "done": len(self.done),
+            "interrupted": len(self.interrupted),
+            "driver": {"pid": self.driver.pid, "host": self.driver.host} if self.driver else None,
+            "seconds_left": self.seconds_left,
+            "running": [
+                {"trial_id": i, "epoch": epoch, "log": results.store.log_name(i)}
+                for i, epoch in self.running.items()
+            ],
+            "failed": [
+                {"trial_id": i, "error": outcomes[i].error, "log": results.store.log_name(i)}
+                for i in sorted(self.failed)
+            ],
+            "cells": [_cell_as_dict(cell, counts) for cell, counts in _of_cells(self)],
+        }
+
 
 def print_status(results: Results, console: Console) -> None:
     """Print counts, the seeds of each cell, and the running and failed trials with their logs."""
-    sweep, store, outcomes = results.sweep, results.store, results.snapshot.outcomes
-    all_cells = cells(sweep)
-    asked = {trial.trial_id for trial in results.wanted.trials}
-    done = {i for i in asked if i in outcomes and outcomes[i].status in FINISHED}
-    failed = {i for i in asked if i in outcomes and outcomes[i].status == Status.FAILED}
-    driver = heartbeat.driver_of(store)
-    running = driver.running if driver else {}
-    interrupted = (
-        asked.intersection(results.snapshot.checkpoint_ids) - done - failed - running.keys()
-    )
-    left = driver.seconds_left if driver else None
-
+    status, store, sweep = SweepStatus.of(results), results.store, results.sweep
     counts = [
-        f"{len(done):,} of {results.wanted.in_all:,} trials done",
-        f"{len(running):,} running",
-        f"{len(failed):,} failed",
-        *([f"{len(interrupted):,} interrupted"] if interrupted else []),
-        *([f"about {duration(left)} left"] if left is not None else []),
+        f"{len(status.done):,} of {results.wanted.in_all:,} trials done",
+        f"{len(status.running):,} running",
+        f"{len(status.failed):,} failed",
+        *([f"{len(status.interrupted):,} interrupted"] if status.interrupted else []),
+        *([f"about {duration(status.seconds_left)} left"] if status.seconds_left else []),
     ]
     console.print(f"[bold]{sweep.name}[/bold]  {', '.join(counts)}")
-    console.print(f"driven by {driver}" if driver else "no driver is running")
-    console.print(_cells_table(results, all_cells, done))
-    if sweep.decide and done:
+    console.print(f"driven by {status.driver}" if status.driver else "no driver is running")
+    console.print(_cells_table(status))
+    if sweep.decide and status.done:
         _print_claims(results, console)
-    for trial_id, epoch in running.items():
+    for trial_id, epoch in status.running.items():
         log = escape(store.log_name(trial_id))
         console.print(f"running {trial_id}, epoch {epoch} done, log {log}", soft_wrap=True)
-    _print_failures(failed, outcomes, store, console)
-    if done:
-        _print_marked(all_cells, results, console)
-    for remark in results.equal_to_the_bit if len(done) > 1 else ():
+    _print_failures(status.failed, results.snapshot.outcomes, store, console)
+    if status.done:
+        _print_marked(cells(sweep), results, console)
+    for remark in results.equal_to_the_bit if len(status.done) > 1 else ():
         console.print(escape(remark), soft_wrap=True)
 
 
@@ -69,7 +129,7 @@ def _print_claims(results: Results, console: Console) -> None:
 
 
 def _print_failures(
-    failed: set[str], outcomes: Mapping[str, Outcome], store: Store, console: Console
+    failed: Collection[str], outcomes: Mapping[str, Outcome], store: Store, console: Console
 ) -> None:
     """Print a line per error, with the first of its trials."""
     by_error: dict[str, list[str]] = {}
@@ -96,38 +156,69 @@ def _print_marked(all_cells: list[Cell], results: Results, console: Console) -> 
                 console.print(escape(line), soft_wrap=True)
 
 
-def _cells_table(results: Results, all_cells: list[Cell], done: set[str]) -> Table:
-    """Make a table with a row per cell, named by the factors that vary.
+@dataclass(frozen=True)
+class _Counts:
+    """How far one cell is: what is done, and of how much."""
 
-    Its seeds are those that all configs have which are still in the race.
-    """
-    sweep, race = results.sweep, results.sweep.race
+    seeds: tuple[int, int]
+    """Of its selecting seeds those that all configs have which are still in the race."""
+    confirmed: tuple[int, int]
+    trials: tuple[int, int]
+    dropped: int
+
+
+def _of_cells(status: SweepStatus) -> list[tuple[Cell, _Counts]]:
+    results, done = status.results, status.done
+    race = results.sweep.race
     asked: dict[str, dict[int, list[str]]] = {}
     for trial in results.wanted.trials:
         by_seed = asked.setdefault(trial.config.cell_id, {})
         by_seed.setdefault(trial.seed, []).append(trial.trial_id)
     dropped = {s.cell.cell_id: len(s.dropped) for s in results.selections} if race and done else {}
-    table = Table(box=None, pad_edge=False)
-    names = varied(all_cells)
-    for name in names:
-        table.add_column(name, overflow="fold")
-    columns = ["seeds", *(["confirmed"] if any(c.confirm for c in all_cells) else []), "trials"]
-    for column in (*columns, *(["dropped"] if race else [])):
-        table.add_column(column, justify="right", no_wrap=True)
-    for cell in all_cells:
+    found = []
+    for cell in cells(results.sweep):
         by_seed = asked.get(cell.cell_id, {})
         finished = {seed for seed, ids in by_seed.items() if done.issuperset(ids)}
-        count = sum(len(done.intersection(ids)) for ids in by_seed.values())
         confirm = set(cell.confirm) | by_seed.keys() - set(cell.seeds)
-        in_all = planned(cell, sweep.race) + len(confirm)
-        counts = {
-            "seeds": f"{len(finished.intersection(cell.seeds))} of {len(cell.seeds)}",
-            "confirmed": f"{len(finished & confirm)} of {len(confirm)}",
-            "trials": f"{count:,} of {in_all:,}",
-        }
+        counts = _Counts(
+            seeds=(len(finished.intersection(cell.seeds)), len(cell.seeds)),
+            confirmed=(len(finished & confirm), len(confirm)),
+            trials=(
+                sum(len(done.intersection(ids)) for ids in by_seed.values()),
+                planned(cell, race) + len(confirm),
+            ),
+            dropped=dropped.get(cell.cell_id, 0),
+        )
+        found.append((cell, counts))
+    return found
+
+
+def _cell_as_dict(cell: Cell, counts: _Counts) -> dict[str, Any]:
+    pairs = {"seeds": counts.seeds, "confirmed": counts.confirmed, "trials": counts.trials}
+    return {
+        "cell_id": cell.cell_id,
+        "factors": dict(cell.factors),
+        **{name: {"done": done, "of": of} for name, (done, of) in pairs.items()},
+        "dropped": counts.dropped,
+    }
+
+
+def _cells_table(status: SweepStatus) -> Table:
+    """Make a table with a row per cell, named by the factors that vary."""
+    found, race = _of_cells(status), status.results.sweep.race
+    names = varied([cell for cell, _ in found])
+    table = Table(box=None, pad_edge=False)
+    for name in names:
+        table.add_column(name, overflow="fold")
+    confirm = ["confirmed"] if any(cell.confirm for cell, _ in found) else []
+    for column in ("seeds", *confirm, "trials", *(["dropped"] if race else [])):
+        table.add_column(column, justify="right", no_wrap=True)
+    for cell, counts in found:
+        pairs = [counts.seeds, *([counts.confirmed] if confirm else []), counts.trials]
+        if race:
+            pairs.append((counts.dropped, len(cell.configs)))
         table.add_row(
             *(escape(label(cell.factors[name])) for name in names),
-            *(counts[column] for column in columns),
-            *([f"{dropped.get(cell.cell_id, 0)} of {len(cell.configs)}"] if race else []),
+            *(f"{done:,} of {of:,}" for done, of in pairs),
         )
     return table

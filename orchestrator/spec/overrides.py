@@ -38,22 +38,22 @@ class Override:
         return f"{self.option} {self.typed}"
 
     @classmethod
-    def parse(cls, text: str) -> Override:
-        """Parse ``KEY=VALUE``, whose value is YAML.
+    def parse(cls, text: str, option: str = OPTION) -> Override:
+        """Parse ``KEY=VALUE``, whose value is YAML, typed behind an option.
 
         Raises:
             InputError: it has no key, or its value is no YAML.
         """
         name, equals, written = text.partition("=")
         if not (equals and name.strip()):
-            raise InputError(f"{OPTION} {text}: expected KEY=VALUE, such as fixed.epochs=3")
+            raise InputError(f"{option} {text}: expected KEY=VALUE, such as fixed.epochs=3")
         try:
             read = read_text(f"value: {written}", "")
         except SpecError as error:
             problem = str(error).partition(": ")[2].removeprefix("line 1: ")
-            raise InputError(f"{OPTION} {text}: {problem}") from None
+            raise InputError(f"{option} {text}: {problem}") from None
         quoted = frozenset(key[1:] for key in read.quoted_numbers)
-        return cls(_key(name.strip()), read.data["value"], text, quoted)
+        return cls(_key(name.strip()), read.data["value"], text, quoted, option)
 
 
 def _key(name: str) -> Key:

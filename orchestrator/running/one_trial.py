@@ -1,0 +1,137 @@
+"""One trial of a sweep: which one a user means, and all that is known about it."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+
+from orchestrator.code import Currency
+from orchestrator.columns import columns_of
+from orchestrator.errors import InputError, unknown
+from orchestrator.labels import assignments, counted, label
+from orchestrator.results import Results
+from orchestrator.results.selection import metric_columns
+from orchestrator.results.wanted import possible
+from orchestrator.running import heartbeat
+from orchestrator.spec import PlannedTrial
+from orchestrator.spec.overrides import Override
+from orchestrator.spec.values import by_value
+from orchestrator.store.sweep_code import scope_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+VERSION = 1
+"""Of what `facts` returns: it grows when a key goes or changes its meaning."""
+
+_SHOWN = 5
+"""How many trials a message names."""
+
+
+def find(results: Results, text: str) -> PlannedTrial:
+    """Find the trial that a user names: by the start of its id, or as ``order=swap,seed=0``.
+
+    Raises:
+        InputError: there is no such trial, or more than one.
+    """
+    trials = list({trial.trial_id: trial for trial in possible(results.sweep)}.values())
+    if "=" in text:
+        trials = _with_values(trials, text, results)
+    else:
+        trials = [trial for trial in trials if trial.trial_id.startswith(text)]
+    if not trials:
+        raise InputError(f"{results.sweep.name} has no trial {text}")
+    if len(trials) > 1:
+        named = [f"{trial.trial_id} ({assignments(_told(trial))})" for trial in trials[:_SHOWN]]
+        more = f" and {len(trials) - _SHOWN:,} more" if len(trials) > _SHOWN else ""
+        raise InputError(
+            f"{counted(len(trials), 'trial')} of {results.sweep.name} "
+            f"{'begin with' if '=' not in text else 'have'} {text}: {', '.join(named)}{more}"
+        )
+    return trials[0]
+
+
+def _with_values(trials: list[PlannedTrial], text: str, results: Results) -> list[PlannedTrial]:
+    known = [*results.sweep.axes, "seed"]
+    for part in text.split(","):
+        override = Override.parse(part, "trial")
+        name = part.partition("=")[0].strip()
+        if name not in known:
+            raise InputError(unknown("factor or search param", name, known))
+        value = by_value(override.value)
+        trials = [trial for trial in trials if by_value(trial.values[name]) == value]
+    return trials
+
+
+def _told(trial: PlannedTrial) -> dict[str, Any]:
+    return {**trial.config.selectors, "seed": trial.seed}
+
+
+def facts(results: Results, trial: PlannedTrial) -> dict[str, Any]:
+    """Tell all that is known about a trial, as plain data."""
+    sweep, store, trial_id = results.sweep, results.store, trial.trial_id
+    rows = results.trials[results.trials["trial_id"] == trial_id]
+    row = _plain(rows) if len(rows) else {}
+    driver = heartbeat.driver_of(store)
+    epoch = driver.running.get(trial_id) if driver else None
+    status = "running" if epoch is not None else row.get("status", "missing")
+    digest = row.get("code_digest")
+    is_current = None
+    if digest is not None:
+        local = store.files.local
+        currency = Currency(scope_of(sweep, local.parent if local else None))
+        is_current = currency.is_current(digest, store.archives.read)
+    own = [column.name for column in columns_of("trials")]
+    return {
+        "version": VERSION,
+        "trial_id": trial_id,
+        "config_id": trial.config.config_id,
+        "cell_id": trial.config.cell_id,
+        "status": status,
+        "role": _role(results, trial),
+        "params": {name: value for name, value in trial.values.items() if name != "seed"},
+        "seed": trial.seed,
+        "metrics": {name: row[name] for name in metric_columns(sweep, rows) if name in row},
+        **{n: row.get(n) for n in own if n not in _TOLD and n in row},
+        "code_digest": digest,
+        "code_is_current": is_current,
+        "epoch": epoch,
+        "log": store.log_name(trial_id),
+    }
+
+
+_TOLD = {"trial_id", "config_id", "cell_id", "seed", "status", "params", "code_digest"}
+
+
+def _role(results: Results, trial: PlannedTrial) -> str:
+    """Say what a trial is for: it selects, or confirms; whether its config is selected."""
+    selection = next(s for s in results.selections if s.cell.cell_id == trial.config.cell_id)
+    what = "selects" if trial.seed in selection.cell.seeds else "confirms"
+    if selection.best and selection.best.config.config_id == trial.config.config_id:
+        return f"{what}, of the selected config"
+    if trial.config.config_id in {config.config_id for config in selection.dropped}:
+        return f"{what}, of a config that is out of the race"
+    return what
+
+
+def _plain(rows: pd.DataFrame) -> dict[str, Any]:
+    (row,) = json.loads(rows.to_json(orient="records", date_format="iso", double_precision=15))
+    values = rows.iloc[0]
+    numbers = {n: float(values[n]) for n in row if isinstance(row[n], float)}
+    return {**row, **{n: v for n, v in numbers.items() if math.isfinite(v)}}
+
+
+def print_trial(results: Results, trial: PlannedTrial, console: Console) -> None:
+    """Print all that is known about a trial."""
+    found = facts(results, trial)
+    inner = {n: value for kind in ("params", "metrics") for n, value in found[kind].items()}
+    console.print(f"[bold]{escape(assignments(_told(trial)))}[/bold]", soft_wrap=True)
+    for name, value in {**inner, **found}.items():
+        is_said = value is not None or name in inner
+        if name not in {"version", "params", "metrics"} and is_said:
+            text = escape(f"{name.replace('_', ' ')}: {label(value)}")
+            console.print(text, soft_wrap=True, highlight=False)

@@ -1,0 +1,105 @@
+"""Which trial a user means, and what `orch status` and `orch logs` tell of it and for programs."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.commands import orch
+from support.simulation import Simulation
+
+from orchestrator.results import Results
+from orchestrator.spec import load
+from orchestrator.store import Store
+
+DOCS = Path(__file__).parent.parent / "docs/results.md"
+
+
+def learn(params: Mapping[str, Any], trial: Any) -> Any:
+    trial.log(f"x is {params['x']}")
+    if params["x"] == 2 and params["lr"] == 0.2:
+        raise ValueError("too fast")
+    yield {"score": params["x"] + params["lr"] / 10 + params["seed"] / 100}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    keys = {"search": {"lr": [0.1, 0.2]}, "fixed": {}, "confirm": 2, "retries": 0}
+    sim = Simulation(tmp_path, monkeypatch, **keys)
+    sim.run(train=learn, keep_going=True)
+    (tmp_path / "toy.yaml").write_text(json.dumps(sim.keys))
+    return tmp_path
+
+
+def trial_of(folder: Path, text: str) -> dict[str, Any]:
+    shown = orch(folder, "status", "toy.yaml", text, "--json")
+    assert shown.exit_code == 0, shown.stderr
+    found: dict[str, Any] = json.loads(shown.stdout)
+    return found
+
+
+def test_a_trial_is_named_by_its_values_or_the_start_of_its_id(folder: Path) -> None:
+    found = trial_of(folder, "x=1, lr=0.2,seed=1")
+    assert (found["params"], found["seed"]) == ({"x": 1, "lr": 0.2}, 1)
+    assert found["metrics"]["score"] == 1 + 0.02 + 0.01
+    assert (found["status"], found["role"]) == ("completed", "selects, of the selected config")
+    assert trial_of(folder, "x=1.0,lr=2e-1,seed=1") == found
+    assert trial_of(folder, found["trial_id"][:9]) == found
+    rows = Results(load(folder / "toy.yaml"), Store(str(folder / "results/toy"))).trials
+    row = rows[rows["trial_id"] == found["trial_id"]].iloc[0]
+    assert {name: row[name] for name in ("host", "attempts", "metrics_digest")} == {
+        name: found[name] for name in ("host", "attempts", "metrics_digest")
+    }
+
+
+def test_what_it_is_for_and_how_it_ended_is_told(folder: Path) -> None:
+    confirmed = trial_of(folder, "x=1,lr=0.2,seed=1001")
+    assert confirmed["role"] == "confirms, of the selected config"
+    failed = trial_of(folder, "x=2,lr=0.2,seed=0")
+    assert (failed["status"], failed["role"]) == ("failed", "selects")
+    assert failed["error"] == "ValueError: too fast"
+    never = trial_of(folder, "x=1,lr=0.1,seed=1000")
+    assert (never["status"], never["metrics"], never["code_digest"]) == ("missing", {}, None)
+    shown = orch(folder, "status", "toy.yaml", "x=2,lr=0.2,seed=0").stdout
+    assert "error: ValueError: too fast" in shown
+    assert f"log: {failed['log']}" in shown
+
+
+def test_the_log_of_a_trial_is_found_by_its_values(folder: Path) -> None:
+    assert "x is 1" in orch(folder, "logs", "toy.yaml", "x=1,lr=0.1,seed=0").stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("x=1,seed=0", "2 trials of toy have x=1,seed=0: "),
+        ("", "16 trials of toy begin with : "),
+        ("nowhere", "toy has no trial nowhere"),
+        ("x=3", "toy has no trial x=3"),
+        ("y=3", "unknown factor or search param `y` (known: x, lr, seed)"),
+        ("x=[", "trial x=[: not valid YAML"),
+    ],
+)
+def test_a_name_that_fits_no_trial_or_several_is_refused(
+    folder: Path, text: str, said: str
+) -> None:
+    for command in ("status", "logs"):
+        shown = orch(folder, command, "toy.yaml", text)
+        assert shown.exit_code == 2
+        assert said in shown.stderr
+
+
+def test_what_programs_get_of_a_sweep_is_what_the_documentation_lists(folder: Path) -> None:
+    found = json.loads(orch(folder, "status", "toy.yaml", "--json").stdout)
+    listed = re.findall(r"^\| `(\w+)` \|", DOCS.read_text().partition("## One trial")[2], re.M)
+    assert list(found) == listed
+    assert found["version"] == 1
+    assert (found["trials"], found["done"]) == (8 + 2 * 2, 10)
+    assert {trial["error"] for trial in found["failed"]} == {"ValueError: too fast"}
+    first, second = found["cells"]
+    assert (first["factors"], first["confirmed"]) == ({"x": 1}, {"done": 2, "of": 2})
+    assert second["seeds"] == {"done": 0, "of": 2}
