@@ -211,8 +211,8 @@ DIFFERENT = {
     "a new search param": ("  lr:", "  wd: [1]\n  lr:", "`search.wd` is new"),
     "a param in another section": (
         "search:\n  lr: [0.1, 1e-2]\nfixed: {epochs: 2}",
-        "fixed: {epochs: 2, lr: 0.1}",
-        "`search.lr` is gone\n  `fixed.lr` is new",
+        "fixed: {epochs: 2, lr: 0.5}",
+        "`search.lr` was [0.1,0.01], is 0.5",
     ),
 }
 

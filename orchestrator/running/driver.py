@@ -44,7 +44,7 @@ from orchestrator.store import Snapshot, Store, Stores, Writer
 from orchestrator.store.checkpoints import of_first_format
 from orchestrator.store.schema import Layout
 from orchestrator.store.settle import clear, create, settle
-from orchestrator.store.stored_sweep import require_same, stored_sweep
+from orchestrator.store.stored_sweep import moves, require_same, stored_sweep
 from orchestrator.store.sweep_code import read_code, scope_of
 
 if TYPE_CHECKING:  # it imports scipy.stats
@@ -177,6 +177,9 @@ class Driver:
             self.display.say(f"{trials}, since checkpoints of format 1 are no longer read")
         if snapshot.index.is_old:  # by the file that tells its ids
             snapshot = settle(self.store, stored_sweep(self.store), before=snapshot)
+        if self.store.exists and moves(self.sweep, stored_sweep(self.store)):
+            self._restamp(snapshot)
+            snapshot = self.store.snapshot()
         if self.sweep.source is not None:
             self.store.files.write("sweep.yaml", self.sweep.source.text.encode())
         again = {trial.trial_id for trial in found.missing} | found.elsewhere.keys()
@@ -185,6 +188,16 @@ class Driver:
         snapshot = settle(self.store, self.sweep, again, before=snapshot)
         self.store.archives.write(self.code)
         return self._copy(found, snapshot) if found.elsewhere else snapshot
+
+    def _restamp(self, snapshot: Snapshot) -> None:
+        """Give the rows of finished trials the columns and cells that the sweep has now."""
+        if snapshot.layout is None:
+            return
+        trials = {t.trial_id: t for t in possible(self.sweep) if t.trial_id in snapshot.finished}
+        layout = Layout.of(self.sweep).widened(snapshot.layout)
+        if trials:
+            tasks = self._job([*trials.values()], layout).tasks
+            reuse.restamp(self.store, snapshot, tasks, layout)
 
     def _copy(self, found: Inventory, snapshot: Snapshot) -> Snapshot:
         """Copy finished trials from the sibling stores."""

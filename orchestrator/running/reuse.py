@@ -38,7 +38,27 @@ def copy(store: Store, source: Snapshot, tasks: Mapping[str, Task], layout: Layo
         copy_rows(store, index, table, layout, list(index.assigned(table, tasks)), change=own)
 
 
-def _with_own_columns(rows: pa.Table, tasks: Mapping[str, Task], source: str) -> pa.Table:
+def restamp(store: Store, snapshot: Snapshot, tasks: Mapping[str, Task], layout: Layout) -> None:
+    """Write the rows of finished trials anew, with the params and cells that their sweep has now.
+
+    Args:
+        store: the store.
+        snapshot: what it holds.
+        tasks: the trials, by id.
+        layout: its columns.
+    """
+
+    def own(rows: pa.Table) -> pa.Table:
+        return _with_own_columns(rows, tasks)
+
+    for table in reversed(TABLES):
+        sources = list(snapshot.index.assigned(table, tasks))
+        copy_rows(store, snapshot.index, table, layout, sources, change=own)
+
+
+def _with_own_columns(
+    rows: pa.Table, tasks: Mapping[str, Task], source: str | None = None
+) -> pa.Table:
     position = pc.index_in(rows["trial_id"].cast(pa.string()), pa.array(list(tasks)))
     values: dict[str, list[Any]] = {
         name: [task.row[name] for task in tasks.values()]
@@ -52,7 +72,7 @@ def _with_own_columns(rows: pa.Table, tasks: Mapping[str, Task], source: str) ->
         field = rows.schema.field(index)
         own = pa.array([encode(value, field.type) for value in column], field.type)
         rows = rows.set_column(index, field, own.take(position))
-    if "reused_from" in rows.column_names:
+    if source is not None and "reused_from" in rows.column_names:
         index = rows.schema.get_field_index("reused_from")
         field = rows.schema.field(index)
         origin = pc.coalesce(rows["reused_from"].cast(pa.string()), pa.scalar(source))

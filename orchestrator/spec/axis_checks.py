@@ -18,7 +18,12 @@ from orchestrator.spec.values import Value, by_value, canonical, matches
 def check_params(sweep: Sweep) -> Iterator[Problem]:
     """List params that stand twice, and values that do not fit their axes."""
     problems = [*_places(sweep), *_rows(sweep), *_ranges(sweep)]
-    yield from problems or [*_types(sweep), *_variants(sweep), *_excludes(sweep)]
+    yield from problems or [
+        *_types(sweep),
+        *_variants(sweep),
+        *_excludes(sweep),
+        *_added(sweep),
+    ]
 
 
 def check_exceptions(sweep: Sweep) -> Iterator[Problem]:
@@ -175,6 +180,19 @@ def _exception(sweep: Sweep, variant: Variant, matched: list[str], key: Key) -> 
     for axis in variant.search:
         if not set(names_of(axis)).isdisjoint(matched):
             yield Problem((*key, "search", axis), "is what `when` matches; it cannot change too")
+
+
+def _added(sweep: Sweep) -> Iterator[Problem]:
+    """Refuse an added value of no param, or one spelt unlike that of the param."""
+    known = {**sweep.axes, **{name: (value,) for name, value in sweep.fixed.items()}}
+    for name, value in sweep.added.items():
+        if name not in known:
+            yield Problem(("added", name), unknown("param", name, known))
+            continue
+        for other in known[name]:
+            if by_value(other) == by_value(value) and canonical(other) != canonical(value):
+                text = f"{canonical(value)} is {canonical(other)} in another type; write the latter"
+                yield Problem(("added", name), text)
 
 
 def _excludes(sweep: Sweep) -> Iterator[Problem]:

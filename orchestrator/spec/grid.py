@@ -6,7 +6,7 @@ import functools
 import itertools
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from orchestrator.spec.axes import Axis, product, size
@@ -39,6 +39,7 @@ class Config:
     resources: Resources
     smoke: bool = False
     diverged_on: tuple[str, ...] = ()
+    added: Mapping[str, Value] = field(default_factory=dict)
 
     @property
     def params(self) -> dict[str, Any]:
@@ -58,7 +59,7 @@ class Config:
     def trial_id(self, seed: int) -> str:
         """Compute the id of the config with one seed, once."""
         if seed not in self._trial_ids:
-            params = {**self.values, "seed": seed}
+            params = {**_before(self.values, self.added), "seed": seed}
             self._trial_ids[seed] = identity(
                 self.runs, params, smoke=self.smoke, diverged_on=self.diverged_on
             )
@@ -286,11 +287,11 @@ def _cell(sweep: Sweep, factors: Mapping[str, Value]) -> Cell:
     fixed, smoke = grid.fixed, sweep.smoke
     runs = sweep.runs
     id_of = functools.partial(identity, runs, smoke=smoke, diverged_on=sweep.diverged_on)
-    cell_id = id_of({**factors, **fixed})
+    cell_id = id_of(_before({**factors, **fixed}, sweep.added))
     found = _searched(sweep, grid, factors)
     configs = tuple(
         Config(
-            config_id=id_of({**factors, **search, **fixed}),
+            config_id=id_of(_before({**factors, **search, **fixed}, sweep.added)),
             cell_id=cell_id,
             runs=runs,
             factors=factors,
@@ -299,12 +300,22 @@ def _cell(sweep: Sweep, factors: Mapping[str, Value]) -> Cell:
             resources=Resources() if smoke else resources,
             smoke=smoke,
             diverged_on=sweep.diverged_on,
+            added=sweep.added,
         )
         for search, resources in itertools.islice(found, 1 if smoke else None)
     )
     if smoke:
         return Cell(cell_id, factors, configs, grid.seeds[:1])
     return Cell(cell_id, factors, configs, grid.seeds, grid.confirm, _deciding(sweep, grid))
+
+
+def _before(params: Mapping[str, Value], added: Mapping[str, Value]) -> dict[str, Value]:
+    """Leave out the params that trials had no need to name: those added later, at their value."""
+    return {
+        name: value
+        for name, value in params.items()
+        if name not in added or canonical(value) != canonical(added[name])
+    }
 
 
 def _deciding(sweep: Sweep, grid: _Grid) -> tuple[int, ...]:

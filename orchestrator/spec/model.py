@@ -158,6 +158,8 @@ class Sweep(Part):
     fixed: Annotated[dict[ParamName, ParamValue], BeforeValidator(flat_params)] = {}
     """Params with one value; only a variant may change it. A mapping is the same as names with
     dots: ``optim: {lr: 0.1}`` as ``optim.lr: 0.1``."""
+    added: Annotated[dict[ParamName, ParamValue], BeforeValidator(flat_params)] = {}
+    """Params that came later, each with the value that trials had before: at it they stay done."""
     race: Race | None = None
     """How configs that are behind are dropped between two seeds; by default none is."""
     confirm: ConfirmSeeds = ()

@@ -101,11 +101,11 @@ def check_param_name(name: str) -> str:
     """Return the name of a param if it is one; raise ValueError otherwise."""
     if not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", name, re.ASCII):
         raise ValueError("expected a param name: letters, digits and _, nested by dots")
-    if name.partition(".")[0] in {"trial", "params"}:
-        raise ValueError(f"`{name}` is reserved: a command has `{{trial.folder}}` and the like")
     if columns.is_reserved(name):
         hint = "; replicates go under the top-level `seeds`" if name == "seed" else ""
         raise ValueError(f"`{name}` is reserved for a column of the store or of its tables{hint}")
+    if name.partition(".")[0] in {"trial", "params"}:
+        raise ValueError(f"`{name}` is reserved: a command has `{{trial.folder}}` and the like")
     return name
 
 

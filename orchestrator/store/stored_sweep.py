@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from orchestrator.errors import SpecError, StoreError, SweepChangedError
 from orchestrator.labels import label, quoted
 from orchestrator.spec import Sweep, load_text
-from orchestrator.spec.values import canonical
+from orchestrator.spec.values import Value, canonical
 from orchestrator.store.store import Store
 from orchestrator.store.stores import Stores
 
@@ -75,12 +75,40 @@ def _differences(new: Sweep, old: Sweep) -> Iterator[str]:
     if set(new.diverged_on) != set(old.diverged_on):
         before, now = label(sorted(old.diverged_on)), label(sorted(new.diverged_on))
         yield f"`diverged_on` was {before}, is {now}"
-    for section in ("factors", "search", "fixed"):
-        before, now = getattr(old, section), getattr(new, section)
-        for name in [*before, *(name for name in now if name not in before)]:
-            if name not in now:
-                yield f"`{section}.{name}` is gone"
-            elif name not in before:
-                yield f"`{section}.{name}` is new"
-            elif section == "fixed" and canonical(before[name]) != canonical(now[name]):
-                yield f"`fixed.{name}` was {canonical(before[name])}, is {canonical(now[name])}"
+    yield from _added(new, old)
+    old_params, new_params = _params(old), _params(new)
+    for name, (section, values) in old_params.items():
+        if name not in new_params:
+            yield f"`{section}.{name}` is gone"
+            continue
+        to, after = new_params[name]
+        is_kept = not {*map(canonical, values)}.isdisjoint(map(canonical, after))
+        if "fixed" in {section, to} and not is_kept:
+            was = canonical(values[0] if section == "fixed" else values)
+            became = canonical(after[0] if to == "fixed" else after)
+            yield f"`{section}.{name}` {_change(was, became)}"
+    for name, (section, _) in new_params.items():
+        if name not in old_params and name not in new.added:
+            hint = f"`added: {{{name}: VALUE}}` says which value trials had before"
+            yield f"`{section}.{name}` is new; {hint}"
+
+
+def _params(sweep: Sweep) -> dict[str, tuple[str, tuple[Value, ...]]]:
+    """List the section and the values of each param."""
+    sections = {"factors": sweep.factors, "search": sweep.search}
+    axes = {n: (s, values) for s, params in sections.items() for n, values in params.items()}
+    return {**axes, **{name: ("fixed", (value,)) for name, value in sweep.fixed.items()}}
+
+
+def _added(new: Sweep, old: Sweep) -> Iterator[str]:
+    """List added values that trials were taken for, and that are others now."""
+    for name, value in old.added.items():
+        if name not in new.added or canonical(new.added[name]) != canonical(value):
+            became = canonical(new.added[name]) if name in new.added else None
+            yield f"`added.{name}` {_change(canonical(value), became)}"
+
+
+def moves(new: Sweep, old: Sweep) -> bool:
+    """Tell whether rows of trials of one sweep have other columns or cells in another one."""
+    sections = [{n: section for n, (section, _) in _params(sweep).items()} for sweep in (new, old)]
+    return sections[0] != sections[1] or new.added != old.added
