@@ -1,9 +1,11 @@
-"""An attempt that takes longer than it may, with both runners."""
+"""An attempt that takes longer than it may, and a run whose time is up, with real processes."""
 
 from __future__ import annotations
 
 import pytest
 from support.folder import Folder
+
+from orchestrator.store import Store
 
 HANGS = """
 import time
@@ -17,18 +19,56 @@ def train(params, trial):
 """
 
 
-@pytest.mark.parametrize(("runner", "seconds"), [("tune", 3600), ("inline", 1.5)])
+@pytest.mark.parametrize(("runner", "seconds"), [("tune", 3600), ("inline", 4.5)])
 def test_an_attempt_that_takes_too_long_fails_and_others_do_not(
     cluster_folder: Folder, runner: str, seconds: float
 ) -> None:
     folder = cluster_folder
     (folder.path / "hangs.py").write_text(HANGS.replace("SECONDS", str(seconds)))
     sweep = folder.write(
-        trainable="hangs:train", seeds=[0], search={}, fixed={}, timeout="1s", retries=0
+        trainable="hangs:train", seeds=[0], search={}, fixed={}, timeout="4s", retries=0
     )
     done = folder.orch("sweep", sweep, "--runner", runner, code=1)
     assert "1 trial failed" in done.stderr
     trials = folder.trials()
     errors = dict(zip(trials["x"], trials["error"], strict=True))
-    assert errors[1] == "TrialError: it took longer than `timeout` allows, 1 s"
-    assert not errors[2]
+    assert errors[1] == "it took longer than `timeout` allows, 4 s"
+    assert trials.set_index("x")["status"].to_dict() == {1: "failed", 2: "completed"}
+
+
+ENDLESS = """
+import time
+from pathlib import Path
+
+
+def train(params, trial):
+    done = int(trial.load() or 0)
+    for epoch in range(done + 1, 1_000_000):
+        time.sleep(0.05)
+        if trial.checkpoint_due:
+            trial.save(str(epoch).encode())
+        yield {"score": float(done)}
+        if Path("gate").exists():
+            return
+"""
+
+
+@pytest.mark.slow
+def test_trials_save_before_the_time_is_up_and_go_on(cluster_folder: Folder) -> None:
+    folder = cluster_folder
+    (folder.path / "endless.py").write_text(ENDLESS)
+    sweep = folder.write(
+        trainable="endless:train", seeds=[0], search={}, fixed={}, checkpoint_every=1_000_000
+    )
+    hours = 20 / 3600  # long enough for a worker to start, on a slow machine too
+    done = folder.orch("sweep", sweep, "--hours", hours, code=75)
+    assert "time is up: 0 of 2 trials done" in done.stderr
+    store = Store(str(folder.path / "results/toy"))
+    saved = {i: store.checkpoint(i, with_state=True) for i in store.snapshot().checkpoint_ids}
+    states = {i: int(found.state) for i, found in saved.items() if found and found.state}
+    assert len(states) == 2, "only the end of the time can have asked them to save"
+    (folder.path / "gate").touch()
+    folder.orch("sweep", sweep)
+    trials = folder.trials()
+    went_on = dict(zip(trials["trial_id"], trials["score"], strict=True))
+    assert went_on == states
