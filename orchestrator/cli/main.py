@@ -58,6 +58,7 @@ for command in (
     reading.status,
     reading.logs,
     reading.table,
+    running.again,
     running.prune,
     reading.claims,
     reading.effects,

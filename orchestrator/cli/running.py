@@ -28,6 +28,7 @@ from orchestrator.results import Results
 from orchestrator.results.claims.findings import show_findings
 from orchestrator.results.tables import show
 from orchestrator.running.display import Display
+from orchestrator.running.one_trial import find
 from orchestrator.running.plan import plan as make_plan
 from orchestrator.running.plan import print_plan
 from orchestrator.running.runners import NAMES
@@ -229,6 +230,44 @@ def prune(file: SweepFile, root: str) -> None:
     results = results_of(file, root, sweep_of(file).seeds)
     retired = retire(results.sweep, results.store)
     click.echo(f"{counted(len(retired), 'trial')} moved to {results.store.files.shown('retired')}")
+
+
+@click.command(
+    cls=Command,
+    epilog=examples(
+        "orch again sweeps/quickstart.yaml activation=tanh,order=swap,lr=0.02,seed=0",
+        "orch again sweeps/quickstart.yaml activation=tanh,order=swap,lr=0.02,seed=0 --stored",
+    ),
+)
+@file_argument
+@click.argument("trial")
+@click.option("--stored", is_flag=True, help="Run the code that the store holds.")
+@click.option(
+    "--pdb", "with_pdb", is_flag=True, help="Run in this process, and debug what it raises."
+)
+@places
+def again(file: SweepFile, trial: str, stored: bool, with_pdb: bool, root: str) -> None:
+    """Run one finished TRIAL of FILE once more, and compare its numbers to the bit.
+
+    A TRIAL is the start of an id, or order=swap,lr=0.1,seed=0. It runs in a process of its own, as
+    under Ray, and stores nothing. The exit code is 1 if the numbers differ. With --pdb nothing is
+    compared.
+    """
+    from orchestrator.running import again as repeating
+
+    results = results_of(file, root)
+    found = find(results, trial)
+    if with_pdb and stored:
+        raise InputError("--pdb runs the present files; leave out --stored")
+    if with_pdb:
+        repeating.debug(results, found)
+        return
+    compared = repeating.again(
+        results, found, stored=stored, say=lambda line: click.echo(line, err=True)
+    )
+    repeating.print_again(compared, Console())
+    if not compared.is_equal:
+        sys.exit(1)
 
 
 def remote() -> Any:
