@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from orchestrator.cli import reading, running
+from orchestrator.cli.beginning import init
 from orchestrator.cli.cluster import cluster
 from orchestrator.cli.typed import Group, command_line
 from orchestrator.errors import OrchError
@@ -52,6 +53,7 @@ def main() -> None:
 
 
 for command in (
+    init,
     running.sweep,
     running.decide,
     running.plan,

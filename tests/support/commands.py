@@ -17,7 +17,10 @@ from orchestrator.cli.main import main
 
 
 def orch(
-    folder: Path, *arguments: object, environment: Mapping[str, str] | None = None
+    folder: Path,
+    *arguments: object,
+    environment: Mapping[str, str] | None = None,
+    keys: str | None = None,
 ) -> click.testing.Result:
     """Run a command in a folder; what no user should see, a traceback, fails the test.
 
@@ -25,9 +28,11 @@ def orch(
         folder: where the command is typed.
         arguments: what is typed after `orch`.
         environment: all environment variables; None for those of this process.
+        keys: what is typed when it asks.
     """
     with as_in_a_new_process(folder, environment):
-        done = click.testing.CliRunner().invoke(main, list(map(str, arguments)), prog_name="orch")
+        words = list(map(str, arguments))
+        done = click.testing.CliRunner().invoke(main, words, input=keys, prog_name="orch")
     if done.exception is not None and not isinstance(done.exception, SystemExit):
         raise done.exception
     return done
