@@ -374,7 +374,8 @@ def test_only_stale_trials_run_again(bench: Bench) -> None:
         ({"fixed": {}}, "`fixed.epochs` is gone"),
         ({"diverged_on": ["loss"]}, "`diverged_on` was [], is [loss]"),
         ({"factors": {"x": [1, 2], "y": [1]}}, "`factors.y` is new"),
-        ({"factors": {"x": [1, 2], "lr": [1.0]}, "search": {}}, "`search.lr` is gone"),
+        ({"search": {}}, "`search.lr` is gone"),
+        ({"search": {}, "fixed": {**FIXED, "lr": 9.0}}, "`search.lr` was [1.0,0.5], is 9.0"),
     ],
 )
 def test_an_edit_of_what_identifies_a_sweep_is_refused_saying_what_differs(
