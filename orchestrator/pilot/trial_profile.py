@@ -92,18 +92,7 @@ class _ProfiledTrial(LiveTrial):
     """The trial of a pilot: times epochs and steps, stores nothing."""
 
     def __init__(self, task: Task, checkpoint_every: int, folder: Path) -> None:
-        start = Start(
-            trial_id=task.trial_id,
-            params=task.params,
-            epoch=1,
-            facts={},
-            threads=task.threads,
-            gpus=task.gpu,
-            smoke=False,
-            checkpoint_every=checkpoint_every,
-            attempt=1,
-            folder=str(folder),
-        )
+        start = Start.unstored(task, checkpoint_every, str(folder))
         super().__init__(start, None, lambda _text: None, self._end_epoch)
         self.epochs: list[float] = []
         self.ended = False

@@ -229,18 +229,7 @@ def debug(results: Results, trial: PlannedTrial) -> None:
     with _store() as store, tempfile.TemporaryDirectory(prefix="orch-folder-") as folder:
         job = _job(results, trial, store, read_code(results.sweep, scope), scope)
         task = job.tasks[trial.trial_id]
-        start = Start(
-            trial_id=trial.trial_id,
-            params=task.params,
-            epoch=1,
-            facts={},
-            threads=task.threads,
-            gpus=task.gpu,
-            smoke=False,
-            checkpoint_every=job.checkpoint_every,
-            attempt=1,
-            folder=folder,
-        )
+        start = Start.unstored(task, job.checkpoint_every, folder)
         with Seeding.installed() as seeding:
             trainable = job.enter(Recorder(job.folder, None))
             seeding.seed(seed_of(start))

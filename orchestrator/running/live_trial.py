@@ -19,6 +19,7 @@ from orchestrator.code import Trainable
 from orchestrator.errors import TrialError
 from orchestrator.reporting import reports_to
 from orchestrator.running import failures
+from orchestrator.running.job import Task
 from orchestrator.running.yielded import Metrics, YieldedReader
 from orchestrator.spec.values import flat
 
@@ -44,6 +45,22 @@ class Start:
     """Seconds that the attempt may take."""
     stops_at: float | None = None
     """When the run ends, in seconds since 1970."""
+
+    @classmethod
+    def unstored(cls, task: Task, checkpoint_every: int, folder: str) -> Start:
+        """Start a trial of which nothing is stored."""
+        return cls(
+            trial_id=task.trial_id,
+            params=task.params,
+            epoch=1,
+            facts={},
+            threads=task.threads,
+            gpus=task.gpu,
+            smoke=False,
+            checkpoint_every=checkpoint_every,
+            attempt=1,
+            folder=folder,
+        )
 
 
 class Report(NamedTuple):
