@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 from support.processes import run, start, working_in
@@ -65,3 +67,10 @@ def test_a_garbage_collection_in_a_trial_copies_nothing_that_its_module_holds(
 
 def test_the_first_optimizer_of_a_trial_imports_nothing(tmp_path: Path) -> None:
     assert report_of(OPTIMIZES, tmp_path).facts["imported"] == ""
+
+
+def test_a_trials_process_is_spared_the_libraries_of_the_driver() -> None:
+    code = "import sys, orchestrator.running.processes.child; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    heavy = {"pydantic", "pyarrow", "pandas", "ruamel.yaml", "scipy", "ray", "rich", "click"}
+    assert not heavy & set(done.stdout.split())

@@ -11,10 +11,10 @@ from typing import Any
 
 from orchestrator.code import Archive, Scope, Trainable
 from orchestrator.code.recorder import Recorder
+from orchestrator.nesting import flat
 from orchestrator.running.runnable import is_program, runnable
 from orchestrator.spec.grid import PlannedTrial, carried
 from orchestrator.spec.model import Sweep
-from orchestrator.spec.values import flat
 from orchestrator.store.schema import Layout
 
 DATA_DIR = "ORCH_DATA_DIR"

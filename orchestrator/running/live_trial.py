@@ -12,16 +12,18 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from orchestrator import trial as contract
 from orchestrator.code import Trainable
 from orchestrator.errors import TrialError
+from orchestrator.nesting import flat
 from orchestrator.reporting import reports_to
 from orchestrator.running import failures
-from orchestrator.running.job import Task
 from orchestrator.running.yielded import Metrics, YieldedReader
-from orchestrator.spec.values import flat
+
+if TYPE_CHECKING:  # it imports pyarrow, which a trial's process has no use for
+    from orchestrator.running.job import Task
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from orchestrator.nesting import flat
 from orchestrator.spec.grid import combinations
 from orchestrator.spec.model import Sweep
-from orchestrator.spec.values import Value, flat
+from orchestrator.spec.values import Value
 
 PARAMS = "params"
 """The placeholder that stands for all params, each in a word of its own."""

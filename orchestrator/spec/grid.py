@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from orchestrator.nesting import nested
 from orchestrator.spec.axes import Axis, product, size
 from orchestrator.spec.claim import match
 from orchestrator.spec.identity import Runs, identity
@@ -20,7 +21,6 @@ from orchestrator.spec.values import (
     by_value,
     canonical,
     matches,
-    nested,
 )
 
 MAX_TRIALS = 1_000_000

@@ -6,7 +6,8 @@ import hashlib
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeAlias
 
-from orchestrator.spec.values import Value, canonical, nested
+from orchestrator.nesting import nested
+from orchestrator.spec.values import Value, canonical
 
 Runs: TypeAlias = str | Mapping[str, Any]
 """What runs a trial: ``module:generator``, or a command's words and its metrics by key."""

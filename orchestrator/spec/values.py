@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, PlainValidator
 
 from orchestrator import columns
 from orchestrator.labels import label
+from orchestrator.nesting import flat
 
 Value: TypeAlias = Any
 """A param's value: an integer, number, boolean, string, null, or a tuple of these."""
@@ -22,35 +23,6 @@ _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 def canonical(value: Value) -> str:
     """Write a value as JSON by which it is identified: 1 and 1.0 differ, 1e-4 and 0.0001 do not."""
     return _CANONICAL.encode(value)
-
-
-def nested(params: Mapping[str, Value]) -> dict[str, Any]:
-    """Turn names with dots into nested mappings: ``optim.lr`` into ``optim: {lr: …}``."""
-    found: dict[str, Any] = {}
-    for name, value in params.items():
-        inner = found
-        *outer, leaf = name.split(".")
-        for part in outer:
-            inner = inner.setdefault(part, {})
-        inner[leaf] = value
-    return found
-
-
-def flat(params: Mapping[str, Any], prefix: str = "") -> dict[str, Value]:
-    """Turn nested mappings into names with dots, as opposed to `nested`.
-
-    Raises:
-        ValueError: a name stands twice.
-    """
-    found: dict[str, Value] = {}
-    for key, value in params.items():
-        name = f"{prefix}{key}"
-        has_params = isinstance(value, Mapping) and value
-        inner = flat(value, f"{name}.") if has_params else {name: value}
-        if twice := found.keys() & inner.keys():
-            raise ValueError(f"`{min(twice)}` stands twice, with dots and in a mapping")
-        found |= inner
-    return found
 
 
 def flat_params(params: Any) -> Any:
