@@ -15,6 +15,7 @@ from support.simulation import Simulation
 
 from orchestrator import SpecError, load
 from orchestrator.errors import SweepChangedError
+from orchestrator.running import reuse
 from orchestrator.spec import Sweep, cells, expand
 
 BASE: dict[str, Any] = {
@@ -150,6 +151,54 @@ def test_a_fixed_param_becomes_an_axis_that_has_its_value(
         sim.run(train=learn)
 
 
+def test_rows_that_were_not_asked_for_get_the_value_when_they_are_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sim = Simulation(tmp_path, monkeypatch, **BASE)
+    sim.run(train=learn)
+    later = {"search": {"lr": [0.1], "dropout": [0.0]}, "added": {"dropout": 0.0}, "seeds": [0]}
+    sim.keys |= later
+    assert sim.run(train=learn).started == []
+    sim.keys |= {"search": {"lr": [0.1, 0.2], "dropout": [0.0]}, "seeds": [0, 1]}
+    assert sim.run(train=learn).started == []
+    assert set(rows(sim)["dropout"]) == {0.0}
+
+
+def test_a_run_killed_between_the_rows_and_the_file_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sim = Simulation(tmp_path, monkeypatch, **BASE)
+    sim.run(train=learn)
+    before = set(rows(sim)["cell_id"])
+    restamp = reuse.restamp
+
+    def killed(*arguments: Any) -> None:
+        restamp(*arguments)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(reuse, "restamp", killed)
+    moved = {"factors": {}, "search": {"lr": [0.1, 0.2], "x": [1, 2]}}
+    kept = {name: sim.keys[name] for name in moved}
+    sim.keys |= moved
+    with pytest.raises(KeyboardInterrupt):
+        sim.run(train=learn)
+    monkeypatch.setattr(reuse, "restamp", restamp)
+    sim.keys |= kept
+    assert sim.run(train=learn).started == []
+    assert set(rows(sim)["cell_id"]) == before
+
+
+def test_a_param_that_is_fixed_now_keeps_its_column(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sim = Simulation(tmp_path, monkeypatch, **BASE)
+    sim.run(train=learn)
+    sim.keys |= {"search": {"lr": [0.1]}, "factors": {}, "fixed": {"k": 0, "x": 1}}
+    sim.keys["seeds"] = [0, 1, 2]
+    assert len(sim.run(train=learn).started) == 1
+    assert rows(sim)["x"].notna().all()
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
@@ -159,6 +208,7 @@ def test_a_fixed_param_becomes_an_axis_that_has_its_value(
         ),
         ({"added": {"d": 0.1}}, "`added.d` was 0.0, is 0.1"),
         ({"added": {}}, "`added.d` is gone"),
+        ({"added": {"d": 0.0, "lr": 0.1}}, "`added.lr` is new, and trials have had `lr` before"),
         ({"fixed": {"k": 1}}, "`fixed.k` was 0, is 1"),
         ({"fixed": {}}, "`fixed.k` is gone"),
     ],

@@ -60,7 +60,7 @@ def test_no_trial_starts_that_gets_nowhere_in_the_time_that_is_left(
     sim = Simulation(tmp_path, monkeypatch, **keys)
     with pytest.raises(TimeUpError, match="time is up: 2 of 3 trials done"):
         sim.run(train=slow, hosts=(1,), ahead=0, hours=27 * SECOND)
-    assert sim.clock.now < 24, "it does not wait for the end of its time"
+    assert sim.clock.now < 26, "it does not wait for the end of its time"
     assert len(sim.trained) == 20, "a third trial would have been cut short"
     sim.keys["checkpoint_every"] = 2
     with pytest.raises(TimeUpError):
@@ -68,6 +68,36 @@ def test_no_trial_starts_that_gets_nowhere_in_the_time_that_is_left(
     assert len(sim.trained) > 20, "it reaches a checkpoint"
     sim.run(train=slow)
     assert len(sim.trials()) == 3
+
+
+def test_a_trial_that_takes_longer_than_any_run_starts_and_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = {"seeds": [0, 1], "factors": {"x": [1]}, "fixed": {}, "checkpoint_every": 10}
+    sim = Simulation(tmp_path, monkeypatch, **keys)
+    for _ in range(8):
+        try:
+            sim.run(train=slow, hosts=(1,), ahead=0, hours=7 * SECOND)
+        except TimeUpError:
+            continue
+        break
+    assert len(sim.trials()) == 2
+
+
+def test_failures_that_are_held_back_are_told_when_the_time_is_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(params: Mapping[str, Any], _trial: Any) -> Any:
+        for epoch in range(3):
+            yield {"score": float(epoch)}
+        raise ValueError(f"no luck with {params['x']}")
+
+    keys = {"seeds": [0], "factors": {"x": [*range(8)]}, "fixed": {}, "retries": 0}
+    sim = Simulation(tmp_path, monkeypatch, **keys)
+    with pytest.raises(TimeUpError):
+        sim.run(train=failing, hosts=(1,), ahead=0, hours=8 * SECOND)
+    assert len(sim.progress.failures) >= 1
+    assert "failed" in set(sim.trials()["status"])
 
 
 def test_a_run_that_is_done_in_time_says_nothing_of_it(

@@ -108,3 +108,20 @@ def test_files_that_extend_each_other_are_told(tmp_path: Path) -> None:
         (tmp_path / f"{one}.yaml").write_text(f"name: {one}\nextends: {other}.yaml\n")
     with pytest.raises(SpecError, match=r"b\.yaml: line 2: .*a\.yaml extends this file in turn"):
         load(tmp_path / "a.yaml")
+
+
+def test_a_range_replaces_another_and_dotted_names_are_those_of_mappings(tmp_path: Path) -> None:
+    base = tmp_path / "below.yaml"
+    base.write_text(
+        "name: below\ntrainable: toy:train\nseeds: [0]\nselect: {metric: accuracy}\nsamples: 2\n"
+        "search: {lr: {loguniform: [0.1, 1.0]}}\nfixed: {optim.wd: 1, net: {w: 1}}\n"
+    )
+    own = tmp_path / "own.yaml"
+    own.write_text(
+        "extends: below.yaml\nname: own\nsearch: {lr: {uniform: [0, 1]}, net.w: [1, 2]}\n"
+        "fixed: {optim: {wd: 2}}\n"
+    )
+    sweep = load(own)
+    assert sweep.fixed == {"optim.wd": 2}
+    assert sweep.search["net.w"] == (1, 2)
+    assert max(sweep.search["lr"]) <= 1

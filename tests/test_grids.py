@@ -84,6 +84,19 @@ def test_claims_match_cells_on_the_factors_that_are_not_paired_with_the_compared
     refused("no cells to compare", **keys)
 
 
+def test_later_variants_win_whether_they_match_cells_or_search_values() -> None:
+    sweep = sweep_of(
+        factors={"x": [1, 2]},
+        search={"opt": ["sgd", "adam"], "lr": [1]},
+        variants=[
+            {"when": {"opt": "adam"}, "search": {"lr": [3]}},
+            {"when": {"x": 2}, "search": {"lr": [9]}},
+        ],
+    )
+    first, second = ([c.search["lr"] for c in cell.configs] for cell in cells(sweep))
+    assert (first, second) == ([1, 3], [9, 9])
+
+
 # Exceptions for search values
 
 
@@ -156,20 +169,14 @@ def points(axes: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def plainly(keys: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Do what the keys say: of the variants that match cells first, then of the others."""
+    """Do what the keys say, for each cell and each value of `a`: later variants win."""
     new = {"new": None} if any("new" in v["search"] for v in keys["variants"]) else {}
     found = []
     for factors in points(keys["factors"]):
-        of_cells = [v for v in keys["variants"] if "a" not in v["when"]]
-        exceptions = [v for v in keys["variants"] if "a" in v["when"]]
-        search = dict(keys["search"])
-        for variant in of_cells:
-            if variant["when"].items() <= factors.items():
-                search |= variant["search"]
-        for a in search["a"]:
-            own = {**search, "a": [a]}
-            for variant in exceptions:
-                if variant["when"]["a"] == a:
+        for a in keys["search"]["a"]:
+            own = {**keys["search"], "a": [a]}
+            for variant in keys["variants"]:
+                if variant["when"].items() <= {**factors, "a": a}.items():
                     own |= variant["search"]
             if not any(entry["a"] == a for entry in keys["exclude"]):
                 found += [{**factors, **new, **point} for point in points(own)]
@@ -359,6 +366,60 @@ def test_names_with_dots_and_mappings_are_the_same_and_reach_the_trainable_neste
                 "factors": {"x": [1]},
                 "search": {"a, b": [[1, 2]]},
                 "variants": [{"when": {"x": 1}, "search": {"a": [2]}}],
+            },
+        ),
+        (
+            "variants[1].when.beta: only exceptions add beta, and none may depend on another one",
+            {
+                "search": {"opt": ["a", "b"], "lr": [1]},
+                "variants": [
+                    {"when": {"opt": "a"}, "search": {"beta": [1, 2]}},
+                    {"when": {"beta": 1}, "search": {"lr": [5]}},
+                ],
+            },
+        ),
+        (
+            "variants[0].search.b: is what another exception matches",
+            {
+                "search": {"a": [1, 2], "b": [1, 2], "c": [0]},
+                "variants": [
+                    {"when": {"a": 1}, "search": {"b": [7]}},
+                    {"when": {"b": 1}, "search": {"c": [5]}},
+                ],
+            },
+        ),
+        (
+            "variants[1].search.p, q: p is part of the axis p, which changes as a whole",
+            {
+                "factors": {"x": [1]},
+                "variants": [
+                    {"when": {"x": 1}, "search": {"p": [1, 2]}},
+                    {"when": {"x": 1}, "search": {"p, q": [[3, 4]]}},
+                ],
+            },
+        ),
+        ("fixed.seed.a: seed.a is reserved", {"fixed": {"seed.a": 1}}),
+        ("search.k: integers: expected", {"search": {"k": {"integers": [0, "x"]}}, "samples": 2}),
+        (
+            "search.k: expected an integer of at most 64 bits",
+            {"search": {"k": {"integers": [0, 10**20]}}, "samples": 2},
+        ),
+        (
+            "search.k: uniform: expected two finite numbers",
+            {"search": {"k": {"uniform": [-1e308, 1e308]}}, "samples": 2},
+        ),
+        (
+            "claims[0]: several cells have one value of opt, whose axis also sets lr",
+            {
+                "factors": {"opt, lr": [["sgd", 0.1], ["sgd", 0.2], ["adam", 0.3]]},
+                "claims": [
+                    {
+                        "name": "c",
+                        "compare": {"opt": ["sgd", "adam"]},
+                        "metric": "score",
+                        "expect": "greater",
+                    }
+                ],
             },
         ),
         ("fixed: optim.lr stands twice", {"fixed": {"optim": {"lr": 1}, "optim.lr": 2}}),

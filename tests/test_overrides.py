@@ -81,6 +81,7 @@ values = st.recursive(
     st.none() | st.booleans() | st.integers(-9, 9) | st.text("ab: #", max_size=5),
     lambda inner: st.lists(inner, max_size=3),
 )
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
 
 
 @settings(max_examples=40)
@@ -93,9 +94,26 @@ def test_any_value_is_read_back_from_what_is_stored(value: Any, key: str) -> Non
     assert load_text(source.text, "toy.yaml").source.data == source.data
 
 
+@settings(max_examples=60)
+@given(texts)
+def test_any_text_is_read_back_from_what_is_stored(text: str) -> None:
+    sweep = load_text(SWEEP, "toy.yaml")
+    assert sweep.source is not None
+    source = sweep.source.with_value(("description",), text)
+    again = load_text(source.text, "toy.yaml").source
+    assert again is not None
+    assert again.data["description"] == text
+
+
+def test_the_last_of_several_values_of_a_key_holds_in_what_is_stored_too(file: Path) -> None:
+    sweep = changed(file, "resources={cpu: 2}", "resources.cpu=3", "resources={cpu: 4}")
+    assert sweep.resources.cpu == 4
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
+        ("fixed.a=1\nname: x", "expected one value; put text with lines in quotes"),
         ("fixed.epochs", "--set fixed.epochs: expected KEY=VALUE, such as fixed.epochs=3"),
         ("=3", "--set =3: expected KEY=VALUE"),
         ("fixed.epochs=[1", "--set fixed.epochs=[1: not valid YAML: expected ',' or ']'"),

@@ -102,11 +102,6 @@ class Attempts:
         """Whether no attempt waits or runs, so that none can follow in time."""
         return not self._taken and self._next() is None
 
-    @property
-    def late(self) -> bool:
-        """Whether attempts wait that do not get anywhere in the time that is left."""
-        return bool(self._waiting)
-
     def take(self) -> Attempt | None:
         """Take the next attempt; None if there is none now."""
         if not self._waiting:
@@ -129,7 +124,19 @@ class Attempts:
         Raises:
             TimeUpError: it is.
         """
-        if self._budget.is_spent and (self._waiting or self._taken):
+        if self._budget.is_spent:
+            self.end()
+
+    def end(self) -> None:
+        """Decide about all failures, and end the run if something is left to do.
+
+        Raises:
+            TimeUpError: attempts wait, or run.
+        """
+        self._alike.end()
+        while self._failures:
+            self._follow(self._failures.popleft())
+        if self._waiting or self._taken:
             raise self._budget.error(self._progress)
 
     def started(self, attempt: Attempt) -> None:

@@ -9,12 +9,16 @@ from orchestrator.running.durations import Durations
 from orchestrator.running.progress import Progress
 from orchestrator.spec.grid import PlannedTrial
 
+_BEGINNING = 0.9
+"""The share of its time that a run has left at its beginning."""
+
 
 class Budget:
     """What is left of a run's time.
 
     Args:
         hours: how long the run may take; None for as long as it takes.
+        began: when it began, by the clock.
         clock: by which it passes.
         durations: what trials have taken so far.
         epochs: the most that one of them ran; 0 if that is unknown.
@@ -24,6 +28,7 @@ class Budget:
     def __init__(
         self,
         hours: float | None,
+        began: float,
         clock: Clock,
         durations: Durations,
         epochs: int,
@@ -31,7 +36,8 @@ class Budget:
     ) -> None:
         self._clock, self._durations = clock, durations
         self._epochs, self._every = epochs, checkpoint_every
-        self.stops_at = None if hours is None else clock.time() + 3600 * hours
+        self._began = began
+        self.stops_at = None if hours is None else began + 3600 * hours
         """When the run ends, in seconds since 1970."""
 
     @property
@@ -52,8 +58,13 @@ class Budget:
         self._durations.add(trial, seconds)
 
     def fits(self, trial: PlannedTrial) -> bool:
-        """Tell whether a trial can be expected to end, or to reach a checkpoint, in time."""
+        """Tell whether a trial can be expected to end, or to reach a checkpoint, in time.
+
+        At the beginning every trial does: one that takes longer than any run saves near its end.
+        """
         if self.stops_at is None:
+            return True
+        if self._left > _BEGINNING * (self.stops_at - self._began):
             return True
         expected = self._durations.expected(trial)
         if expected is None:

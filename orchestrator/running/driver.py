@@ -44,7 +44,7 @@ from orchestrator.store import Snapshot, Store, Stores, Writer
 from orchestrator.store.checkpoints import of_first_format
 from orchestrator.store.schema import Layout
 from orchestrator.store.settle import clear, create, settle
-from orchestrator.store.stored_sweep import moves, require_same, stored_sweep
+from orchestrator.store.stored_sweep import require_same, stored_sweep
 from orchestrator.store.sweep_code import read_code, scope_of
 
 if TYPE_CHECKING:  # it imports scipy.stats
@@ -88,6 +88,8 @@ class Driver:
         self._opened = contextlib.ExitStack()
         """Closes the runner."""
         self._running: runners.Runner | None = None
+        self._stored: Sweep | None = None
+        """The sweep as it last ran in the store."""
 
     def run(self) -> Snapshot:
         """Run the missing trials, and return what the store holds then.
@@ -96,6 +98,7 @@ class Driver:
             OrchError: the file, the store, the code or the cluster is at fault.
             KeyboardInterrupt: Ctrl-C; finished trials are kept.
         """
+        self._began = self._clock.time()
         self.scope = scope_of(self.sweep, self.stores.files.local)
         self.code = read_code(self.sweep, self.scope)
         self._currency = Currency(self.scope)
@@ -131,7 +134,7 @@ class Driver:
     def _require_runnable(self, found: Inventory) -> None:
         """Refuse what cannot run, before anything is written; Ray starts meanwhile."""
         if self.store.exists and not self.sweep.smoke:
-            require_same(self.sweep, self.store)
+            self._stored = require_same(self.sweep, self.store)
             self._require_stored_metric(found)
         if found.missing:
             self._check([] if self.sweep.smoke else found.missing)
@@ -177,9 +180,7 @@ class Driver:
             self.display.say(f"{trials}, since checkpoints of format 1 are no longer read")
         if snapshot.index.is_old:  # by the file that tells its ids
             snapshot = settle(self.store, stored_sweep(self.store), before=snapshot)
-        if self.store.exists and moves(self.sweep, stored_sweep(self.store)):
-            self._restamp(snapshot)
-            snapshot = self.store.snapshot()
+        snapshot = self._restamp(snapshot)
         if self.sweep.source is not None:
             self.store.files.write("sweep.yaml", self.sweep.source.text.encode())
         again = {trial.trial_id for trial in found.missing} | found.elsewhere.keys()
@@ -189,15 +190,28 @@ class Driver:
         self.store.archives.write(self.code)
         return self._copy(found, snapshot) if found.elsewhere else snapshot
 
-    def _restamp(self, snapshot: Snapshot) -> None:
-        """Give the rows of finished trials the columns and cells that the sweep has now."""
-        if snapshot.layout is None:
-            return
-        trials = {t.trial_id: t for t in possible(self.sweep) if t.trial_id in snapshot.finished}
+    def _restamp(self, snapshot: Snapshot) -> Snapshot:
+        """Give the rows of finished trials the columns and cells that the sweep has now.
+
+        It looks at them where the file is not the one that ran last, to the letter. Before they are
+        written anew that one gets a letter more, so that a run which is killed is noticed.
+        """
+        stored = self._stored.source if self._stored else None
+        source = self.sweep.source
+        if snapshot.layout is None or stored is None or source is None:
+            return snapshot
+        if stored.original == source.text:
+            return snapshot
+        trials = [t for t in possible(self.sweep) if t.trial_id in snapshot.finished]
         layout = Layout.of(self.sweep).widened(snapshot.layout)
-        if trials:
-            tasks = self._job([*trials.values()], layout).tasks
-            reuse.restamp(self.store, snapshot, tasks, layout)
+        others = reuse.differing(snapshot, self._job(trials, layout).tasks)
+        if others:
+            self.store.files.write("sweep.yaml", f"{stored.original}\n".encode())
+            snapshot = settle(self.store, stored_sweep(self.store), before=snapshot)
+            kept = {i: task for i, task in others.items() if i in snapshot.finished}
+            reuse.restamp(self.store, snapshot, kept, layout)
+            snapshot = self.store.snapshot()
+        return snapshot
 
     def _copy(self, found: Inventory, snapshot: Snapshot) -> Snapshot:
         """Copy finished trials from the sibling stores."""
@@ -228,8 +242,8 @@ class Driver:
     def _budget(self, inventory: Inventory) -> Budget:
         outcomes = inventory.snapshot.outcomes.values()
         epochs = max((outcome.epochs_run or 0 for outcome in outcomes), default=0)
-        hours, every = self.options.hours, self.sweep.checkpoint_every
-        return Budget(hours, self._clock, inventory.durations, epochs, every)
+        began, every = self._began, self.sweep.checkpoint_every
+        return Budget(self.options.hours, began, self._clock, inventory.durations, epochs, every)
 
     def _run(self, inventory: Inventory) -> None:
         """Run the missing trials."""
@@ -259,8 +273,7 @@ class Driver:
             ):
                 while not attempts.over:
                     attempts.recover(self._runner().run(job, attempts))
-                if attempts.late:
-                    raise budget.error(progress)
+                attempts.end()
         finally:
             self._opened.close()  # no worker may write while the store is settled
         if progress.not_run and not progress.done:  # there is nothing to show

@@ -102,7 +102,7 @@ def make_job(
     stops_at: float | None = None,
 ) -> Job:
     """Make the job for some trials of a sweep."""
-    names = carried(sweep)
+    names = [*dict.fromkeys([*carried(sweep), *layout.params])]
     return Job(
         runs=sweep.trainable or json.dumps(sweep.runs),
         store=store,
@@ -133,7 +133,7 @@ def _task(trial: PlannedTrial, names: list[str]) -> Task:
         "config_id": config.config_id,
         "cell_id": config.cell_id,
         "seed": trial.seed,
-        **{name: values[name] for name in names},
+        **{name: values[name] for name in names if name in values},
     }
     fixed = {name: values[name] for name in config.fixed}
     return Task(row, params, fixed, config.resources.cpu, config.resources.gpu)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -38,6 +38,29 @@ def copy(store: Store, source: Snapshot, tasks: Mapping[str, Task], layout: Layo
         copy_rows(store, index, table, layout, list(index.assigned(table, tasks)), change=own)
 
 
+def differing(snapshot: Snapshot, tasks: Mapping[str, Task]) -> dict[str, Task]:
+    """Keep the trials whose rows have not the params and cells of their tasks."""
+    if not tasks:
+        return {}
+    names = [n for n in next(iter(tasks.values())).row if n in snapshot.rows.column_names]
+    names = [*names, "params"]
+    columns = {name: snapshot.rows[name].to_pylist() for name in names}
+    stored = zip(*columns.values(), strict=True)
+    found = {row[names.index("trial_id")]: row for row in stored}
+    return {
+        trial_id: task
+        for trial_id, task in tasks.items()
+        if (trial_id in found and found[trial_id] != _row_of(task, names, snapshot))
+        or len(names) - 1 < len(task.row)
+    }
+
+
+def _row_of(task: Task, names: Sequence[str], snapshot: Snapshot) -> tuple[Any, ...]:
+    """Write a task's params as a store's rows have them."""
+    values = {**task.row, "params": json.dumps(task.fixed)}
+    return tuple(encode(values[name], snapshot.rows.schema.field(name).type) for name in names)
+
+
 def restamp(store: Store, snapshot: Snapshot, tasks: Mapping[str, Task], layout: Layout) -> None:
     """Write the rows of finished trials anew, with the params and cells that their sweep has now.
 
@@ -51,7 +74,7 @@ def restamp(store: Store, snapshot: Snapshot, tasks: Mapping[str, Task], layout:
     def own(rows: pa.Table) -> pa.Table:
         return _with_own_columns(rows, tasks)
 
-    for table in reversed(TABLES):
+    for table in reversed(TABLES) if tasks else ():
         sources = list(snapshot.index.assigned(table, tasks))
         copy_rows(store, snapshot.index, table, layout, sources, change=own)
 

@@ -153,23 +153,32 @@ def _own_axes(
     sweep: Sweep, search: Mapping[str, tuple[Value, ...] | Range], key: Key
 ) -> Iterator[Problem]:
     """Refuse an axis that is neither one of the top-level ones nor of new params alone."""
-    known = {n: of for of in sweep.search_axes for n in names_of(of)}
+    axes = [*sweep.search_axes, *(a for v in sweep.variants for a in v.search)]
+    known: dict[str, str] = {}
+    for of in axes:
+        for name in names_of(of):
+            known.setdefault(name, of)
     for axis in search:
-        if axis in sweep.search_axes:
-            continue
         for name in names_of(axis):
             if name in sweep.factors or name in sweep.fixed:
                 where = "factors" if name in sweep.factors else "fixed"
                 yield Problem((*key, axis), f"`{name}` is under `{where}`; only a search param may")
-            elif name in known:
+            elif known[name] != axis:
                 text = f"`{name}` is part of the axis `{known[name]}`, which changes as a whole"
                 yield Problem((*key, axis), text)
 
 
 def _exception(sweep: Sweep, variant: Variant, matched: list[str], key: Key) -> Iterator[Problem]:
     """Check a variant for values of search params."""
-    ranged = {n for n, value in sweep.search_axes.items() if isinstance(value, Range)}
+    sections = [sweep.search_axes, *(other.search for other in sweep.variants)]
+    ranged = {n for each in sections for n, value in each.items() if isinstance(value, Range)}
+    exceptions = [v for v in sweep.variants if not v.when.keys() <= sweep.factors.keys()]
+    of_cells = [v.search for v in sweep.variants if v.when.keys() <= sweep.factors.keys()]
+    known = {n for each in [sweep.search_axes, *of_cells] for axis in each for n in names_of(axis)}
     for name in matched:
+        if name not in known:
+            text = f"only exceptions add `{name}`, and none may depend on another one"
+            yield Problem((*key, "when", name), text)
         if name in ranged:
             text = "has a range; match params whose values are listed"
             yield Problem((*key, "when", name), text)
@@ -177,14 +186,21 @@ def _exception(sweep: Sweep, variant: Variant, matched: list[str], key: Key) -> 
         if getattr(variant, section) not in (None, {}):
             text = f"may not depend on {quoted(matched)}, which is searched within a cell"
             yield Problem((*key, section), text)
+    others = {name for other in exceptions for name in other.when}
     for axis in variant.search:
         if not set(names_of(axis)).isdisjoint(matched):
             yield Problem((*key, "search", axis), "is what `when` matches; it cannot change too")
+        elif not set(names_of(axis)).isdisjoint(others):
+            text = "is what another exception matches; none may depend on another one"
+            yield Problem((*key, "search", axis), text)
 
 
 def _added(sweep: Sweep) -> Iterator[Problem]:
     """Refuse an added value of no param, or one spelt unlike that of the param."""
     known = {**sweep.axes, **{name: (value,) for name, value in sweep.fixed.items()}}
+    for variant in sweep.variants:
+        for name, value in variant.fixed.items():
+            known[name] = (*known.get(name, ()), value)
     for name, value in sweep.added.items():
         if name not in known:
             yield Problem(("added", name), unknown("param", name, known))

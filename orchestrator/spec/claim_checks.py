@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from orchestrator.errors import unknown
-from orchestrator.labels import PROBE
-from orchestrator.spec.claim import LEAST_AXIS, PAIR, Claim, match
+from orchestrator.labels import PROBE, quoted
+from orchestrator.spec.claim import LEAST_AXIS, PAIR, Claim, Factors, match
 from orchestrator.spec.grid import factors_of_cells
 from orchestrator.spec.keys import Key
 from orchestrator.spec.model import Sweep
 from orchestrator.spec.name_checks import free, matcher, on_axis
 from orchestrator.spec.problems import Problem
-from orchestrator.spec.values import by_value
+from orchestrator.spec.values import by_value, matches
 
 
 def check_claim(sweep: Sweep, claim: Claim, key: Key) -> Iterator[Problem]:
@@ -35,13 +35,39 @@ def check_claim(sweep: Sweep, claim: Claim, key: Key) -> Iterator[Problem]:
 
 
 def check_cells(sweep: Sweep) -> Iterator[Problem]:
-    """Refuse a claim about each cell where there is none; the sweep has no other problem."""
-    each = {i: claim for i, claim in enumerate(sweep.claims) if claim.over == "each"}
-    cells = list(factors_of_cells(sweep)) if each else []
-    for index, claim in each.items():
-        if not match(claim, sweep.factors, cells, sweep.paired_with(claim.factors)):
+    """Refuse a claim about each cell where there is none, or about one of several for a value.
+
+    The sweep has no other problem.
+    """
+    is_paired = any(len(axis.names) > 1 for axis in sweep.factor_grid)
+    needed = any(claim.over == "each" for claim in sweep.claims) or (is_paired and sweep.claims)
+    cells = list(factors_of_cells(sweep)) if needed else []
+    for index, claim in enumerate(sweep.claims if needed else ()):
+        aside = sweep.paired_with(claim.factors)
+        if claim.over == "each" and not match(claim, sweep.factors, cells, aside):
             text = "no cells to compare: `where` and `exclude` leave none with all these values"
             yield Problem(("claims", index), text)
+        if aside and _is_ambiguous(claim, cells, aside):
+            text = (
+                f"several cells have one value of {quoted(claim.factors)}, whose axis also sets "
+                f"{quoted(sorted(aside))}; compare two mappings, or choose one by `where`"
+            )
+            yield Problem(("claims", index), text)
+
+
+def _is_ambiguous(claim: Claim, cells: Sequence[Factors], aside: set[str]) -> bool:
+    """Tell whether cells that a claim compares differ in nothing but what it leaves aside."""
+    positions = [by_value(position) for position in claim.positions({})] if claim.compare else []
+    seen: set[str] = set()
+    for cell in cells:
+        others = {name: value for name, value in cell.items() if name not in claim.factors}
+        compared = by_value({name: cell[name] for name in claim.factors})
+        is_asked = matches(claim.where, others) and (not positions or compared in positions)
+        told = by_value({name: value for name, value in cell.items() if name not in aside})
+        if is_asked and told in seen:
+            return True
+        seen |= {told} if is_asked else set()
+    return False
 
 
 def _measure(sweep: Sweep, claim: Claim, key: Key) -> Iterator[Problem]:

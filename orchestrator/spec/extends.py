@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 from collections.abc import Iterator, Mapping
@@ -11,10 +12,12 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from orchestrator.errors import SpecError
+from orchestrator.nesting import flat
 from orchestrator.spec.keys import Key
 from orchestrator.spec.source import Source, read
 
 KEY = "extends"
+_OF_AXES = {"factors", "search"}
 SECTIONS = ("factors", "search", "fixed")
 """Sections that hold params; a param that moves to another one leaves its old section."""
 
@@ -62,9 +65,10 @@ def extended(own: Source, folder: Path, extending: tuple[Path, ...] = ()) -> Sou
 
 
 def _merged(base: Source, own: Source) -> Source:
-    changes = {key: value for key, value in own.data.items() if key != KEY}
-    moved = set(_moved(base.data, changes))
-    unmoved = _without(base.data, moved)
+    changes = _flattened({key: value for key, value in own.data.items() if key != KEY})
+    below = _flattened(base.data)
+    moved = set(_moved(below, changes))
+    unmoved = _without(below, moved)
     data = _merge(unmoved, changes)
     replaced = moved | set(_replaced(unmoved, changes, ()))
     places = {k: p for k, p in base.places.items() if not _is_below(k, replaced)}
@@ -75,6 +79,16 @@ def _merged(base: Source, own: Source) -> Source:
         places=places | own.places,
         quoted_numbers=frozenset(quoted | own.quoted_numbers),
     )
+
+
+def _flattened(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Write the mappings in sections of params as names with dots, so that these replace those."""
+    found = dict(data)
+    for section in ("fixed", "added"):
+        if isinstance(data.get(section), Mapping):
+            with contextlib.suppress(ValueError):  # a name stands twice, which is told later
+                found[section] = flat(data[section])
+    return found
 
 
 def _moved(base: Mapping[str, Any], changes: Mapping[str, Any]) -> Iterator[Key]:
@@ -103,7 +117,10 @@ def _merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any
     merged = dict(base)
     for name, value in changes.items():
         both = isinstance(value, Mapping) and isinstance(base.get(name), Mapping)
-        merged[name] = _merge(base[name], value) if both else value
+        if both and name in _OF_AXES:  # whose values, also ranges, replace as a whole
+            merged[name] = {**base[name], **value}
+        else:
+            merged[name] = _merge(base[name], value) if both else value
     return merged
 
 

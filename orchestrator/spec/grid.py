@@ -209,8 +209,8 @@ class _Grid:
     search: Mapping[str, tuple[Value, ...] | Range]
     fixed: Mapping[str, Value]
     resources: Resources
-    exceptions: tuple[Variant, ...] = ()
-    """The variants for some values of its search params."""
+    variants: tuple[Variant, ...] = ()
+    """Those that match the cell, or may match some of its search params, in file order."""
 
 
 def _grid(sweep: Sweep, factors: Mapping[str, Value]) -> _Grid:
@@ -220,15 +220,14 @@ def _grid(sweep: Sweep, factors: Mapping[str, Value]) -> _Grid:
         of_cell = {n: value for n, value in variant.when.items() if n in factors}
         if not matches(of_cell, factors):
             continue
-        if len(of_cell) < len(variant.when):
-            grid = replace(grid, exceptions=(*grid.exceptions, variant))
-            continue
-        grid = replace(
-            _changed(grid, variant),
-            seeds=variant.seeds or grid.seeds,
-            confirm=grid.confirm if variant.confirm is None else variant.confirm,
-            fixed={**grid.fixed, **variant.fixed},
-        )
+        grid = replace(grid, variants=(*grid.variants, variant))
+        if len(of_cell) == len(variant.when):
+            grid = replace(
+                _changed(grid, variant),
+                seeds=variant.seeds or grid.seeds,
+                confirm=grid.confirm if variant.confirm is None else variant.confirm,
+                fixed={**grid.fixed, **variant.fixed},
+            )
     return grid
 
 
@@ -246,21 +245,25 @@ def _parts(
     Yields:
         What the part runs, and the axes of its search.
     """
-    matched = {name for variant in grid.exceptions for name in variant.when} - factors.keys()
+    matched = {name for variant in grid.variants for name in variant.when} - factors.keys()
     split = [a for a in sweep.search_grid(grid.search) if not matched.isdisjoint(a.names)]
     for chosen in product(split):
-        part, values = grid, {**dict.fromkeys(matched), **factors, **chosen}
-        for variant in grid.exceptions:
+        part = replace(grid, search=sweep.search_axes, resources=sweep.resources)
+        values = {**dict.fromkeys(matched), **factors, **chosen}
+        for variant in grid.variants:
             if matches(variant.when, values):
                 part = _changed(part, variant)
+        one = {a.names: Axis(a.names, (tuple(chosen[n] for n in a.names),)) for a in split}
         axes = sweep.search_grid(part.search)
-        one = [Axis(a.names, (tuple(chosen[n] for n in a.names),)) for a in split]
-        by_names = {axis.names: axis for axis in one}
-        yield part, [by_names.get(axis.names, axis) for axis in axes]
+        yield part, [one.get(axis.names, axis) for axis in axes]
 
 
 def _size(sweep: Sweep, grid: _Grid, factors: Mapping[str, Value]) -> int:
     """Count the configs of a cell, those included that are excluded."""
+    matched = {name for variant in grid.variants for name in variant.when} - factors.keys()
+    split = [a for a in sweep.search_grid(grid.search) if not matched.isdisjoint(a.names)]
+    if size(split) > MAX_TRIALS:
+        return size(split)
     return sum(size(axes) for _, axes in _parts(sweep, grid, factors))
 
 

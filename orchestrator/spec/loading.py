@@ -16,11 +16,11 @@ from orchestrator.spec.extends import extended, resolve
 from orchestrator.spec.grid import MAX_TRIALS
 from orchestrator.spec.keys import dotted
 from orchestrator.spec.model import Decide, Sweep
-from orchestrator.spec.overrides import Override, overridden
+from orchestrator.spec.overrides import Override, as_written, overridden
 from orchestrator.spec.problems import check_quotes, explain, raise_all
 from orchestrator.spec.shown import Table
 from orchestrator.spec.source import Source, of_mapping, read_text
-from orchestrator.spec.values import check_seeds
+from orchestrator.spec.values import canonical, check_seeds
 
 
 def load(
@@ -50,8 +50,8 @@ def differences(file: str | Path, overrides: Sequence[Override]) -> Iterator[str
     """Say what overrides set that is not so in a file."""
     source = read_source(file)
     for each in overrides:
-        before = source.get(each.key)
-        if before != each.value:
+        before = source.get(as_written(source, each.key))
+        if before is None or canonical(before) != canonical(each.value):
             was = "is not set" if before is None else f"is {label(before)}"
             yield f"{dotted(each.key)} is {label(each.value)}, and {was} in the file"
 

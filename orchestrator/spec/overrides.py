@@ -12,7 +12,7 @@ from orchestrator.spec.source import Place, Source, read_text
 
 OPTION = "--set"
 
-_PARAMS = {"factors", "search", "fixed", "when", "where", "exclude", "added"}
+_PARAMS = {"factors", "search", "fixed", "when", "where", "exclude", "added", "compare"}
 """Sections after whose name the rest of a key is the name of one param."""
 
 
@@ -52,6 +52,8 @@ class Override:
         except SpecError as error:
             problem = str(error).partition(": ")[2].removeprefix("line 1: ")
             raise InputError(f"{option} {text}: {problem}") from None
+        if len(read.data) > 1:
+            raise InputError(f"{option} {text}: expected one value; put text with lines in quotes")
         quoted = frozenset(key[1:] for key in read.quoted_numbers)
         return cls(_key(name.strip()), read.data["value"], text, quoted, option)
 
@@ -62,14 +64,18 @@ def _key(name: str) -> Key:
     for index, part in enumerate(parts):
         if part in _PARAMS:
             rest = parts[index + 1 :]
-            is_entry = part == "exclude" and rest and rest[0].isdigit()
+            is_entry = part == "exclude" and rest and _is_position(rest[0])
             if rest and not is_entry:
                 parts[index + 1 :] = [".".join(rest)]
             break
-    return tuple(int(part) if part.isdigit() else part for part in parts)
+    return tuple(int(part) if _is_position(part) else part for part in parts)
 
 
-def _as_written(source: Source, key: Key) -> Key:
+def _is_position(part: str) -> bool:
+    return part.isascii() and part.isdecimal()
+
+
+def as_written(source: Source, key: Key) -> Key:
     """Split the name of a param where the file has it in a mapping instead of with dots."""
     *around, name = key
     parts = str(name).split(".")
@@ -86,7 +92,7 @@ def overridden(source: Source, overrides: Iterable[Override]) -> Source:
     for each in overrides:
         place = Place(str(each), 0)
         try:
-            key = _as_written(source, each.key)
+            key = as_written(source, each.key)
             source = source.with_value(key, each.value, place, each.quoted_numbers)
         except KeyError as error:
             raise InputError(f"{place}: there is no `{error.args[0]}` to change") from None

@@ -60,7 +60,7 @@ def check_quotes(source: Source) -> None:
     )
 
 
-_PARAMS = {"factors", "search", "fixed", "variants", "exclude"}
+_PARAMS = {"factors", "search", "fixed", "added", "variants", "exclude"}
 _REPORTED = {"tables", "claims", "figures"}
 _MATCHERS = {"rows", "compare", "between", "where"}
 """Keys of tables, claims and figures that hold values of params."""

@@ -15,6 +15,7 @@ from functools import cache
 from typing import Any
 
 from orchestrator.errors import unknown
+from orchestrator.spec.values import is_param_value
 
 MOST_DIMENSIONS = 64
 """The most params of a sweep that may have ranges."""
@@ -82,8 +83,8 @@ def read_range(value: Mapping[str, Any]) -> Range:
     numbers = isinstance(bounds, tuple) and len(bounds) == 2
     if not numbers or any(type(bound) not in {int, float} for bound in bounds):
         raise ValueError(f"`{kind}`: expected the smallest and the largest value, such as [1, 10]")
-    low, high = bounds
-    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+    low, high = (is_param_value(bound) for bound in bounds)
+    if not (low < high and math.isfinite(high - low)):
         raise ValueError(f"`{kind}`: expected two finite numbers, the smaller one first")
     if kind == "loguniform" and low <= 0:
         raise ValueError("`loguniform`: expected numbers above 0")

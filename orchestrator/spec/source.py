@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -62,7 +63,7 @@ class Source:
         editor = yaml("rt")
         root = editor.compose(self.original)
         for key, value in self.changes.items():
-            root = changed_node(root, key, editor.compose(json.dumps(value)))
+            root = changed_node(root, key, editor.compose(_as_yaml(value)))
         buffer = io.StringIO()
         editor.serialize(root, buffer)
         return buffer.getvalue()
@@ -111,7 +112,7 @@ class Source:
             self,
             data=changed_data(self.data, key, value),
             places=places,
-            changes={**self.changes, key: value},
+            changes={**_outside(self.changes, key), key: value},
             quoted_numbers=frozenset(
                 {k for k in self.quoted_numbers if k[: len(key)] != key}
                 | {(*key, *inner) for inner in quoted_numbers}
@@ -144,6 +145,20 @@ def read_text(text: str, path: str) -> Source:
     first = 0 if path == MAPPING else 1
     places = {key: Place(path, first and line + 1) for key, line in builder.lines.items()}
     return Source(text, data, places, frozenset(builder.quoted_numbers))
+
+
+_UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+"""Characters that JSON leaves as they are, and YAML does not."""
+
+
+def _as_yaml(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
+def _outside(changes: Mapping[Key, Any], key: Key) -> dict[Key, Any]:
+    """Drop the changes at a key and below it, which another value replaces."""
+    return {k: value for k, value in changes.items() if k[: len(key)] != key}
 
 
 def changed_data(data: Any, key: Key, value: Any) -> Any:

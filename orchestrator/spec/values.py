@@ -76,7 +76,7 @@ def check_param_name(name: str) -> str:
     if columns.is_reserved(name):
         hint = "; replicates go under the top-level `seeds`" if name == "seed" else ""
         raise ValueError(f"`{name}` is reserved for a column of the store or of its tables{hint}")
-    if name.partition(".")[0] in {"trial", "params"}:
+    if name.partition(".")[0] in {"trial", "params", "seed"}:
         raise ValueError(f"`{name}` is reserved: a command has `{{trial.folder}}` and the like")
     return name
 
@@ -138,7 +138,7 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 def _duration(value: object) -> float:
     """Read a time: seconds, or a number with a unit, such as ``90m``."""
     if isinstance(value, int | float) and not isinstance(value, bool):
-        seconds = float(value)
+        seconds = float(min(value, 1e18))
     elif isinstance(value, str) and (match := re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd])", value)):
         seconds = float(match[1]) * _UNITS[match[2]]
     else:

@@ -102,13 +102,10 @@ def _params(sweep: Sweep) -> dict[str, tuple[str, tuple[Value, ...]]]:
 
 def _added(new: Sweep, old: Sweep) -> Iterator[str]:
     """List added values that trials were taken for, and that are others now."""
+    for name in new.added.keys() - old.added.keys():
+        if name in _params(old):
+            yield f"`added.{name}` is new, and trials have had `{name}` before"
     for name, value in old.added.items():
         if name not in new.added or canonical(new.added[name]) != canonical(value):
             became = canonical(new.added[name]) if name in new.added else None
             yield f"`added.{name}` {_change(canonical(value), became)}"
-
-
-def moves(new: Sweep, old: Sweep) -> bool:
-    """Tell whether rows of trials of one sweep have other columns or cells in another one."""
-    sections = [{n: section for n, (section, _) in _params(sweep).items()} for sweep in (new, old)]
-    return sections[0] != sections[1] or new.added != old.added

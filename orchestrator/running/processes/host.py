@@ -198,6 +198,9 @@ class _Warm:
                 yield Report(state=message.state, **message.content)
                 with contextlib.suppress(OSError):
                     send(ours, "continue", {})
+            left = _left(began, start.timeout)
+            if not wait([self._control], left) and start.timeout is not None:
+                raise failures.timed_out(start.timeout)
             status, running = self._end(), False
         except GeneratorExit:
             with contextlib.suppress(OSError):
@@ -221,7 +224,7 @@ class _Warm:
         Raises:
             TrialError: it takes longer than the attempt may.
         """
-        left = None if timeout is None else max(0.0, began + timeout - time.monotonic())
+        left = _left(began, timeout)
         # The connection alone does not tell: what the trial started may hold its other end.
         ready = wait([connection, self._control], left)
         if not ready and timeout is not None:
@@ -261,6 +264,10 @@ class _Warm:
         self._answers.close()
         self._control.close()
         self._process.wait()
+
+
+def _left(began: float, timeout: float | None) -> float | None:
+    return None if timeout is None else max(0.0, began + timeout - time.monotonic())
 
 
 def _environment(threads: int) -> dict[str, str]:

@@ -58,6 +58,7 @@ def _run(
                 attempts.committed(attempt, execution.seconds)
                 return None
             attempts.epoch(attempt, epoch)
+            attempts.require_time()
     return epoch
 
 
