@@ -57,15 +57,32 @@ def observe(results: Results, trial_ids: Collection[str] | None = None) -> Obser
         results: the results of the sweep.
         trial_ids: the trials; by default all.
     """
-    sweep, snapshot = results.sweep, results.snapshot
-    if not grows(sweep):
+    if not grows(results.sweep):
         return Observed()
-    trial_ids = snapshot.outcomes.keys() if trial_ids is None else trial_ids
+    trial_ids = results.snapshot.outcomes.keys() if trial_ids is None else trial_ids
+    return came_to(results, trial_ids, deciding_seeds(results.sweep))
+
+
+def deciding_seeds(sweep: Sweep) -> frozenset[int]:
+    """List the seeds on which claims are decided; it expands the grid."""
+    if sweep.decide is None:
+        return frozenset()
+    return frozenset(seed for cell in cells(sweep) for seed in cell.confirming)
+
+
+def came_to(results: Results, trial_ids: Collection[str], deciding: Collection[int]) -> Observed:
+    """Look up what trials came to, as `observe`, without an expansion of the grid.
+
+    Args:
+        results: the results of a sweep that grows.
+        trial_ids: the trials.
+        deciding: the sweep's `deciding_seeds`.
+    """
+    sweep, snapshot = results.sweep, results.snapshot
     column = selection_column(sweep.select)
     values = snapshot.last_values(trial_ids, {column})
     observed = Observed({trial_id: row[column] for trial_id, row in values.items()})
-    confirm = {seed for cell in cells(sweep) for seed in cell.confirming} if sweep.decide else ()
-    confirmed = snapshot.with_seeds(values, confirm) if confirm else ()
+    confirmed = snapshot.with_seeds(values, deciding) if deciding else ()
     if not confirmed:
         return observed
     ends = snapshot.outcomes

@@ -33,7 +33,7 @@ from orchestrator.spec import PlannedTrial
 from orchestrator.store import Store, Writer
 from orchestrator.store.schema import Layout
 from orchestrator.store.settle import create
-from orchestrator.store.sweep_code import read_code, scope_of
+from orchestrator.store.sweep_code import read_code, scope_beside
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -121,8 +121,7 @@ def _store() -> Iterator[Store]:
 def _code(results: Results, digest: str, *, stored: bool) -> Iterator[tuple[Archive, Scope]]:
     """Give the code to run, and where it lies."""
     if not stored:
-        local = results.store.files.local
-        scope = scope_of(results.sweep, local.parent if local else None)
+        scope = scope_beside(results.sweep, results.store)
         yield read_code(results.sweep, scope), scope
         return
     archive = results.store.archives.read(digest)
@@ -224,8 +223,7 @@ def debug(results: Results, trial: PlannedTrial) -> None:
     """
     if results.sweep.trainable is None:
         raise InputError("--pdb needs a trainable; a command runs in a process of its own")
-    local = results.store.files.local
-    scope = scope_of(results.sweep, local.parent if local else None)
+    scope = scope_beside(results.sweep, results.store)
     with _store() as store, tempfile.TemporaryDirectory(prefix="orch-folder-") as folder:
         job = _job(results, trial, store, read_code(results.sweep, scope), scope)
         task = job.tasks[trial.trial_id]

@@ -22,7 +22,7 @@ from orchestrator.labels import counted
 from orchestrator.results import Results
 from orchestrator.results.claims import first_look
 from orchestrator.results.claims.first_look import FirstLook
-from orchestrator.results.observed import Observed, grows, observe
+from orchestrator.results.observed import Observed, came_to, deciding_seeds, grows
 from orchestrator.results.wanted import possible
 from orchestrator.running import heartbeat, preflight, reuse, runners
 from orchestrator.running.alike import Alike
@@ -290,9 +290,14 @@ class Driver:
     def _growth(self, inventory: Inventory) -> Growth | None:
         if not grows(self.sweep):
             return None
-        return Growth(
-            self.sweep, inventory.trials, inventory.observed, self._came_to, self._note_look
-        )
+        deciding = deciding_seeds(self.sweep)
+
+        def observe(trial_id: str) -> Observed:
+            """Look up what a trial came to that has just been committed."""
+            results = Results(self.sweep, self.store, Snapshot(self.store, trial_id))
+            return came_to(results, [trial_id], deciding)
+
+        return Growth(self.sweep, inventory.trials, inventory.observed, observe, self._note_look)
 
     def _note_look(self, members: Sequence[Member]) -> None:
         """Write down which claims are made, before more of their results are seen."""
@@ -300,11 +305,6 @@ class Driver:
         if now != FirstLook.read(self.store):
             self.store.files.write(first_look.FILE, now.text.encode())
         self._first_look = now
-
-    def _came_to(self, trial_id: str) -> Observed:
-        """Look up what a trial came to that has just been committed."""
-        snapshot = Snapshot(self.store, trial_id)
-        return observe(Results(self.sweep, self.store, snapshot), [trial_id])
 
     def _alike(self, todo: Sequence[PlannedTrial]) -> Alike:
         """Make the judge of the first trials; it has none to judge if the run is to keep going."""

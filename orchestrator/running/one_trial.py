@@ -20,7 +20,7 @@ from orchestrator.running import heartbeat
 from orchestrator.spec import PlannedTrial
 from orchestrator.spec.overrides import Override
 from orchestrator.spec.values import by_value
-from orchestrator.store.sweep_code import scope_of
+from orchestrator.store.sweep_code import scope_beside
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,8 +82,7 @@ def facts(results: Results, trial: PlannedTrial) -> dict[str, Any]:
     digest = row.get("code_digest")
     is_current = None
     if digest is not None:
-        local = store.files.local
-        currency = Currency(scope_of(sweep, local.parent if local else None))
+        currency = Currency(scope_beside(sweep, store))
         is_current = currency.is_current(digest, store.archives.read)
     own = [column.name for column in columns_of("trials")]
     return {

@@ -237,6 +237,13 @@ def _changed(grid: _Grid, variant: Variant) -> _Grid:
     return replace(grid, search={**grid.search, **variant.search}, resources=resources)
 
 
+def _split(sweep: Sweep, grid: _Grid, factors: Mapping[str, Value]) -> tuple[set[str], list[Axis]]:
+    """List the search params that variants match, and the axes of a cell that set them."""
+    matched = {name for variant in grid.variants for name in variant.when} - factors.keys()
+    axes = sweep.search_grid(grid.search)
+    return matched, [axis for axis in axes if not matched.isdisjoint(axis.names)]
+
+
 def _parts(
     sweep: Sweep, grid: _Grid, factors: Mapping[str, Value]
 ) -> Iterator[tuple[_Grid, list[Axis]]]:
@@ -245,8 +252,7 @@ def _parts(
     Yields:
         What the part runs, and the axes of its search.
     """
-    matched = {name for variant in grid.variants for name in variant.when} - factors.keys()
-    split = [a for a in sweep.search_grid(grid.search) if not matched.isdisjoint(a.names)]
+    matched, split = _split(sweep, grid, factors)
     for chosen in product(split):
         part = replace(grid, search=sweep.search_axes, resources=sweep.resources)
         values = {**dict.fromkeys(matched), **factors, **chosen}
@@ -260,8 +266,7 @@ def _parts(
 
 def _size(sweep: Sweep, grid: _Grid, factors: Mapping[str, Value]) -> int:
     """Count the configs of a cell, those included that are excluded."""
-    matched = {name for variant in grid.variants for name in variant.when} - factors.keys()
-    split = [a for a in sweep.search_grid(grid.search) if not matched.isdisjoint(a.names)]
+    _, split = _split(sweep, grid, factors)
     if size(split) > MAX_TRIALS:
         return size(split)
     return sum(size(axes) for _, axes in _parts(sweep, grid, factors))

@@ -105,8 +105,8 @@ class Source:
         """
         places = self.places
         if place is not None:
-            kept = {k: p for k, p in places.items() if k[: len(key)] != key}
-            places = {**dict.fromkeys((key[:n] for n in range(1, len(key) + 1)), place), **kept}
+            around = dict.fromkeys((key[:n] for n in range(1, len(key) + 1)), place)
+            places = {**around, **_outside(places, key)}
             places[key] = place
         return replace(
             self,
@@ -156,9 +156,9 @@ def _as_yaml(value: Any) -> str:
     return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
-def _outside(changes: Mapping[Key, Any], key: Key) -> dict[Key, Any]:
-    """Drop the changes at a key and below it, which another value replaces."""
-    return {k: value for k, value in changes.items() if k[: len(key)] != key}
+def _outside(by_key: Mapping[Key, Any], key: Key) -> dict[Key, Any]:
+    """Drop what is at a key and below it, which another value replaces."""
+    return {k: value for k, value in by_key.items() if k[: len(key)] != key}
 
 
 def changed_data(data: Any, key: Key, value: Any) -> Any:

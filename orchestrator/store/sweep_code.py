@@ -19,6 +19,7 @@ from orchestrator.spec.command import possible
 from orchestrator.spec.model import Sweep
 from orchestrator.spec.problems import placed
 from orchestrator.spec.source import MAPPING
+from orchestrator.store.store import Store
 
 
 def scope_of(sweep: Sweep, root: Path | None) -> Scope:
@@ -34,6 +35,12 @@ def scope_of(sweep: Sweep, root: Path | None) -> Scope:
         inside = Path.cwd().is_relative_to(root)
         own.add(str(root / sweep.name if inside else root))
     return Scope(str(Path.cwd()), tuple(sorted(own)))
+
+
+def scope_beside(sweep: Sweep, store: Store) -> Scope:
+    """Say where the code of a sweep is looked for that has a store."""
+    local = store.files.local
+    return scope_of(sweep, local.parent if local else None)
 
 
 def require_code(sweep: Sweep, scope: Scope) -> None:

@@ -18,7 +18,7 @@ from orchestrator.labels import counted, duration, label
 from orchestrator.results.tables import Listing
 from orchestrator.spec import Sweep, cells
 from orchestrator.store import Store
-from orchestrator.store.sweep_code import scope_of
+from orchestrator.store.sweep_code import scope_beside
 
 if TYPE_CHECKING:
     from orchestrator.results.results import Results
@@ -49,8 +49,7 @@ class Origin:
         else:
             name, text = str(file), Path(file).read_text(encoding="utf-8")
         root = str(files).rpartition("/")[0] or "."
-        local = files.local
-        scope = scope_of(results.sweep, local.parent if local else None)
+        scope = scope_beside(results.sweep, results.store)
         try:
             if results.sweep.trainable is not None:
                 require_module(results.sweep.module, scope)
