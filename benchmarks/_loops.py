@@ -4,6 +4,7 @@ Each runs in its own process, because the first changes how its process allocate
 """
 
 import multiprocessing as mp
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -32,9 +33,11 @@ class Trial:
     """Implements `trainables.contract.Trial`, but keeps only the rows of probes."""
 
     threads, gpus, smoke, checkpoint_due = 1, 0.0, False, False
-    attempt, folder = 1, Path()
+    attempt = 1
 
     def __init__(self) -> None:
+        self._temporary = tempfile.TemporaryDirectory(prefix="orch-folder-")
+        self.folder = Path(self._temporary.name)
         self.rows: list[tuple[str, str, float]] = []
 
     def probe(self, probe: str, layer: str, value: float, **_where: object) -> None:

@@ -42,7 +42,8 @@ class Trial(Protocol):
     def folder(self) -> Path:
         """A folder of the trial's own, which a retry finds again, also on another host.
 
-        It is deleted when the trial is finished.
+        It is deleted when the trial is finished; what is in its ``keep`` goes to the store's
+        ``artifacts`` where the sweep asks for it.
         """
 
     @property

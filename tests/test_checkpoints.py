@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -45,7 +46,15 @@ def tables(store: Store) -> dict[str, Any]:
         "epochs": store.snapshot().epochs(),
         "probes": store.snapshot().probes(),
     }
-    return {name: in_order(frame) for name, frame in frames.items()}
+    return {**{name: in_order(frame) for name, frame in frames.items()}, "kept": kept(store)}
+
+
+def kept(store: Store) -> pd.DataFrame:
+    """Read the artifacts."""
+    files = store.files
+    paths = [name for name in files.whole_tree("artifacts") if not name.startswith(".")]
+    contents = [(files.read(f"artifacts/{path}") or b"").decode() for path in paths]
+    return pd.DataFrame({"path": paths, "content": contents})
 
 
 @pytest.fixture
@@ -59,6 +68,7 @@ def undisturbed(tmp_path: Path, request: pytest.FixtureRequest) -> dict[str, Any
     attempts = Attempts(str(tmp_path / "undisturbed"), train)
     attempts.finish(1)
     assert list(attempts.store.snapshot().epochs()["epoch"]) == list(range(1, EPOCHS + 1))
+    assert [path.partition("/")[2] for path in kept(attempts.store)["path"]] == ["last", "sum.json"]
     return tables(attempts.store)
 
 

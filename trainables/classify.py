@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from io import BytesIO
+from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
@@ -12,7 +13,7 @@ import torch
 from torch import Generator, nn
 from torch.optim import SGD
 
-from trainables import data, devices, models, optim, passes, probes
+from trainables import data, devices, models, optim, passes, probes, weights
 from trainables.contract import Trial, checked_by
 from trainables.params import validated
 from trainables.settings import Settings
@@ -41,7 +42,7 @@ def train(params: Mapping[str, Any], trial: Trial) -> Iterator[Mapping[str, floa
 
     All randomness of an epoch derives from the seed and the number of the epoch. A checkpoint
     therefore contains no generator state, and a resumed trial is bit-identical to an
-    uninterrupted one.
+    uninterrupted one. At the end it leaves the network's weights in `trial.folder/keep`.
 
     Args:
         params: The fields of `trainables.settings.Settings`.
@@ -78,10 +79,33 @@ def train(params: Mapping[str, Any], trial: Trial) -> Iterator[Mapping[str, floa
             if trial.checkpoint_due:
                 trial.save(_state(epoch, model, optimizer))
             yield metrics
+        if not trial.smoke:
+            weights.keep(model, params, trial)
     finally:
         devices.record_peak_memory(
             device, trial
         )  # here, since a pilot stops a trial within an epoch
+
+
+def load(folder: str | Path) -> tuple[nn.Module, data.Data]:
+    """Load a network that `train` has kept, and the images of its trial, on the CPU.
+
+    Args:
+        folder: What the store retains of a trial: a path that `Results.best` lists.
+
+    Returns:
+        The network with the weights after the last epoch, and the images.
+
+    Raises:
+        ValueError: If the data set is missing.
+    """
+    settings = validated(Settings, weights.kept_params(Path(folder)))
+    device = torch.device("cpu")
+    images = data.load(_choice(settings), device)
+    model = _build(settings, images.channels, images.size, images.classes)
+    devices.place(model, device, settings.precision)
+    weights.restore(model, Path(folder))
+    return model, images
 
 
 def _train(

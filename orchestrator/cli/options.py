@@ -14,6 +14,7 @@ import click
 
 from orchestrator.errors import InputError
 from orchestrator.results import Results
+from orchestrator.results.retained import remarks
 from orchestrator.running.display import Display
 from orchestrator.running.job import DATA_DIR, STORE
 from orchestrator.spec import Sweep, load, parse_seeds, with_seeds
@@ -144,10 +145,23 @@ def places(command: Decorated) -> Decorated:
     return store(data(command))
 
 
+def command_on(name: str, file: SweepFile, root: str, *words: str) -> str:
+    """Write the command that does something else with the same file and stores."""
+    is_default = root == (os.environ.get(STORE) or "results")
+    places = [] if is_default else ["--store", root]
+    return f"orch {name} {file} {shlex.join([*words, *places])}".rstrip()
+
+
 def sweep_of(file: SweepFile, seeds: Seeds = None, *, decide: Decide | None = None) -> Sweep:
     """Read a sweep file, with other seeds, or a `decide` if it has none."""
     sweep = load(file.path, overrides=file.overrides, decide=decide)
     return sweep if seeds is None else with_seeds(sweep, seeds)
+
+
+def print_artifacts(results: Results, file: SweepFile, root: str) -> None:
+    """Print what the store retains, and how to make an artifact that it lacks."""
+    for line in remarks(results, lambda i: command_on("again", file, root, i, "--keep")):
+        click.echo(line)
 
 
 def results_of(file: SweepFile, root: str, seeds: Seeds = None) -> Results:
@@ -160,7 +174,8 @@ def results_of(file: SweepFile, root: str, seeds: Seeds = None) -> Results:
     sweep = sweep_of(file, seeds)
     store = Stores(root, Display().warn).store_of(sweep.name)
     if not store.exists:
-        raise InputError(f"{root} has no store of `{sweep.name}`; run `orch sweep {file}` first")
+        first = command_on("sweep", file, root)
+        raise InputError(f"{root} has no store of `{sweep.name}`; run `{first}` first")
     last_run = require_same(sweep, store)
     if sweep.claims and last_run.decide != sweep.decide is None:
         sweep = sweep_of(file, seeds, decide=last_run.decide)

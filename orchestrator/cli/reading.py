@@ -14,10 +14,12 @@ from orchestrator.cli.options import (
     Seeds,
     SweepFile,
     cluster_option,
+    command_on,
     file_argument,
     format_option,
     output_option,
     places,
+    print_artifacts,
     results_of,
     seeds_option,
     sweep_of,
@@ -65,6 +67,8 @@ def status(
         click.echo(json.dumps(SweepStatus.of(results).as_dict()))
     elif trial is None:
         print_status(results, Console())
+        if results.sweep.artifacts != "none":
+            print_artifacts(results, file, root)
     elif as_json:
         click.echo(json.dumps(facts(results, find(results, trial))))
     else:
@@ -94,7 +98,7 @@ def logs(
         on_cluster = remote().follow_sweep if trial is None else remote().run_reader
         sys.exit(on_cluster(context, sweep_of(file), cluster))
     results = results_of(file, root)
-    hint = f"`orch status {file}` lists running and failed trials"
+    hint = f"`{command_on('status', file, root)}` lists running and failed trials"
     if trial is None:
         raise InputError(f"a trial is missing; {hint}")
     files = results.store.files

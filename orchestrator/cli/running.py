@@ -17,6 +17,7 @@ from orchestrator.cli.options import (
     cluster_option,
     file_argument,
     places,
+    print_artifacts,
     results_of,
     seeds_option,
     sweep_of,
@@ -129,6 +130,8 @@ def _run(
         show(results, Console())
         if results.sweep.decide:
             _show_claims(results)
+        if results.sweep.artifacts != "none":
+            print_artifacts(results, file, root)
     else:
         click.echo("no trial has finished: there is nothing to show yet", err=True)
     if datasets := _made_up_datasets(results):
@@ -242,28 +245,32 @@ def prune(file: SweepFile, root: str) -> None:
 @file_argument
 @click.argument("trial")
 @click.option("--stored", is_flag=True, help="Run the code that the store holds.")
+@click.option("--keep", is_flag=True, help="If they are equal, keep the artifact that it leaves.")
 @click.option(
     "--pdb", "with_pdb", is_flag=True, help="Run in this process, and debug what it raises."
 )
 @places
-def again(file: SweepFile, trial: str, stored: bool, with_pdb: bool, root: str) -> None:
+def again(file: SweepFile, trial: str, stored: bool, keep: bool, with_pdb: bool, root: str) -> None:
     """Run one finished TRIAL of FILE once more, and compare its numbers to the bit.
 
     A TRIAL is the start of an id, or order=swap,lr=0.1,seed=0. It runs in a process of its own, as
-    under Ray, and stores nothing. The exit code is 1 if the numbers differ. With --pdb nothing is
-    compared.
+    under Ray, and stores nothing but the artifact with --keep. The exit code is 1 if the numbers
+    differ. With --pdb nothing is compared.
     """
     from orchestrator.running import again as repeating
 
     results = results_of(file, root)
     found = find(results, trial)
-    if with_pdb and stored:
-        raise InputError("--pdb runs the present files; leave out --stored")
+    if with_pdb and (stored or keep):
+        left_out = "--stored" if stored else "--keep"
+        raise InputError(
+            f"--pdb runs the present files, and compares nothing; leave out {left_out}"
+        )
     if with_pdb:
         repeating.debug(results, found)
         return
     compared = repeating.again(
-        results, found, stored=stored, say=lambda line: click.echo(line, err=True)
+        results, found, stored=stored, keep=keep, say=lambda line: click.echo(line, err=True)
     )
     repeating.print_again(compared, Console())
     if not compared.is_equal:

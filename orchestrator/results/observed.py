@@ -48,8 +48,13 @@ def grows(sweep: Sweep) -> bool:
     return sweep.race is not None or any(cell.confirm for cell in cells(sweep))
 
 
+def is_followed(sweep: Sweep) -> bool:
+    """Tell whether what trials come to matters while the sweep runs, beside its progress."""
+    return grows(sweep) or sweep.artifacts == "winners"
+
+
 def observe(results: Results, trial_ids: Collection[str] | None = None) -> Observed:
-    """Look up what trials came to that have ended, as far as it may ask for others.
+    """Look up what trials came to that have ended, as far as it matters while the sweep runs.
 
     A value that the store lacks decides nothing: tables and claims say so when they are shown.
 
@@ -57,7 +62,7 @@ def observe(results: Results, trial_ids: Collection[str] | None = None) -> Obser
         results: the results of the sweep.
         trial_ids: the trials; by default all.
     """
-    if not grows(results.sweep):
+    if not is_followed(results.sweep):
         return Observed()
     trial_ids = results.snapshot.outcomes.keys() if trial_ids is None else trial_ids
     return came_to(results, trial_ids, deciding_seeds(results.sweep))
@@ -74,7 +79,7 @@ def came_to(results: Results, trial_ids: Collection[str], deciding: Collection[i
     """Look up what trials came to, as `observe`, without an expansion of the grid.
 
     Args:
-        results: the results of a sweep that grows.
+        results: the results of a sweep that is followed.
         trial_ids: the trials.
         deciding: the sweep's `deciding_seeds`.
     """

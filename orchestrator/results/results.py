@@ -106,6 +106,11 @@ class Results:
         return equal_to_the_bit(self.sweep, self.trials)
 
     @cached_property
+    def artifacts(self) -> Mapping[str, int]:
+        """The bytes of each artifact that the store retains, by trial id."""
+        return self.store.artifacts.sizes()
+
+    @cached_property
     def wanted(self) -> Wanted:
         """The trials that the sweep asks for now, and how many it will have asked for."""
         return wanted(self.sweep, observe(self))
@@ -176,14 +181,25 @@ class Results:
             values: metrics, or ``probe:NAME``; by default the selection metric.
 
         Returns:
-            The columns of `orchestrator.results.tables.tidy`.
+            The columns of `orchestrator.results.tables.tidy`, and ``artifacts``: the paths (or
+            URIs) of the folders that the store retains of the trials whose numbers these are, in
+            the order of their seeds.
 
         Raises:
             ShowError: the store has no such metric or probe.
         """
         from orchestrator.results.tables import tidy
 
-        return tidy(self, [Table(name="best", values=values)])
+        found, there = tidy(self, [Table(name="best", values=values)]), self.artifacts
+        places = {
+            selection.best.config.config_id: tuple(
+                self.store.artifacts.place(i) for i in selection.reported_ids if i in there
+            )
+            for selection in self.selections
+            if selection.best is not None
+        }
+        found["artifacts"] = [places.get(config_id, ()) for config_id in found["config_id"]]
+        return found
 
     def claims(self, smallest: float | None = None) -> Findings:
         """Test every claim of the sweep.

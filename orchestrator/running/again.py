@@ -7,12 +7,13 @@ import pdb
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.filesize import decimal
 
 from orchestrator.code import Archive, Scope
 from orchestrator.code.recorder import Recorder
@@ -53,6 +54,7 @@ class Again:
         differs_from: the first epoch whose numbers are not the same; None without one.
         differing: the metrics that differ, in any epoch.
         notes: what else was not the same.
+        artifact: the files that are kept of it, with their bytes; None if that was not asked for.
     """
 
     metric: str
@@ -61,6 +63,7 @@ class Again:
     differs_from: int | None
     differing: tuple[str, ...]
     notes: tuple[str, ...]
+    artifact: Mapping[str, int] | None
 
     @property
     def is_equal(self) -> bool:
@@ -69,7 +72,12 @@ class Again:
 
 
 def again(
-    results: Results, trial: PlannedTrial, *, stored: bool, say: Callable[[str], object]
+    results: Results,
+    trial: PlannedTrial,
+    *,
+    stored: bool,
+    keep: bool,
+    say: Callable[[str], object],
 ) -> Again:
     """Run a finished trial once more, in a process of its own as under Ray.
 
@@ -77,28 +85,30 @@ def again(
         results: of its sweep.
         trial: the trial.
         stored: run the code that the store holds, instead of the present files.
+        keep: put what the trial leaves in its ``keep`` into the store, if the numbers are equal.
         say: takes a line per epoch.
 
     Raises:
         InputError: it has not finished, or the store lacks its code.
         OrchError: it cannot run.
+        StoreError: the artifact cannot be kept.
     """
     rows = results.trials[results.trials["trial_id"] == trial.trial_id]
     if not rows["status"].isin(FINISHED).any():
         raise InputError(f"{trial.trial_id} has not finished: there is nothing to compare with")
     row = rows.iloc[0]
     with _store() as store, _code(results, str(row["code_digest"]), stored=stored) as code:
-        job = _job(results, trial, store, *code)
+        job = replace(_job(results, trial, store, *code), keeps_artifacts=keep)
         _run(job, trial, store, say)
         ended = store.snapshot()
         now, own = ended.epochs(), ended.trials().iloc[0]
-    before = results.epochs[results.epochs["trial_id"] == trial.trial_id]
-    names = metric_columns(results.sweep, rows)
-    metrics = [name for name in names if name in before and before[name].notna().any()]
-    more = [name for name in metric_columns(results.sweep, now) if name not in metrics]
-    more = [name for name in more if now[name].notna().any() and name in names]
-    compared = [*metrics, *more]
-    first, differing = _compare(before, now, compared)
+        before = results.epochs[results.epochs["trial_id"] == trial.trial_id]
+        first, differing = _compare(before, now, _compared(results, rows, before, now))
+        artifact = None
+        if keep and first is None:
+            artifact = store.artifacts.files_of(trial.trial_id)
+            if artifact:
+                results.store.artifacts.copy(store.artifacts, trial.trial_id)
     return Again(
         metric=results.sweep.select.metric,
         stored=before,
@@ -106,7 +116,18 @@ def again(
         differs_from=first,
         differing=tuple(differing),
         notes=tuple(_notes(row, own)),
+        artifact=artifact,
     )
+
+
+def _compared(
+    results: Results, rows: pd.DataFrame, before: pd.DataFrame, now: pd.DataFrame
+) -> list[str]:
+    """List the metrics to compare, those of the store first."""
+    names = metric_columns(results.sweep, rows)
+    metrics = [name for name in names if name in before and before[name].notna().any()]
+    more = [name for name in metric_columns(results.sweep, now) if name not in metrics]
+    return [*metrics, *(name for name in more if now[name].notna().any() and name in names)]
 
 
 @contextlib.contextmanager
@@ -211,6 +232,10 @@ def print_again(found: Again, console: Console) -> None:
     else:
         which = f" in {', '.join(found.differing)}" if found.differing else ""
         console.print(f"not equal: from epoch {found.differs_from} on{which}")
+    if found.artifact is not None:
+        told = ", ".join(f"{path} ({decimal(size)})" for path, size in found.artifact.items())
+        told = f"kept: {told}" if told else "nothing to keep: the trial has left nothing in `keep`"
+        console.print(told, markup=False, highlight=False, soft_wrap=True)
     for note in found.notes:
         console.print(f"• {note}", markup=False, highlight=False)
 

@@ -22,7 +22,7 @@ from orchestrator.labels import counted
 from orchestrator.results import Results
 from orchestrator.results.claims import first_look
 from orchestrator.results.claims.first_look import FirstLook
-from orchestrator.results.observed import Observed, came_to, deciding_seeds, grows
+from orchestrator.results.observed import Observed, came_to, deciding_seeds, grows, is_followed
 from orchestrator.results.wanted import possible
 from orchestrator.running import heartbeat, preflight, reuse, runners
 from orchestrator.running.alike import Alike
@@ -35,6 +35,7 @@ from orchestrator.running.inventory import Inventory, take_inventory
 from orchestrator.running.job import Job, make_job
 from orchestrator.running.new_metrics import MetricColumns
 from orchestrator.running.progress import Progress
+from orchestrator.running.retention import Retention
 from orchestrator.running.rows import failed_row
 from orchestrator.running.trial_code import RunCode
 from orchestrator.running.watch import Watch
@@ -85,6 +86,7 @@ class Driver:
         self.sweep, self.stores, self.options, self.display = sweep, stores, options, display
         self.store = stores.store_of(sweep.name)
         self._open, self._clock = opened, clock
+        self._retention = Retention(sweep, self.store, display)
         self._opened = contextlib.ExitStack()
         """Closes the runner."""
         self._running: runners.Runner | None = None
@@ -109,6 +111,8 @@ class Driver:
             prepared = self._prepare(found)
             # Files that cannot be read may be noticed only now; their trials are missing after all.
             inventory = found if prepared is found.snapshot else self._compare(prepared)
+            siblings = self.stores.siblings_of(self.sweep.name)
+            self._retention.begin(Results(self.sweep, self.store, prepared), siblings)
             if not (inventory.missing or found.elsewhere):
                 if self.sweep.claims and not self._first_look.claims:
                     self._growth(inventory)  # which looks at the confirm seeds, if there are any
@@ -250,6 +254,11 @@ class Driver:
         todo, growth = inventory.queue(), self._growth(inventory)
         if not todo:
             return
+        if self.sweep.command and self.sweep.artifacts == "none":
+            self.display.say(
+                "what the command leaves in {trial.folder} is deleted when a trial ends; "
+                "`artifacts: winners` keeps what is in {trial.folder}/keep"
+            )
         layout = inventory.snapshot.layout or Layout.of(self.sweep)
         budget = self._budget(inventory)
         job = self._job([*todo, *self._may_follow(inventory)], layout, budget.stops_at)
@@ -288,7 +297,7 @@ class Driver:
         return [trial for trial in possible(self.sweep) if trial.trial_id not in known]
 
     def _growth(self, inventory: Inventory) -> Growth | None:
-        if not grows(self.sweep):
+        if not is_followed(self.sweep):
             return None
         deciding = deciding_seeds(self.sweep)
 
@@ -297,7 +306,14 @@ class Driver:
             results = Results(self.sweep, self.store, Snapshot(self.store, trial_id))
             return came_to(results, [trial_id], deciding)
 
-        return Growth(self.sweep, inventory.trials, inventory.observed, observe, self._note_look)
+        return Growth(
+            self.sweep,
+            inventory.trials,
+            inventory.observed,
+            observe,
+            looked=self._note_look,
+            stands=self._retention.stands,
+        )
 
     def _note_look(self, members: Sequence[Member]) -> None:
         """Write down which claims are made, before more of their results are seen."""

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from orchestrator.columns import Status
-from orchestrator.errors import TrialError
+from orchestrator.errors import StoreError, TrialError
 from orchestrator.running.job import Job, Task
 from orchestrator.running.live_trial import Pace, Report, Start
 from orchestrator.running.resuming import (
@@ -261,10 +261,24 @@ class Execution:
                 facts=self._facts,
             )
             row |= self._code.columns()
+            if job.keeps_artifacts:
+                self._keep_artifact()
             self._writer.commit(row, epochs, self._all_probes(), self._layout(epochs))
         self._writer.drop_checkpoint(task.trial_id)
         self._folder.close()
         self._writer.flush_log()
+
+    def _keep_artifact(self) -> None:
+        """Keep what the trial has left; its numbers count even if that cannot be kept."""
+        trial_id, artifacts = self._task.trial_id, self._writer.store.artifacts
+        try:
+            left_out = artifacts.put(trial_id, self._folder.path)
+        except StoreError as error:
+            self._writer.log(trial_id, f"the artifact is not kept: {error}; the trial counts")
+            return
+        for path in left_out:
+            why = "it is no file of the trial's folder, nor a link to one"
+            self._writer.log(trial_id, f"{path} is left out of the artifact: {why}")
 
     def _layout(self, epochs: pa.Table) -> Layout:
         """Return the store's columns, to which the driver has added those of the last epoch."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from orchestrator.results.observed import Observed
+from orchestrator.results.race import Outcomes
 from orchestrator.results.selection import CellSelection
 from orchestrator.results.wanted import members, seeds_asked, standing
 from orchestrator.spec.grid import PlannedTrial, cells
@@ -24,6 +25,7 @@ class Growth:
         observed: what the trials that are done came to.
         observe: tells what a trial came to that has just been committed.
         looked: called with the claims each time that their confirm seeds have been looked at.
+        stands: called with where a cell stands, and with what trials came to, after one of its own.
     """
 
     def __init__(
@@ -33,8 +35,10 @@ class Growth:
         observed: Observed,
         observe: Callable[[str], Observed],
         looked: Callable[[Sequence[Member]], object],
+        stands: Callable[[CellSelection, Outcomes], object],
     ) -> None:
         self._sweep, self._observe, self._looked = sweep, observe, looked
+        self._stands = stands
         self._observed = Observed()
         self._observed.add(observed)
         self._known = {trial.trial_id for trial in asked} | observed.outcomes.keys()
@@ -55,6 +59,7 @@ class Growth:
         cell_id = trial.config.cell_id
         now = standing(self._cells[cell_id], self._sweep, self._observed.outcomes)
         self._standings[cell_id] = now
+        self._stands(now.selection, self._observed.outcomes)
         confirm = len(now.cell.confirm)
         asked = [*now.selecting, *now.confirming(confirm)]
         if now.selection.final:

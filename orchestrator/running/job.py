@@ -46,6 +46,8 @@ class Job:
     """Seconds that one attempt may take."""
     stops_at: float | None = None
     """When the run ends, in seconds since 1970."""
+    keeps_artifacts: bool = False
+    """Whether what trials leave in their ``keep`` goes to the store."""
 
     @property
     def scope(self) -> Scope:
@@ -116,6 +118,7 @@ def make_job(
         smoke=sweep.smoke,
         timeout=sweep.timeout,
         stops_at=stops_at,
+        keeps_artifacts=sweep.artifacts != "none",
         tasks={trial.trial_id: _task(trial, names) for trial in todo},
     )
 

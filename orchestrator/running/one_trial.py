@@ -7,6 +7,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.filesize import decimal
 from rich.markup import escape
 
 from orchestrator.code import Currency
@@ -20,6 +21,7 @@ from orchestrator.running import heartbeat
 from orchestrator.spec import PlannedTrial
 from orchestrator.spec.overrides import Override
 from orchestrator.spec.values import by_value
+from orchestrator.store import Store
 from orchestrator.store.sweep_code import scope_beside
 
 if TYPE_CHECKING:
@@ -100,7 +102,14 @@ def facts(results: Results, trial: PlannedTrial) -> dict[str, Any]:
         "code_is_current": is_current,
         "epoch": epoch,
         "log": store.log_name(trial_id),
+        "artifact": _artifact(store, trial_id),
     }
+
+
+def _artifact(store: Store, trial_id: str) -> dict[str, Any] | None:
+    """Name the files that the store retains of a trial, with their bytes."""
+    found = store.artifacts.files_of(trial_id)
+    return {"folder": store.artifacts.place(trial_id), "files": found} if found else None
 
 
 _TOLD = {"trial_id", "config_id", "cell_id", "seed", "status", "params", "code_digest"}
@@ -131,6 +140,10 @@ def print_trial(results: Results, trial: PlannedTrial, console: Console) -> None
     console.print(f"[bold]{escape(assignments(_told(trial)))}[/bold]", soft_wrap=True)
     for name, value in {**inner, **found}.items():
         is_said = value is not None or name in inner
-        if name not in {"version", "params", "metrics"} and is_said:
+        if name not in {"version", "params", "metrics", "artifact"} and is_said:
             text = escape(f"{name.replace('_', ' ')}: {label(value)}")
+            console.print(text, soft_wrap=True, highlight=False)
+    if artifact := found["artifact"]:
+        for path, size in artifact["files"].items():
+            text = escape(f"artifact: {artifact['folder']}/{path} ({decimal(size)})")
             console.print(text, soft_wrap=True, highlight=False)

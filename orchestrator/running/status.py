@@ -16,6 +16,7 @@ from orchestrator.labels import assignments, duration, label
 from orchestrator.results import Results
 from orchestrator.results.marks import marks_of
 from orchestrator.results.race import planned
+from orchestrator.results.retained import lacking
 from orchestrator.running import heartbeat
 from orchestrator.running.heartbeat import Heartbeat
 from orchestrator.spec import Cell, cells
@@ -87,6 +88,11 @@ class SweepStatus:
                 {"trial_id": i, "error": outcomes[i].error, "log": results.store.log_name(i)}
                 for i in sorted(self.failed)
             ],
+            "artifacts": {
+                "trials": len(results.artifacts),
+                "bytes": sum(results.artifacts.values()),
+                "lacking": [trial.trial_id for trial in lacking(results)],
+            },
             "cells": [_cell_as_dict(cell, counts) for cell, counts in _of_cells(self)],
         }
 

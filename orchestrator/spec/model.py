@@ -186,6 +186,9 @@ class Sweep(Part):
     timeout: Duration | None = None
     """How long one attempt at a trial may take, such as ``90s``, ``15m`` or ``2h``; then it has
     failed. By default as long as it takes."""
+    artifacts: Literal["none", "winners", "all"] = "none"
+    """Which trials' ``trial.folder/keep`` the store retains: that of ``winners``, the trials that
+    tables report, or ``all``; by default none."""
     tables: tuple[Table, ...] = ()
     """Tables to print; by default one of all factors and the selection metric."""
     claims: tuple[Claim, ...] = ()
@@ -308,7 +311,8 @@ class Sweep(Part):
 
     def as_smoke(self) -> Sweep:
         """Make the smoke run: one config and seed of every cell, for two batches."""
-        changes = {"name": f"{self.name}{SMOKE_SUFFIX}", "retries": 0, "race": None, "decide": None}
-        smoke = self.model_copy(update=changes)
+        name = f"{self.name}{SMOKE_SUFFIX}"
+        off = {"retries": 0, "race": None, "decide": None, "artifacts": "none"}
+        smoke = self.model_copy(update={"name": name, **off})
         smoke._smoke = True
         return smoke

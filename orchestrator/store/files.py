@@ -117,6 +117,12 @@ class Files:
             found = [f"{path}/{name}" for path, _, names in os.walk(top) for name in names]
         return sorted(path.removeprefix(f"{top}/") for path in found)
 
+    def sizes(self, folder: str) -> dict[str, int]:
+        """Return the bytes of each file below a folder, by path, sorted."""
+        top = self.path(folder)
+        infos = [i for i in self._list(top, recursive=True) if i.type == fs.FileType.File]
+        return dict(sorted((i.path.removeprefix(f"{top}/"), i.size) for i in infos))
+
     def _list(self, path: str, *, recursive: bool = False) -> list[fs.FileInfo]:
         selector = fs.FileSelector(path, allow_not_found=True, recursive=recursive)
         with self._store_errors("", "read", (NotADirectoryError,)):
@@ -200,6 +206,30 @@ class Files:
             self.fs.open_output_stream(self.path(name)) as stream,
         ):
             shutil.copyfileobj(content, stream)
+
+    def upload(self, source: Path, name: str) -> None:
+        """Copy a local file to a bucket."""
+        with self._store_errors(name, but=()), source.open("rb") as content:
+            self._upload(content, name)
+
+    def copy(self, source: str, name: str) -> None:
+        """Copy a file of the same bucket, named by its path in the file system."""
+        with self._store_errors(name, but=()):
+            self.fs.copy_file(source, self.path(name))
+
+    def link(self, source: Path, name: str, *, copy: bool) -> None:
+        """Put a local file into a local store: a second link to it, or a copy.
+
+        Without `copy` it is linked where the disk can do so, which takes no space.
+        """
+        target = Path(self.path(name))
+        with self._store_errors(name, but=()):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with suppress(OSError):
+                if not copy:
+                    os.link(source, target)
+                    return
+            shutil.copyfile(source, target)
 
     def append(self, name: str, text: str) -> None:
         """Append text to a file on a local disk, which is created if missing."""

@@ -1,5 +1,8 @@
 """Names of a trial's files within its store."""
 
+ARTIFACTS = "artifacts"
+"""The folder of all artifacts."""
+
 
 def rows_file(table: str, trial_id: str) -> str:
     """Name the file of a trial's rows, until they are merged with those of others."""
@@ -14,6 +17,11 @@ def checkpoint_folder(trial_id: str) -> str:
 def trial_folder(trial_id: str) -> str:
     """Name the folder that a trial writes to itself, on a local store."""
     return f"folders/{trial_id}"
+
+
+def artifact_folder(trial_id: str) -> str:
+    """Name the folder of what a trial has left to be kept."""
+    return f"{ARTIFACTS}/{trial_id}"
 
 
 def log_file(trial_id: str) -> str:

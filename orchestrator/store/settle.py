@@ -253,5 +253,6 @@ def retire(store: Store, sweep: Sweep, kept: Collection[str]) -> list[str]:
     for trial_id in committed | unfinished:
         if store.files.exists(name := log_file(trial_id)):
             store.files.move(name, f"retired/{name}")
+        store.artifacts.retire(trial_id)
         retire_checkpoint(store.files, trial_id)
     return sorted(committed | unfinished)

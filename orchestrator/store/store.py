@@ -7,6 +7,7 @@ from functools import cached_property
 
 from orchestrator.errors import CorruptFileError
 from orchestrator.store.archives import Archives
+from orchestrator.store.artifacts import Artifacts
 from orchestrator.store.checkpoint import Checkpoint
 from orchestrator.store.checkpoints import OnCorrupt, read_checkpoint
 from orchestrator.store.files import Files
@@ -40,6 +41,11 @@ class Store:
     def archives(self) -> Archives:
         """The code that its trials ran."""
         return Archives(self.files)
+
+    @cached_property
+    def artifacts(self) -> Artifacts:
+        """What its trials have left to be kept."""
+        return Artifacts(self.files)
 
     @property
     def exists(self) -> bool:

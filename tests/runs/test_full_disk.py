@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -41,15 +42,57 @@ def fill(path):
 @pytest.fixture
 def small_disk(folder: Folder) -> Iterator[Path]:
     """Mount a disk of half a megabyte where the store is to be."""
-    disk = folder.path / "results"
-    disk.mkdir()
+    with mounted(folder.path / "results", "512k") as disk:
+        yield disk
+
+
+@contextmanager
+def mounted(disk: Path, size: str) -> Iterator[Path]:
+    """Mount a small disk."""
+    disk.mkdir(parents=True)
     if os.geteuid() != 0:
         pytest.skip("only root can mount a small disk")
-    mount = ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(disk)]
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(disk)]
     if subprocess.run(mount, check=False, capture_output=True).returncode != 0:
         pytest.skip("this container lets nobody mount a disk")
     yield disk
     subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+LEAVING = """
+import toy
+
+
+def train(params, trial):
+    yield from toy.train(params, trial)
+    (trial.folder / "keep").write_bytes(bytes(100_000 * params["seed"]))
+"""
+
+
+@pytest.fixture
+def small_disk_of_artifacts(folder: Folder) -> Iterator[Path]:
+    """Mount a disk of a quarter of a megabyte where the artifacts are to be."""
+    with mounted(folder.path / "results/toy/artifacts", "256k") as disk:
+        yield disk
+
+
+def test_an_artifact_that_does_not_fit_costs_the_trial_nothing_and_is_named(
+    folder: Folder, small_disk_of_artifacts: Path
+) -> None:
+    (folder.path / "leaving.py").write_text(LEAVING)
+    sweep = folder.write(
+        trainable="leaving:train", factors={}, search={}, seeds=[1, 2, 3], artifacts="winners"
+    )
+    done = folder.orch("sweep", sweep, "--runner", "inline")
+    assert set(folder.trials()["status"]) == {"completed"}
+    assert "artifacts of 1 trial, 100.0 kB" in done.stdout
+    assert "seed=2 has no artifact; to make it: orch again" in done.stdout
+    assert len(list(small_disk_of_artifacts.iterdir())) == 1, "what did not fit takes no room"
+    log = folder.orch("logs", sweep, "seed=3").stdout
+    assert "the artifact is not kept: results/toy/artifacts/" in log
+    assert "(No space left on device)" in log
+    small = folder.orch("again", sweep, "seed=3", "--keep", code=2)
+    assert "free some space, then run the same command again" in small.stderr
 
 
 def test_a_disk_that_fills_costs_a_line_and_nothing_after_it_is_freed(

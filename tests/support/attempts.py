@@ -31,7 +31,7 @@ from orchestrator.store import Store, Writer
 from orchestrator.store.files import Files
 from support.storing import Lab, make_sweep
 
-CHANGES = ("writing", "delete", "delete_folder", "make_folder")
+CHANGES = ("writing", "delete", "delete_folder", "make_folder", "link", "move", "upload")
 """The methods of `Files` that change something; a rename is one of `Path`."""
 EPOCHS = 5
 
@@ -48,6 +48,17 @@ def saving(_params: Mapping[str, Any], trial: Any) -> Iterator[Mapping[str, floa
         if trial.checkpoint_due:
             trial.save(json.dumps(state).encode())
         yield {"score": state[1], "loss": 1 / epoch}
+    leave(trial, state)
+
+
+def leave(trial: Any, state: list[Any]) -> None:
+    """Leave two files to be kept, one of them a link."""
+    keep = trial.folder / "keep"
+    keep.mkdir(exist_ok=True)
+    (keep / "sum.json").write_text(json.dumps(state))
+    link = keep / "last"
+    link.unlink(missing_ok=True)
+    link.symlink_to("sum.json")
 
 
 def keeping(_params: Mapping[str, Any], trial: Any) -> Iterator[Mapping[str, float]]:
@@ -61,6 +72,7 @@ def keeping(_params: Mapping[str, Any], trial: Any) -> Iterator[Mapping[str, flo
         trial.probe("chance", "only", chance, index=0)
         path.write_text(json.dumps(state))
         yield {"step": 10.0 * epoch, "score": state[1], "loss": 1 / epoch}
+    leave(trial, state)
 
 
 def reports(
@@ -83,7 +95,10 @@ class Attempts:
         self.train = train
         self.log: list[str] = []
         self.sweep = make_sweep(
-            factors={"x": (1,)}, select={"metric": "score", "mode": "max"}, checkpoint_every=every
+            factors={"x": (1,)},
+            select={"metric": "score", "mode": "max"},
+            checkpoint_every=every,
+            artifacts="all",
         )
         (self.trial,) = expand(self.sweep)
 
@@ -123,10 +138,10 @@ def interrupt_at(instant: int, act: Callable[[], object], patch: pytest.MonkeyPa
     changes = itertools.count()
 
     def guarded(original: Callable[..., Any]) -> Callable[..., Any]:
-        def change(*arguments: Any) -> Any:
+        def change(*arguments: Any, **keywords: Any) -> Any:
             if next(changes) == instant:
                 act()
-            return original(*arguments)
+            return original(*arguments, **keywords)
 
         return change
 

@@ -1,8 +1,23 @@
 """A trial that keeps in memory what a runner would write."""
 
+import atexit
+import shutil
+import tempfile
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
+
+
+@cache
+def _folders() -> Path:
+    folders = Path(tempfile.mkdtemp(prefix="orch-folders-"))
+    atexit.register(shutil.rmtree, folders)
+    return folders
+
+
+def _folder() -> Path:
+    return Path(tempfile.mkdtemp(dir=_folders()))
 
 
 class ProbeRow(NamedTuple):
@@ -24,7 +39,7 @@ class MemoryTrial:
     threads: int = 1
     gpus: float = 0
     attempt: int = 1
-    folder: Path = Path()
+    folder: Path = field(default_factory=_folder)
     rows: list[ProbeRow] = field(default_factory=list)
     facts: dict[str, str] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)

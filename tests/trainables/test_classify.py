@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from trainables import datasets
-from trainables.classify import train
+from trainables import datasets, passes
+from trainables.classify import load, train
 
 
 def run(params, trial):
@@ -147,6 +147,26 @@ def test_probing_does_not_change_training(digits_params, make_trial, whole):
     often = make_trial()
     assert run({**digits_params, "probe_epochs": "all"}, often) == whole[0]
     assert len([row for row in often.rows if row.probe == "skewness"]) == 3 * 5
+
+
+def test_the_network_that_a_trial_leaves_measures_the_same_to_the_bit(whole):
+    epochs, trial = whole
+    assert sorted(path.name for path in (trial.folder / "keep").iterdir()) == [
+        "params.json",
+        "weights.pt",
+    ]
+    model, images = load(trial.folder / "keep")
+    loss, accuracy = passes.evaluate(model, images.test)
+    last = epochs[-1]
+    assert (loss, accuracy) == (last["test_loss"], last["test_accuracy"])
+
+
+def test_weights_that_do_not_fit_cost_the_trial_nothing(digits_params, make_trial, tmp_path):
+    (tmp_path / "keep").write_text("a file in the way, as a full disk would be")
+    trial = make_trial(folder=tmp_path)
+    assert len(run({**digits_params, "epochs": 1}, trial)) == 1
+    [line] = trial.lines
+    assert line.startswith("the weights are not kept: ")
 
 
 def test_nothing_is_saved_unless_due(digits_params, make_trial):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
+from rich.filesize import decimal
 
 from orchestrator.code import Currency, require_module
 from orchestrator.columns import ENDED, Status
@@ -92,6 +93,9 @@ def _facts(results: Results, trials: pd.DataFrame, origin: Origin) -> Iterator[t
         yield "Decide", f"{most}; tables report those that run in any case"
     if trials.empty:
         return
+    if results.artifacts:
+        count, size = len(results.artifacts), decimal(sum(results.artifacts.values()))
+        yield "Artifacts", f"of {counted(count, 'trial')}, {size}"
     yield "Hardware", _counted(_hardware(trials))
     yield "Threads", _counted(trials["threads"].astype(str))
     yield "Time", _time(trials)
