@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 from scipy import stats
 from support.commands import orch
+from support.documented import schema
 from support.simulation import FakeRunner, Simulation
 from support.synthetic import make_probes, make_trials, results_of
 
@@ -409,7 +411,9 @@ def simulation(tmp_path: Path, patch: pytest.MonkeyPatch, **changes: Any) -> Sim
 
 def claims_of(folder: Path, keys: Mapping[str, Any]) -> list[dict[str, Any]]:
     (folder / "toy.yaml").write_text(json.dumps(keys))
-    return json.loads(orch(folder, "claims", "toy.yaml", "--format", "json").stdout)
+    found = json.loads(orch(folder, "claims", "toy.yaml", "--json").stdout)
+    jsonschema.validate(found, schema("claims"))
+    return found["claims"]
 
 
 @pytest.mark.parametrize("slots", [2, 8])

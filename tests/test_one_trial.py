@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from support.commands import orch
+from support.documented import schema
 from support.simulation import Simulation
 
 from orchestrator.results import Results
 from orchestrator.spec import load
 from orchestrator.store import Store
-
-DOCS = Path(__file__).parent.parent / "docs/results.md"
 
 
 def learn(params: Mapping[str, Any], trial: Any) -> Any:
@@ -28,8 +27,9 @@ def learn(params: Mapping[str, Any], trial: Any) -> Any:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    claim = {"name": "more", "compare": {"x": [2, 1]}, "metric": "score", "expect": "greater"}
     keys = {"search": {"lr": [0.1, 0.2]}, "fixed": {}, "confirm": 2, "retries": 0}
-    sim = Simulation(tmp_path, monkeypatch, **keys)
+    sim = Simulation(tmp_path, monkeypatch, claims=[claim], **keys)
     sim.run(train=learn, keep_going=True)
     (tmp_path / "toy.yaml").write_text(json.dumps(sim.keys))
     return tmp_path
@@ -93,11 +93,34 @@ def test_a_name_that_fits_no_trial_or_several_is_refused(
         assert said in shown.stderr
 
 
-def test_what_programs_get_of_a_sweep_is_what_the_documentation_lists(folder: Path) -> None:
-    found = json.loads(orch(folder, "status", "toy.yaml", "--json").stdout)
-    listed = re.findall(r"^\| `(\w+)` \|", DOCS.read_text().partition("## One trial")[2], re.M)
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("status", ["status", "toy.yaml"]),
+        ("trial", ["status", "toy.yaml", "x=1,lr=0.2,seed=0"]),
+        ("trial", ["status", "toy.yaml", "x=2,lr=0.2,seed=0"]),
+        ("trial", ["status", "toy.yaml", "x=1,lr=0.1,seed=1000"]),
+        ("log", ["logs", "toy.yaml", "x=1,lr=0.2,seed=0"]),
+        ("claims", ["claims", "toy.yaml"]),
+    ],
+)
+def test_what_programs_get_is_what_the_documentation_says(
+    folder: Path, name: str, words: list[str]
+) -> None:
+    shown = orch(folder, *words, "--json").stdout
+    found = json.loads(shown, parse_constant=lambda text: pytest.fail(f"{text} is no JSON"))
+    rules = schema(name)
+    jsonschema.validate(found, rules)
+    listed = [key for key in rules["properties"] if key in found]
     assert list(found) == listed
-    assert found["version"] == 1
+    if name != "trial":
+        assert listed == list(rules["properties"])
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(found | {"further": 1}, rules)
+
+
+def test_what_programs_get_of_a_sweep(folder: Path) -> None:
+    found = json.loads(orch(folder, "status", "toy.yaml", "--json").stdout)
     assert (found["trials"], found["done"]) == (8 + 2 * 2, 10)
     assert {trial["error"] for trial in found["failed"]} == {"ValueError: too fast"}
     first, second = found["cells"]

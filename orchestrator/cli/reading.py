@@ -30,9 +30,8 @@ from orchestrator.errors import InputError
 from orchestrator.results import effects as variance
 from orchestrator.results import tables
 from orchestrator.results.claims import findings
-from orchestrator.running.one_trial import facts, find, print_trial
+from orchestrator.running.one_trial import facts, find, log_of, print_trial
 from orchestrator.running.status import SweepStatus, print_status
-from orchestrator.store.names import log_file
 
 
 @click.command(
@@ -84,16 +83,24 @@ def status(
 )
 @file_argument
 @click.argument("trial", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print the log of TRIAL as JSON.")
 @cluster_option
 @places
 @click.pass_context
 def logs(
-    context: click.Context, file: SweepFile, trial: str | None, cluster: Path | None, root: str
+    context: click.Context,
+    file: SweepFile,
+    trial: str | None,
+    as_json: bool,
+    cluster: Path | None,
+    root: str,
 ) -> None:
     """Print the log of a TRIAL of FILE; with --cluster and no TRIAL, follow the sweep.
 
     A TRIAL is the start of an id, or order=swap,lr=0.1,seed=0.
     """
+    if as_json and trial is None:
+        raise InputError("--json needs a TRIAL")
     if cluster is not None:
         on_cluster = remote().follow_sweep if trial is None else remote().run_reader
         sys.exit(on_cluster(context, sweep_of(file), cluster))
@@ -101,11 +108,10 @@ def logs(
     hint = f"`{command_on('status', file, root)}` lists running and failed trials"
     if trial is None:
         raise InputError(f"a trial is missing; {hint}")
-    files = results.store.files
-    text = files.read(log_file(trial)) or files.read(log_file(find(results, trial).trial_id))
-    if text is None:
+    found = log_of(results, trial)
+    if found is None:
         raise InputError(f"trial {trial} has no log; {hint}")
-    click.echo(text.decode(errors="replace"), nl=False)
+    click.echo(json.dumps(found.as_dict()) if as_json else found.text, nl=as_json)
 
 
 @click.command(
@@ -135,6 +141,7 @@ def table(file: SweepFile, format_: tables.Format, seeds: Seeds, root: str) -> N
 )
 @file_argument
 @format_option(*get_args(findings.Format), help_text="json is a list with one object per claim.")
+@click.option("--json", "as_json", is_flag=True, help="Print them as one JSON object.")
 @click.option(
     "--smallest",
     type=click.FloatRange(min=0, min_open=True),
@@ -150,6 +157,7 @@ def table(file: SweepFile, format_: tables.Format, seeds: Seeds, root: str) -> N
 def claims(
     file: SweepFile,
     format_: findings.Format,
+    as_json: bool,
     smallest: float | None,
     output: Path | None,
     seeds: Seeds,
@@ -163,7 +171,10 @@ def claims(
     if not results.sweep.claims:
         raise InputError(f"{file} makes no `claims:`")
     found = results.claims(smallest)
-    findings.show_findings(found, Console(), format_)
+    if as_json:
+        click.echo(json.dumps(findings.as_dict(found, results.sweep.name), allow_nan=False))
+    else:
+        findings.show_findings(found, Console(), format_)
     if output is not None:
         for path in found.figure().save(output / results.sweep.name):
             click.echo(path, err=True)  # stdout may be json

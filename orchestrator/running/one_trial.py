@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -22,13 +24,14 @@ from orchestrator.spec import PlannedTrial
 from orchestrator.spec.overrides import Override
 from orchestrator.spec.values import by_value
 from orchestrator.store import Store
+from orchestrator.store.names import log_file
 from orchestrator.store.sweep_code import scope_beside
 
 if TYPE_CHECKING:
     import pandas as pd
 
 VERSION = 1
-"""Of what `facts` returns: it grows when a key goes or changes its meaning."""
+"""Of what `facts` and `TrialLog.as_dict` return: it grows if a key goes or changes its meaning."""
 
 _SHOWN = 5
 """How many trials a message names."""
@@ -57,6 +60,45 @@ def find(results: Results, text: str) -> PlannedTrial:
     return trials[0]
 
 
+@dataclass(frozen=True)
+class TrialLog:
+    """The log of a trial.
+
+    Attributes:
+        trial_id: the trial.
+        name: its log's file, as a user can open it.
+        text: what is in it.
+    """
+
+    trial_id: str
+    name: str
+    text: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as plain data, whose keys docs/json.md describes."""
+        return {
+            "version": VERSION,
+            "trial_id": self.trial_id,
+            "log": self.name,
+            "lines": self.text.splitlines(),
+        }
+
+
+def log_of(results: Results, text: str) -> TrialLog | None:
+    """Read the log of the trial that a user names, also of one that the sweep no longer has.
+
+    Raises:
+        InputError: there is no such trial, or more than one.
+    """
+    store = results.store
+    has_log = re.fullmatch("[0-9a-f]{16}", text) and store.files.exists(log_file(text))
+    trial_id = text if has_log else find(results, text).trial_id
+    data = store.files.read(log_file(trial_id))
+    if data is None:
+        return None
+    return TrialLog(trial_id, store.log_name(trial_id), data.decode(errors="replace"))
+
+
 def _with_values(trials: list[PlannedTrial], text: str, results: Results) -> list[PlannedTrial]:
     known = [*results.sweep.axes, "seed"]
     for part in text.split(","):
@@ -74,7 +116,7 @@ def _told(trial: PlannedTrial) -> dict[str, Any]:
 
 
 def facts(results: Results, trial: PlannedTrial) -> dict[str, Any]:
-    """Tell all that is known about a trial, as plain data."""
+    """Tell all that is known about a trial, as plain data, whose keys docs/json.md describes."""
     sweep, store, trial_id = results.sweep, results.store, trial.trial_id
     rows = results.trials[results.trials["trial_id"] == trial_id]
     row = _plain(rows) if len(rows) else {}
@@ -86,6 +128,7 @@ def facts(results: Results, trial: PlannedTrial) -> dict[str, Any]:
     if digest is not None:
         currency = Currency(scope_beside(sweep, store))
         is_current = currency.is_current(digest, store.archives.read)
+    row |= {name: json.loads(row[name]) for name in _JSON if row.get(name) is not None}
     own = [column.name for column in columns_of("trials")]
     return {
         "version": VERSION,
@@ -104,6 +147,10 @@ def facts(results: Results, trial: PlannedTrial) -> dict[str, Any]:
         "log": store.log_name(trial_id),
         "artifact": _artifact(store, trial_id),
     }
+
+
+_JSON = ("resumed_at", "facts")
+"""Columns with JSON text."""
 
 
 def _artifact(store: Store, trial_id: str) -> dict[str, Any] | None:

@@ -70,7 +70,7 @@ class SweepStatus:
         return self.driver.seconds_left if self.driver else None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as plain data, whose keys docs/results.md describes."""
+        """Return it as plain data, whose keys docs/json.md describes."""
         results, outcomes = self.results, self.results.snapshot.outcomes
         return {
             "version": VERSION,

@@ -20,6 +20,8 @@ if TYPE_CHECKING:  # it imports scipy.stats, which would cost every command a se
     from orchestrator.results.claims.judge import Finding
 
 Format = Literal["text", "markdown", "json"]
+VERSION = 1
+"""Of what `as_dict` returns: it grows when a key goes or changes its meaning."""
 
 
 def show_findings(findings: Sequence[Finding], console: Console, format_: Format = "text") -> None:
@@ -41,6 +43,11 @@ def show_findings(findings: Sequence[Finding], console: Console, format_: Format
     for each in looks:
         console.print()
         print_listing(each, console)
+
+
+def as_dict(findings: Sequence[Finding], sweep: str) -> dict[str, Any]:
+    """Return the findings about a sweep as plain data, whose keys docs/json.md describes."""
+    return {"version": VERSION, "sweep": sweep, "claims": list(map(_plain, findings))}
 
 
 def html_findings(findings: Sequence[Finding]) -> str:
