@@ -352,7 +352,7 @@ def test_a_command_that_reads_a_store_says_which_one_makes_it(
 ) -> None:
     before = contents(toy.folder)
     ended = orch(command, "sweep.yaml", "--store", "elsewhere")
-    said = "elsewhere has no store of `toy`; run `orch sweep sweep.yaml` first"
+    said = "elsewhere has no store of `toy`; run `orch sweep sweep.yaml --store elsewhere` first"
     assert (ended.code, ended.out) == (2, "")
     assert said in ended.err
     assert contents(toy.folder) == before

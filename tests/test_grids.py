@@ -254,6 +254,26 @@ def test_every_cell_and_seed_has_the_same_points_and_a_repeated_one_counts_once(
     assert count_trials(sweep) == len(expand(sweep)) == 2 * 3 * 2
 
 
+def test_plan_says_how_many_points_are_left(tmp_path: Path) -> None:
+    def planned(**keys: Any) -> str:
+        (tmp_path / "a.yaml").write_text(json.dumps({**BASE, "trainable": "t:train", **keys}))
+        (tmp_path / "t.py").write_text("def train(params, trial):\n    yield {'score': 1}\n")
+        return orch(tmp_path, "plan", "a.yaml").stdout
+
+    assert "points" not in planned(search={"k": [1, 2]})
+    assert "configs 4, points 4, trials" in planned(search=RANGES, samples=4)
+    said = planned(search={"k": {"integers": [1, 3]}}, samples=8)
+    assert "configs 3, points 3, trials" in said
+    assert "of 8 samples, 3 are left: the others repeat a point" in said
+    said = planned(
+        factors={"x": [1, 2]},
+        search={"k": {"integers": [1, 3]}},
+        samples=8,
+        variants=[{"when": {"x": 2}, "search": {"k": {"integers": [1, 100]}}}],
+    )
+    assert "of 8 samples, 3 are left in some cells" in said
+
+
 def test_a_variants_range_keeps_the_dimension_of_its_param() -> None:
     wider = {"lr": {"loguniform": [1.0e-8, 1.0e-1]}}
     sweep = sweep_of(

@@ -19,11 +19,10 @@ from orchestrator.spec.grid import (
     count_trials,
     expand,
     is_empty,
-    matches,
 )
 from orchestrator.spec.identity import identity
 from orchestrator.spec.model import Sweep
-from orchestrator.spec.values import by_value, canonical
+from orchestrator.spec.values import by_value, canonical, matches
 
 
 def make(**changes: Any) -> Sweep:

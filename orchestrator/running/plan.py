@@ -14,11 +14,13 @@ from orchestrator.labels import duration, label
 from orchestrator.results.observed import grows
 from orchestrator.running.inventory import Inventory, take_inventory
 from orchestrator.spec import Sweep, cells
+from orchestrator.spec.searched import points_of
 from orchestrator.store import Stores
 from orchestrator.store.stored_sweep import require_same
 from orchestrator.store.sweep_code import require_code, scope_of
 
 _SHOWN_TRIALS = 5
+_KEPT = {"winners": "the trials that tables report", "all": "all trials"}
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,8 @@ class Plan:
     inventory: Inventory
     cells: int
     configs: int
+    points: frozenset[int]
+    """How many different points cells take from their ranges."""
 
     @property
     def seconds_left(self) -> float | None:
@@ -59,7 +63,8 @@ class Plan:
 
         With `race` or `confirm`, ``trials`` are those that the sweep will have asked for at its
         end, ``full_grid`` is their number if every config ran on all seeds, and ``dropped`` counts
-        the configs that are out of the race. With `decide`, claims may ask for more than
+        the configs that are out of the race. With `samples`, ``points`` is how many different ones
+        a cell has at least. With `decide`, claims may ask for more than
         ``trials``, up to ``at_worst``.
         """
         inventory = self.inventory
@@ -70,6 +75,7 @@ class Plan:
         return {
             "cells": self.cells,
             "configs": self.configs,
+            **({"points": min(self.points)} if self.points else {}),
             "trials": wanted.in_all,
             **at_worst,
             **full,
@@ -91,7 +97,8 @@ def plan(sweep: Sweep, stores: Stores) -> Plan:
     siblings = stores.siblings_of(sweep.name)
     inventory = take_inventory(sweep, store.snapshot(), [*siblings], Currency(scope))
     all_cells = cells(sweep)
-    return Plan(sweep, inventory, len(all_cells), sum(len(cell.configs) for cell in all_cells))
+    configs = sum(len(cell.configs) for cell in all_cells)
+    return Plan(sweep, inventory, len(all_cells), configs, frozenset(points_of(sweep)))
 
 
 def print_plan(plan: Plan, console: Console) -> None:
@@ -99,6 +106,14 @@ def print_plan(plan: Plan, console: Console) -> None:
     console.print(f"[bold]{plan.sweep.name}[/bold]  {escape(plan.sweep.description)}".rstrip())
     counts = plan.as_dict().items()
     console.print(", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in counts))
+    if plan.points and plan.sweep.samples and min(plan.points) < plan.sweep.samples:
+        where = " in some cells" if len(plan.points) > 1 else ""
+        console.print(
+            f"of {plan.sweep.samples:,} samples, {min(plan.points):,} are left{where}: "
+            "the others repeat a point"
+        )
+    if plan.sweep.artifacts != "none":
+        console.print(f"artifacts are kept of {_KEPT[plan.sweep.artifacts]}")
     first = plan.inventory.queue()[:_SHOWN_TRIALS]
     if first:
         names = [*plan.sweep.factors, *plan.sweep.search]

@@ -12,11 +12,12 @@ from orchestrator.spec.axis_checks import check_exceptions, check_params
 from orchestrator.spec.claim import Claim
 from orchestrator.spec.claim_checks import check_cells, check_claim
 from orchestrator.spec.command_checks import check_command, check_nulls
-from orchestrator.spec.grid import MAX_TRIALS, count_trials, is_empty
+from orchestrator.spec.grid import count_trials, is_empty
 from orchestrator.spec.keys import Key
 from orchestrator.spec.model import SMOKE_SUFFIX, ResourceChange, Sweep
 from orchestrator.spec.name_checks import free, matcher, on_axis
 from orchestrator.spec.problems import Problem
+from orchestrator.spec.searched import MAX_TRIALS
 from orchestrator.spec.seed_checks import (
     check_confirm,
     check_decidable,

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
 from orchestrator.labels import PROBE
 from orchestrator.spec.part import Part
 from orchestrator.spec.values import Name, ParamValue, Value, by_value, matches
+
+if TYPE_CHECKING:  # it is made of this module's classes
+    from orchestrator.spec.model import Sweep
 
 Factors = Mapping[str, Value]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -102,25 +105,20 @@ class Claim(Part):
         return [{**first, **second} for second in seconds or [{}] for first in firsts]
 
 
-def match(
-    claim: Claim,
-    factors: Mapping[str, Sequence[Value]],
-    cells: Sequence[Factors],
-    aside: Collection[str] = (),
-) -> list[tuple[int, ...]]:
-    """Match cells on the factors that a claim does not compare.
+def match(claim: Claim, sweep: Sweep, cells: Sequence[Factors]) -> list[tuple[int, ...]]:
+    """Match cells on the factors that a claim does not compare, nor pairs with one that it does.
 
     Args:
         claim: the claim.
-        factors: the sweep's factors with their values.
+        sweep: the sweep that makes it.
         cells: the factor values of each cell.
-        aside: factors that go together with those compared, on which cells are not matched.
 
     Returns:
         Per match, the indices of its cells in the order of the claim's positions; a match
         counts if it has a cell for each of them.
     """
-    keys = [by_value(position) for position in claim.positions(factors)]
+    aside = sweep.paired_with(claim.factors)
+    keys = [by_value(position) for position in claim.positions(sweep.factors)]
     groups: dict[str, dict[str, int]] = {}
     for index, cell in enumerate(cells):
         others = {name: value for name, value in cell.items() if name not in claim.factors}

@@ -44,7 +44,7 @@ def check_cells(sweep: Sweep) -> Iterator[Problem]:
     cells = list(factors_of_cells(sweep)) if needed else []
     for index, claim in enumerate(sweep.claims if needed else ()):
         aside = sweep.paired_with(claim.factors)
-        if claim.over == "each" and not match(claim, sweep.factors, cells, aside):
+        if claim.over == "each" and not match(claim, sweep, cells):
             text = "no cells to compare: `where` and `exclude` leave none with all these values"
             yield Problem(("claims", index), text)
         if aside and _is_ambiguous(claim, cells, aside):

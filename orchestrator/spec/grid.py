@@ -10,11 +10,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from orchestrator.nesting import nested
-from orchestrator.spec.axes import Axis, product, size
+from orchestrator.spec.axes import product
 from orchestrator.spec.claim import match
 from orchestrator.spec.identity import Runs, identity
-from orchestrator.spec.model import Resources, Sweep, Variant
-from orchestrator.spec.ranges import Range
+from orchestrator.spec.model import Resources, Sweep
+from orchestrator.spec.searched import Grid, count_configs, grid_of, searched
 from orchestrator.spec.values import (
     FIRST_CONFIRM_SEED,
     Value,
@@ -22,8 +22,6 @@ from orchestrator.spec.values import (
     canonical,
     matches,
 )
-
-MAX_TRIALS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -120,10 +118,7 @@ def cells(sweep: Sweep) -> list[Cell]:
     if sweep.decide is None:
         return found
     factors = [cell.factors for cell in found]
-    matches = (
-        match(claim, sweep.factors, factors, sweep.paired_with(claim.factors))
-        for claim in sweep.claims
-    )
+    matches = (match(claim, sweep, factors) for claim in sweep.claims)
     asked = {index for of_claim in matches for indices in of_claim for index in indices}
     return [c if i in asked else replace(c, deciding=()) for i, c in enumerate(found)]
 
@@ -159,9 +154,9 @@ def combinations(sweep: Sweep, names: Collection[str]) -> list[dict[str, Value]]
         return [{}]
     by_seeds: dict[tuple[int, ...], dict[str, dict[str, Value]]] = {}
     for factors in product(sweep.factor_grid):
-        grid = _grid(sweep, factors)
+        grid = grid_of(sweep, factors)
         found = by_seeds.setdefault(grid.seeds, {})
-        for search, _ in _searched(sweep, grid, factors):
+        for search, _ in searched(sweep, grid, factors):
             params = {**factors, **search, **grid.fixed, "seed": 0}
             chosen = {name: params[name] for name in names}
             found.setdefault(canonical(chosen), chosen)
@@ -177,17 +172,17 @@ def count_trials(sweep: Sweep) -> int:
     """Count the trials without expanding the search; exclusions of search params are ignored."""
     factors_only = [entry for entry in sweep.exclude if entry.keys() <= sweep.factors.keys()]
     return sum(
-        len(grid.seeds) * _size(sweep, grid, factors)
+        len(grid.seeds) * count_configs(sweep, grid, factors)
         for factors in product(sweep.factor_grid)
         if not any(matches(entry, factors) for entry in factors_only)
-        for grid in [_grid(sweep, factors)]
+        for grid in [grid_of(sweep, factors)]
     )
 
 
 def factors_of_cells(sweep: Sweep) -> Iterator[dict[str, Value]]:
     """List the factors of every cell, in file order, without expanding their configs."""
     for factors in product(sweep.factor_grid):
-        if any(True for _ in _searched(sweep, _grid(sweep, factors), factors)):
+        if any(True for _ in searched(sweep, grid_of(sweep, factors), factors)):
             yield factors
 
 
@@ -200,103 +195,14 @@ def _as_lists(value: Value) -> Any:
     return json.loads(json.dumps(value)) if isinstance(value, tuple) else value
 
 
-@dataclass(frozen=True)
-class _Grid:
-    """What one cell runs after the variants that match it."""
-
-    seeds: tuple[int, ...]
-    confirm: tuple[int, ...]
-    search: Mapping[str, tuple[Value, ...] | Range]
-    fixed: Mapping[str, Value]
-    resources: Resources
-    variants: tuple[Variant, ...] = ()
-    """Those that match the cell, or may match some of its search params, in file order."""
-
-
-def _grid(sweep: Sweep, factors: Mapping[str, Value]) -> _Grid:
-    """Apply the variants that match a cell, later ones over earlier ones."""
-    grid = _Grid(sweep.seeds, sweep.confirm, sweep.search_axes, sweep.fixed, sweep.resources)
-    for variant in sweep.variants:
-        of_cell = {n: value for n, value in variant.when.items() if n in factors}
-        if not matches(of_cell, factors):
-            continue
-        grid = replace(grid, variants=(*grid.variants, variant))
-        if len(of_cell) == len(variant.when):
-            grid = replace(
-                _changed(grid, variant),
-                seeds=variant.seeds or grid.seeds,
-                confirm=grid.confirm if variant.confirm is None else variant.confirm,
-                fixed={**grid.fixed, **variant.fixed},
-            )
-    return grid
-
-
-def _changed(grid: _Grid, variant: Variant) -> _Grid:
-    """Apply a variant's search and resources."""
-    resources = grid.resources.model_copy(update=variant.resources.model_dump(exclude_none=True))
-    return replace(grid, search={**grid.search, **variant.search}, resources=resources)
-
-
-def _split(sweep: Sweep, grid: _Grid, factors: Mapping[str, Value]) -> tuple[set[str], list[Axis]]:
-    """List the search params that variants match, and the axes of a cell that set them."""
-    matched = {name for variant in grid.variants for name in variant.when} - factors.keys()
-    axes = sweep.search_grid(grid.search)
-    return matched, [axis for axis in axes if not matched.isdisjoint(axis.names)]
-
-
-def _parts(
-    sweep: Sweep, grid: _Grid, factors: Mapping[str, Value]
-) -> Iterator[tuple[_Grid, list[Axis]]]:
-    """Split a cell's search into parts to each of which the same variants apply.
-
-    Yields:
-        What the part runs, and the axes of its search.
-    """
-    matched, split = _split(sweep, grid, factors)
-    for chosen in product(split):
-        part = replace(grid, search=sweep.search_axes, resources=sweep.resources)
-        values = {**dict.fromkeys(matched), **factors, **chosen}
-        for variant in grid.variants:
-            if matches(variant.when, values):
-                part = _changed(part, variant)
-        one = {a.names: Axis(a.names, (tuple(chosen[n] for n in a.names),)) for a in split}
-        axes = sweep.search_grid(part.search)
-        yield part, [one.get(axis.names, axis) for axis in axes]
-
-
-def _size(sweep: Sweep, grid: _Grid, factors: Mapping[str, Value]) -> int:
-    """Count the configs of a cell, those included that are excluded."""
-    _, split = _split(sweep, grid, factors)
-    if size(split) > MAX_TRIALS:
-        return size(split)
-    return sum(size(axes) for _, axes in _parts(sweep, grid, factors))
-
-
-def _searched(
-    sweep: Sweep, grid: _Grid, factors: Mapping[str, Value]
-) -> Iterator[tuple[dict[str, Value], Resources]]:
-    """List the combinations of a cell's search params that are not excluded.
-
-    Yields:
-        The values of all search params, null for those that the cell does not search; and what a
-        trial occupies.
-    """
-    nothing = dict.fromkeys(sweep.search)
-    for part, axes in _parts(sweep, grid, factors):
-        for chosen in product(axes):
-            search = {**nothing, **chosen}
-            if not any(matches(entry, {**factors, **search}) for entry in sweep.exclude):
-                yield search, part.resources
-
-
 def _cell(sweep: Sweep, factors: Mapping[str, Value]) -> Cell:
     """Expand one cell; a smoke run keeps its first config and seed, on one CPU."""
-    grid = _grid(sweep, factors)
+    grid = grid_of(sweep, factors)
     fixed, smoke = grid.fixed, sweep.smoke
     runs = sweep.runs
     id_of = functools.partial(identity, runs, smoke=smoke, diverged_on=sweep.diverged_on)
     cell_id = id_of(_before({**factors, **fixed}, sweep.added))
-    found = _searched(sweep, grid, factors)
+    found = searched(sweep, grid, factors)
     configs = tuple(
         Config(
             config_id=id_of(_before({**factors, **search, **fixed}, sweep.added)),
@@ -326,7 +232,7 @@ def _before(params: Mapping[str, Value], added: Mapping[str, Value]) -> dict[str
     }
 
 
-def _deciding(sweep: Sweep, grid: _Grid) -> tuple[int, ...]:
+def _deciding(sweep: Sweep, grid: Grid) -> tuple[int, ...]:
     if sweep.decide is None or not grid.confirm:
         return ()
     return tuple(range(grid.confirm[-1] + 1, FIRST_CONFIRM_SEED + sweep.decide.at_most))

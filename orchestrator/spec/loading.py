@@ -13,11 +13,11 @@ from orchestrator.errors import InputError, SpecError
 from orchestrator.labels import label
 from orchestrator.spec.checks import check
 from orchestrator.spec.extends import extended, resolve
-from orchestrator.spec.grid import MAX_TRIALS
 from orchestrator.spec.keys import dotted
 from orchestrator.spec.model import Decide, Sweep
 from orchestrator.spec.overrides import Override, as_written, overridden
 from orchestrator.spec.problems import check_quotes, explain, raise_all
+from orchestrator.spec.searched import MAX_TRIALS
 from orchestrator.spec.shown import Table
 from orchestrator.spec.source import Source, of_mapping, read_text
 from orchestrator.spec.values import canonical, check_seeds

@@ -80,8 +80,7 @@ def check_decidable(sweep: Sweep) -> Iterator[Problem]:
         return
     all_cells = cells(sweep)
     for index, claim in enumerate(sweep.claims):
-        factors, aside = [cell.factors for cell in all_cells], sweep.paired_with(claim.factors)
-        matches = match(claim, sweep.factors, factors, aside)
+        matches = match(claim, sweep, [cell.factors for cell in all_cells])
         without = {i for indices in matches for i in indices if not all_cells[i].confirm}
         if without:
             of_cells = f"`confirm` is 0 in {len(without)} of its cells"

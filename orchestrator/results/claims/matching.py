@@ -93,8 +93,7 @@ class Matched:
 
 def matched(claim: Claim, sweep: Sweep, selections: Sequence[CellSelection]) -> Matched:
     """Match the cells that a claim is about on the factors that it does not compare."""
-    factors = [selection.cell.factors for selection in selections]
-    matches = match(claim, sweep.factors, factors, sweep.paired_with(claim.factors))
+    matches = match(claim, sweep, [selection.cell.factors for selection in selections])
     return Matched(claim, tuple(tuple(selections[i] for i in indices) for indices in matches))
 
 
