@@ -70,6 +70,38 @@ def test_no_trial_starts_that_gets_nowhere_in_the_time_that_is_left(
     assert len(sim.trials()) == 3
 
 
+def test_trials_are_asked_to_save_shortly_before_the_end_and_not_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    due: list[int] = []
+
+    def train(_params: Mapping[str, Any], trial: Any) -> Any:
+        for epoch in range(1, 101):
+            if trial.checkpoint_due:
+                due.append(epoch)
+                trial.save(b"state")
+            yield {"score": float(epoch)}
+
+    keys = {"seeds": [0], "factors": {"x": [1]}, "fixed": {}, "checkpoint_every": 1000}
+    sim = Simulation(tmp_path, monkeypatch, **keys)
+    with pytest.raises(TimeUpError):
+        sim.run(train=train, hosts=(1,), hours=50 * SECOND)
+    assert due == [49, 50]
+
+
+def test_what_a_checkpoint_holds_need_not_fit_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = {"seeds": [0, 1], "factors": {"x": [1]}, "fixed": {}, "checkpoint_every": 8}
+    sim = Simulation(tmp_path, monkeypatch, **keys)
+    with pytest.raises(TimeUpError, match="1 of 2 trials done"):
+        sim.run(train=slow, hosts=(1,), ahead=0, hours=20 * SECOND)
+    assert list(sim.store.snapshot().saved_epochs.values()) == [9]
+    sim.keys["seeds"] = [2, 1]
+    sim.run(train=slow, hosts=(1,), ahead=0, hours=15 * SECOND)
+    assert len(sim.trials()) == 3, "its last epoch fits after the ten of another"
+
+
 def test_a_trial_that_takes_longer_than_any_run_starts_and_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

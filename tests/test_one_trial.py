@@ -73,6 +73,14 @@ def test_the_log_of_a_trial_is_found_by_its_values(folder: Path) -> None:
     assert "x is 1" in orch(folder, "logs", "toy.yaml", "x=1,lr=0.1,seed=0").stdout
 
 
+def test_a_value_may_be_a_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = {"search": {"lr": [[0.1, 1], [0.1, 2]]}, "fixed": {}, "seeds": [0]}
+    sim = Simulation(tmp_path, monkeypatch, **keys)
+    (tmp_path / "toy.yaml").write_text(json.dumps(sim.keys))
+    sim.run(train=lambda params, _: iter([{"score": params["lr"][1]}]))
+    assert trial_of(tmp_path, "x=1,lr=[0.1, 2], seed=0")["metrics"]["score"] == 2
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

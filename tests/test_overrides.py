@@ -61,6 +61,22 @@ def test_after_a_section_the_rest_of_a_key_is_the_name_of_one_param(file: Path) 
     assert sweep.fixed["net.width"] == 16
 
 
+@pytest.mark.parametrize(
+    "fixed", ['{"net": {"opt": {"lr": 1}}}', '{"net": {"opt.lr": 1}}', '{"net.opt.lr": 1}']
+)
+def test_a_param_is_found_however_its_name_is_nested(tmp_path: Path, fixed: str) -> None:
+    file = tmp_path / "nested.yaml"
+    text = (
+        "# Kept.\nname: toy\ntrainable: toy:train\nseeds: [0]\n"
+        f"select: {{metric: score}}\nfixed: {fixed}\n"
+    )
+    file.write_text(text)
+    assert dict(changed(file, "fixed.net.opt.lr=2").fixed) == {"net.opt.lr": 2}
+    file.write_text(text.replace("1}", ".inf}"))
+    with pytest.raises(SpecError, match=r"line 6: `fixed\.net\.opt\.lr`: expected a finite number"):
+        load(file)
+
+
 def test_entries_of_lists_have_numbers_and_mappings_are_added(file: Path) -> None:
     sweep = changed(file, "variants.0.fixed.epochs=9", "race.keep=0.5", "resources={cpu: 2}")
     assert sweep.variants[0].fixed == {"epochs": 9}

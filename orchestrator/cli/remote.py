@@ -10,6 +10,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from orchestrator.cli.options import SweepFile
 from orchestrator.cli.typed import arguments_for
 from orchestrator.cluster import config, jobs, tunnel
 from orchestrator.errors import ClusterError, InputError
@@ -68,7 +69,8 @@ def follow_sweep(context: click.Context, sweep: Sweep, cluster_path: Path) -> in
     with tunnel.jobs_of(cluster) as client:
         job = jobs.last(client, sweep.name)
         if job is None:
-            raise InputError(f"no job of `{sweep.name}` on {cluster.name}; `orch sweep` starts one")
+            start = _on_cluster("sweep", context, cluster_path)
+            raise InputError(f"no job of `{sweep.name}` on {cluster.name}; `{start}` starts one")
         return _follow(client, job.submission_id, _follow_command(context, cluster_path))
 
 
@@ -90,7 +92,14 @@ def _follow(client: Any, job_id: str, follow_command: str) -> int:
 
 
 def _follow_command(context: click.Context, cluster_path: Path) -> str:
-    return shlex.join(["orch", "logs", str(context.params["file"]), "--cluster", str(cluster_path)])
+    return _on_cluster("logs", context, cluster_path)
+
+
+def _on_cluster(command: str, context: click.Context, cluster_path: Path) -> str:
+    """Write the command that does something else with the same file on the same cluster."""
+    typed = context.params
+    file = SweepFile(typed["file"], (*typed["overrides"], *typed["name_of_sweep"]))
+    return f"orch {command} {file} --cluster {shlex.quote(str(cluster_path))}"
 
 
 def _arguments(context: click.Context) -> list[str]:

@@ -152,7 +152,7 @@ class Attempts:
         Raises:
             StoreError: the store cannot be written.
         """
-        self._budget.epoch(epoch.number)
+        self._budget.epoch(attempt.trial_id, epoch.number)
         if attempt in self._taken:
             self._add_metrics(epoch.metrics)
             self._progress.epoch(attempt.trial_id, epoch)

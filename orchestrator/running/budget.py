@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from orchestrator.errors import TimeUpError
 from orchestrator.labels import duration
 from orchestrator.running.clock import Clock
@@ -22,6 +24,7 @@ class Budget:
         clock: by which it passes.
         durations: what trials have taken so far.
         epochs: the most that one of them ran; 0 if that is unknown.
+        saved: the epochs that the checkpoints of unfinished trials hold, by trial id.
         checkpoint_every: epochs from one checkpoint to the next.
     """
 
@@ -32,10 +35,12 @@ class Budget:
         clock: Clock,
         durations: Durations,
         epochs: int,
+        saved: Mapping[str, int],
         checkpoint_every: int,
     ) -> None:
         self._clock, self._durations = clock, durations
         self._epochs, self._every = epochs, checkpoint_every
+        self._saved = dict(saved)
         self._began = began
         self.stops_at = None if hours is None else began + 3600 * hours
         """When the run ends, in seconds since 1970."""
@@ -49,9 +54,10 @@ class Budget:
         """Whether the time is up."""
         return self._left <= 0
 
-    def epoch(self, number: int) -> None:
+    def epoch(self, trial_id: str, number: int) -> None:
         """A trial has ended an epoch."""
         self._epochs = max(self._epochs, number)
+        self._saved[trial_id] = number - number % self._every
 
     def took(self, trial: PlannedTrial, seconds: float) -> None:
         """A trial has taken so long."""
@@ -69,8 +75,11 @@ class Budget:
         expected = self._durations.expected(trial)
         if expected is None:
             return not self.is_spent
-        part = min(1.0, self._every / self._epochs) if self._epochs else 1.0
-        return expected * part < self._left
+        left = 1.0
+        if self._epochs:
+            left = max(0.0, 1 - self._saved.get(trial.trial_id, 0) / self._epochs)
+            left = min(left, self._every / self._epochs)
+        return expected * left < self._left
 
     def error(self, progress: Progress) -> TimeUpError:
         """Make the error that says what is left to do."""

@@ -246,8 +246,15 @@ class Driver:
     def _budget(self, inventory: Inventory) -> Budget:
         outcomes = inventory.snapshot.outcomes.values()
         epochs = max((outcome.epochs_run or 0 for outcome in outcomes), default=0)
-        began, every = self._began, self.sweep.checkpoint_every
-        return Budget(self.options.hours, began, self._clock, inventory.durations, epochs, every)
+        return Budget(
+            self.options.hours,
+            self._began,
+            self._clock,
+            inventory.durations,
+            epochs,
+            saved=inventory.snapshot.saved_epochs if self.options.hours is not None else {},
+            checkpoint_every=self.sweep.checkpoint_every,
+        )
 
     def _run(self, inventory: Inventory) -> None:
         """Run the missing trials."""

@@ -101,7 +101,7 @@ def log_of(results: Results, text: str) -> TrialLog | None:
 
 def _with_values(trials: list[PlannedTrial], text: str, results: Results) -> list[PlannedTrial]:
     known = [*results.sweep.axes, "seed"]
-    for part in text.split(","):
+    for part in re.split(r",(?=\s*[A-Za-z_][\w.]*\s*=)", text):  # a value may be a list
         override = Override.parse(part, "trial")
         name = part.partition("=")[0].strip()
         if name not in known:

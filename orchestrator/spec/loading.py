@@ -15,7 +15,7 @@ from orchestrator.spec.checks import check
 from orchestrator.spec.extends import extended, resolve
 from orchestrator.spec.keys import dotted
 from orchestrator.spec.model import Decide, Sweep
-from orchestrator.spec.overrides import Override, as_written, overridden
+from orchestrator.spec.overrides import Override, overridden
 from orchestrator.spec.problems import check_quotes, explain, raise_all
 from orchestrator.spec.searched import MAX_TRIALS
 from orchestrator.spec.shown import Table
@@ -50,7 +50,7 @@ def differences(file: str | Path, overrides: Sequence[Override]) -> Iterator[str
     """Say what overrides set that is not so in a file."""
     source = read_source(file)
     for each in overrides:
-        before = source.get(as_written(source, each.key))
+        before = source.get(source.written(each.key))
         if before is None or canonical(before) != canonical(each.value):
             was = "is not set" if before is None else f"is {label(before)}"
             yield f"{dotted(each.key)} is {label(each.value)}, and {was} in the file"

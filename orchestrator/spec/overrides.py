@@ -75,14 +75,6 @@ def _is_position(part: str) -> bool:
     return part.isascii() and part.isdecimal()
 
 
-def as_written(source: Source, key: Key) -> Key:
-    """Split the name of a param where the file has it in a mapping instead of with dots."""
-    *around, name = key
-    parts = str(name).split(".")
-    is_nested = len(parts) > 1 and isinstance(source.get((*around, parts[0])), dict)
-    return (*around, *parts) if is_nested and source.get(key) is None else key
-
-
 def overridden(source: Source, overrides: Iterable[Override]) -> Source:
     """Set values in a sweep file.
 
@@ -92,7 +84,7 @@ def overridden(source: Source, overrides: Iterable[Override]) -> Source:
     for each in overrides:
         place = Place(str(each), 0)
         try:
-            key = as_written(source, each.key)
+            key = source.written(each.key)
             source = source.with_value(key, each.value, place, each.quoted_numbers)
         except KeyError as error:
             raise InputError(f"{place}: there is no `{error.args[0]}` to change") from None

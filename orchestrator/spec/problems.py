@@ -79,8 +79,9 @@ def _key(detail: ErrorDetails, source: Source) -> Key:
     """Drop pydantic's own steps, such as ``[key]``, from the location of an error."""
     key: Key = ()
     for part in detail["loc"]:
-        if detail["type"] == "missing" or (*key, part) in source.places:
-            key = (*key, part)
+        inner = source.written((*key, part))
+        if detail["type"] == "missing" or inner in source.places:
+            key = inner
     return key
 
 

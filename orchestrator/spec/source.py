@@ -70,10 +70,20 @@ class Source:
 
     def place(self, key: Key) -> Place:
         """Find the line of a key, or of the nearest mapping or list around it."""
-        while key not in self.places:
-            inner = str(key[-1]).split(".")
-            key = (*key[:-1], *inner) if len(inner) > 1 else key[:-1]
+        while (key := self.written(key)) not in self.places:
+            key = key[:-1]
         return self.places[key]
+
+    def written(self, key: Key) -> Key:
+        """Find where the file has a param, whose name with dots may stand in nested mappings."""
+        if key in self.places or not isinstance(key[-1], str):
+            return key
+        parts = key[-1].split(".")
+        for at in range(len(parts) - 1, 0, -1):
+            outer = (*key[:-1], ".".join(parts[:at]))
+            if isinstance(self.get(outer), dict):
+                return self.written((*outer, ".".join(parts[at:])))
+        return key
 
     def get(self, key: Key) -> Any:
         """Return the value at a key; None without one."""

@@ -85,6 +85,11 @@ class Snapshot:
         return head_ids(self.checkpoint_files)
 
     @property
+    def saved_epochs(self) -> dict[str, int]:
+        """How many epochs the checkpoint of each unfinished trial holds."""
+        return {trial_id: saved.head.epochs for trial_id, saved in self._unfinished.items()}
+
+    @property
     def index(self) -> Index:
         """The files of the table folders."""
         return self._reading(lambda index: index)

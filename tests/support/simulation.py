@@ -13,13 +13,14 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
 import pytest
 
 from orchestrator.errors import WorkerDiedError
-from orchestrator.running import heartbeat, preflight
+from orchestrator.running import heartbeat, live_trial, preflight
 from orchestrator.running.attempts import Attempt, Attempts
 from orchestrator.running.clock import Clock
 from orchestrator.running.display import Display
@@ -250,6 +251,8 @@ class Simulation:
         patch.setattr(preflight, "check", lambda *_, meanwhile: meanwhile())
         self.folder = folder
         self.clock = SimulatedClock()
+        # A trial tells by the time of its own process whether the run is about to end.
+        patch.setattr(live_trial, "time", SimpleNamespace(time=self.clock.time))
         self.keys = {
             "name": "toy",
             "trainable": "toy:train",
