@@ -54,7 +54,7 @@ def effects_of(results: Results, metric: str) -> Effects:
         raise ShowError(
             f"`{name}` has no complete grid of two trials or more to decompose `{metric}` over: "
             f"{len(present):,} of {counted(len(planned), 'trial')} completed with a finite "
-            "value; `orch status` shows what is missing"
+            "value; the others are missing, failed or diverged"
         )
     kept = kept[np.lexsort(places[kept].T[::-1])]  # the last axis varies fastest
     positions = [np.unique(axis) for axis in places[kept].T]

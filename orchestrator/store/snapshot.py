@@ -201,7 +201,7 @@ class Snapshot:
     def _schema(self, table: str) -> pa.Schema:
         """Return the columns of a table, with those that only unfinished trials have."""
         if self.layout is None:
-            raise StoreError(f"{self._files} holds no results yet; run `orch sweep` first")
+            raise StoreError(f"{self._files} holds no results yet; run its sweep first")
         unfinished = (name for saved in self._unfinished.values() for name in saved.metrics)
         metrics = dict.fromkeys([*self.layout.metrics, *unfinished])
         return self.layout.with_metrics(metrics).schema(table)
