@@ -270,7 +270,8 @@ def test_a_few_trials_or_none_are_refused():
     sweep = make_sweep()
     one = (
         "`synthetic` has no complete grid of two trials or more to decompose `test_accuracy` "
-        "over: {} of 24 trials completed with a finite value; the others are missing, failed or diverged"
+        "over: {} of 24 trials completed with a finite value; the others are missing, "
+        "failed or diverged"
     )
     with pytest.raises(ShowError, match=one.format(0)):
         effects_of(sweep, lambda _: None)
