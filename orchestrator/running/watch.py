@@ -63,8 +63,8 @@ _OPENED = "trials that start or end from now on are not run"
 def _message(text: str, consequence: str) -> str:
     return (
         f"edited while the sweep runs: {text}; {consequence}. "
-        "Run the same command again afterwards: it runs what is missing with the new version; finished trials of the old one count as "
-        "stale, and `--rerun-stale` replaces them"
+        "Run the same command again afterwards: it runs what is missing with the new version; "
+        "finished trials of the old one count as stale, and `--rerun-stale` replaces them"
     )
 
 
