@@ -261,11 +261,10 @@ def again(file: SweepFile, trial: str, stored: bool, keep: bool, with_pdb: bool,
 
     results = results_of(file, root)
     found = find(results, trial)
-    if with_pdb and (stored or keep):
-        left_out = "--stored" if stored else "--keep"
-        raise InputError(
-            f"--pdb runs the present files, and compares nothing; leave out {left_out}"
-        )
+    if with_pdb and stored:
+        raise InputError("--pdb runs the present files; leave out --stored")
+    if with_pdb and keep:
+        raise InputError("--pdb compares nothing; leave out --keep")
     if with_pdb:
         repeating.debug(results, found)
         return
