@@ -33,8 +33,7 @@ class Retention:
         come along.
         """
         finished = results.snapshot.finished
-        self._artifacts.delete_partial()
-        there = self._artifacts.sizes().keys()
+        there = self._artifacts.sizes(partial=True).keys()
         self._artifacts.delete(there - finished)
         if self._sweep.artifacts == "none" or not finished:
             return

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from orchestrator.store.files import Files
+from orchestrator.store.files import Files, is_partial
 from orchestrator.store.names import ARTIFACTS, artifact_folder
 
 KEEP = "keep"
@@ -21,14 +21,16 @@ class Artifacts:
     def __init__(self, files: Files) -> None:
         self._files = files
 
-    def sizes(self) -> dict[str, int]:
-        """Return the bytes of each artifact, by trial id."""
+    def sizes(self, *, partial: bool = False) -> dict[str, int]:
+        """Return the bytes of each artifact, by trial id.
+
+        Args:
+            partial: count what killed workers have left, too, whose names begin with a dot.
+        """
         sizes = Counter[str]()
         for path, size in self._files.sizes(ARTIFACTS).items():
-            trial_id = path.partition("/")[0]
-            if not trial_id.startswith("."):  # of a worker that was killed
-                sizes[trial_id] += size
-        return dict(sizes)
+            sizes[path.partition("/")[0]] += size
+        return {name: size for name, size in sizes.items() if partial or not is_partial(name)}
 
     def files_of(self, trial_id: str) -> dict[str, int]:
         """Return the bytes of each file of an artifact, by path; none if there is no artifact."""
@@ -77,11 +79,6 @@ class Artifacts:
         """Delete the artifacts of some trials."""
         for trial_id in trial_ids:
             self._files.delete_folder(artifact_folder(trial_id))
-
-    def delete_partial(self) -> None:
-        """Delete what killed workers have left; only the driver does, while no trial runs."""
-        tops = {path.partition("/")[0] for path in self._files.sizes(ARTIFACTS)}
-        self.delete([top for top in tops if top.startswith(".")])
 
     def retire(self, trial_id: str) -> None:
         """Move a trial's artifact to ``retired/``."""
