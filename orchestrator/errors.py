@@ -18,6 +18,7 @@ a traceback and exits with the class's ``exit_code``::
     └── RunError              the run stopped before its end
         ├── AlikeError            the first trials all failed with the same error
         ├── EditedError           a file that a trial needs was edited while the sweep ran
+        ├── HeadDiedError         Ray's head process has died
         ├── GpuMemoryError        a trial needs more of a GPU's memory than it has
         ├── NodeMemoryError       a node's memory is full, and Ray has ended trials on it
         ├── WorkerDiedError       a worker process ended while it ran a trial
@@ -118,6 +119,12 @@ class TimeUpError(RunError):
     """The time of a run is up before all is done; the same command goes on."""
 
     exit_code = 75
+
+
+class HeadDiedError(RunError):
+    """The head process of Ray has died, and with it all that ran."""
+
+    exit_code = 3
 
 
 class GpuMemoryError(RunError):

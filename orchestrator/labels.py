@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,20 +13,45 @@ PROBE = "probe:"
 """Prefix of a value that is a probe, as in ``probe:skewness``."""
 
 
+_OBEYED = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+"""What a terminal obeys instead of showing it, and halves of characters that no file can hold."""
+_AMBIGUOUS = re.compile(
+    r"""(?ix)  null | ~ | true | false | —
+    | [-+]?[0-9_]+ | 0o[0-7_]+ | 0x[0-9a-f_]+
+    | [-+]?(\.[0-9_]+ | [0-9_]+(\.[0-9_]*)?)(e[-+]?[0-9]+)? | [-+]?\.inf | \.nan
+    | \[.*\] | ".* | \s.* | .*\s | """,
+    re.DOTALL,
+)
+"""Text that could be taken for another value, or for nothing at all."""
+
+
+def printable(text: str) -> str:
+    """Show the characters that a terminal would obey, such as ESC; line breaks and tabs stay."""
+    return _OBEYED.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
 def label(value: Any) -> str:
-    """Write a param's value as in a sweep file."""
+    """Write a param's value on one line; text that could be taken for another value is quoted."""
     if isinstance(value, str):
-        return value
+        is_plain = value.isprintable() and not _AMBIGUOUS.fullmatch(value)
+        return value if is_plain else printable(json.dumps(value, ensure_ascii=False))
     if isinstance(value, list | tuple):
-        return f"[{', '.join(map(label, value))}]"
-    if isinstance(value, float) and value.is_integer():
+        return f"[{', '.join(map(_item_label, value))}]"
+    if isinstance(value, float) and value.is_integer() and abs(value) < _LARGE:
         return str(int(value))
     return json.dumps(value)
 
 
+def _item_label(value: Any) -> str:
+    is_split = isinstance(value, str) and re.search(r"[,\[\]]", value)
+    return json.dumps(value, ensure_ascii=False) if is_split else label(value)
+
+
 def named_label(name: str, value: Any) -> str:
     """Write a param's value, with the param's name unless the value is text."""
-    return value if isinstance(value, str) else f"{name} {label(value)}"
+    return label(value) if isinstance(value, str) else f"{name} {label(value)}"
 
 
 def assignments(params: Mapping[str, Any]) -> str:
@@ -34,7 +61,7 @@ def assignments(params: Mapping[str, Any]) -> str:
 
 def quoted(names: Iterable[str]) -> str:
     """List names for a message, in backquotes."""
-    return ", ".join(f"`{name}`" for name in names) or "none"
+    return ", ".join(f"`{printable(name)}`" for name in names) or "none"
 
 
 def counted(number: int, noun: str, plural: str | None = None) -> str:
@@ -65,31 +92,98 @@ def is_accuracy(name: str) -> bool:
 
 @dataclass(frozen=True)
 class Unit:
-    """How to print a measurement, which the store holds as the trainable yields it."""
+    """How to print a measurement, which the store holds as the trainable yields it.
+
+    Attributes:
+        percent: whether fractions are printed as percent.
+        decimals: digits after the point; None for two significant ones of the deviation that a
+            value is printed with.
+    """
 
     percent: bool
-    decimals: int
+    decimals: int | None
 
     @property
     def factor(self) -> float:
         """The factor from stored to printed values."""
         return 100.0 if self.percent else 1.0
 
-    def text(self, value: float) -> str:
-        """Write a value, without its unit."""
-        return f"{value * self.factor:z.{self.decimals}f}"
+    def text(self, value: float, deviation: float = math.nan) -> str:
+        """Write a value, without its unit.
 
-    def signed(self, difference: float) -> str:
+        Args:
+            value: as it is stored.
+            deviation: what it may be off by; NaN if that is unknown.
+        """
+        return self._written(value, self._decimals(value, deviation))
+
+    def pair(self, mean: float, deviation: float) -> tuple[str, str]:
+        """Write a mean and its deviation, with the same digits after the point."""
+        decimals = self._decimals(mean, deviation)
+        return self._written(mean, decimals), self._written(deviation, decimals)
+
+    def estimate(self, effect: float, low: float, high: float) -> tuple[str, str]:
+        """Write a difference, with its unit, and its interval.
+
+        With fewer digits than usual, an interval that ends near zero would seem to reach it.
+        """
+        decimals = self._decimals(effect, (high - low) / 2)
+        if self.decimals is None:
+            decimals = max(decimals, self._usual)
+        ends = f"{self._written(low, decimals)} to {self._written(high, decimals)}"
+        return self._written(effect, decimals) + (" points" if self.percent else ""), ends
+
+    def signed(self, difference: float, deviation: float = math.nan) -> str:
         """Write a difference with its sign, without its unit."""
-        return f"{difference * self.factor:+z.{self.decimals}f}"
+        return self._written(difference, self._decimals(difference, deviation), "+")
 
-    def points(self, difference: float) -> str:
+    def points(self, difference: float, deviation: float = math.nan) -> str:
         """Write a difference, with its unit."""
-        return self.text(difference) + (" points" if self.percent else "")
+        return self.text(difference, deviation) + (" points" if self.percent else "")
 
     def heading(self, name: str) -> str:
         """Name a measurement and its unit."""
-        return f"{name} (%)" if self.percent else name
+        return f"{printable(name)} (%)" if self.percent else printable(name)
+
+    def _written(self, value: float, decimals: int, sign: str = "") -> str:
+        number = value * self.factor
+        if not math.isfinite(number):
+            return f"{number:{sign}}"
+        if decimals > _MOST_DECIMALS and not number:
+            return f"{number:{sign}z.0f}"
+        if decimals > _MOST_DECIMALS or abs(number) >= _LARGE:
+            digits = min(max(_exponent(abs(number)) + decimals, 1), _MOST_DECIMALS)
+            return f"{number:{sign}.{digits}e}"
+        return f"{number:{sign}z.{max(decimals, 0)}f}"
+
+    def _decimals(self, value: float, deviation: float) -> int:
+        """Choose the digits after the point; below 0, as many before it count for nothing."""
+        if self.decimals is not None:
+            return self.decimals
+        size, off = abs(value * self.factor), abs(deviation * self.factor)
+        if math.isfinite(off) and off > _ROUNDING * size:
+            return 1 - _exponent(off)
+        if not size or not math.isfinite(size):
+            return self._usual
+        few = 1 - _exponent(size)
+        return max(self._usual, few) if size < _LARGE else self._usual - _exponent(size)
+
+    @property
+    def _usual(self) -> int:
+        """Digits after the point where no deviation tells."""
+        return 2 if self.percent else 4
+
+
+_MOST_DECIMALS = 12
+_LARGE = 1e15
+"""From here on all digits before the point would not fit a column, nor mean anything."""
+_ROUNDING = 1e-12
+"""Deviations below this share of a value are errors of rounding."""
+
+
+def _exponent(size: float) -> int:
+    """Return the power of ten of a number's first digit, once it has two."""
+    return int(f"{size:.1e}".partition("e")[2])
 
 
 def unit(name: str, percent: bool | None = None, decimals: int | None = None) -> Unit:
@@ -98,13 +192,9 @@ def unit(name: str, percent: bool | None = None, decimals: int | None = None) ->
     Args:
         name: a metric or ``probe:NAME``.
         percent: whether to print fractions as percent; by default, if the name is an accuracy's.
-        decimals: digits after the point; by default 2 in percent and 4 otherwise.
+        decimals: digits after the point; by default they follow the deviation.
     """
-    if percent is None:
-        percent = is_accuracy(name)
-    if decimals is None:
-        decimals = 2 if percent else 4
-    return Unit(percent, decimals)
+    return Unit(is_accuracy(name) if percent is None else percent, decimals)
 
 
 def seed_ranges(seeds: Iterable[int]) -> str:

@@ -9,13 +9,25 @@ _NO_NUMBERS = ("c", "U", "S", "M", "m")
 """Kinds of numpy's dtypes of which float() takes the text, or the real part, for a number."""
 
 
+def storable(name: str) -> str:
+    """Write a name so that a file can hold it: a name that is no UTF-8 with escapes.
+
+    Python has such names of files whose bytes are no UTF-8. Two names stay two.
+    """
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return name.replace("\\", "\\\\").encode(errors="backslashreplace").decode()
+    return name
+
+
 def leaves(mapping: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, object]]:
     """List the values of a mapping that may be nested, by their names."""
     for key, value in mapping.items():
         if isinstance(value, Mapping):
             yield from leaves(value, f"{prefix}{key}/")
         else:
-            yield f"{prefix}{key}", value
+            yield storable(f"{prefix}{key}"), value
 
 
 def number(name: str, value: object, *, given_by: str) -> float | None:

@@ -78,7 +78,7 @@ def test_a_value_that_is_not_finite_leaves_a_claim_on_each_undecided():
     each = {"metric": "test_loss", "over": "each"}
     for finding in findings(sweep_of(GREATER | each, GREATER | each | {"expect": "less"}), outcome):
         assert (finding.verdict, finding.p) == ("undecided", None)
-        assert finding.notes[0] == "not finite in 1 of 6 seeds"
+        assert finding.notes[0] == "not finite, or beyond 1e+150 in 1 of 6 seeds"
 
 
 def test_close_over_each_takes_every_cell_within_the_margin():

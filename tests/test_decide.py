@@ -194,7 +194,7 @@ def test_a_diverged_seed_ends_the_looks_of_its_claims_and_asks_for_no_more():
     first, other = found.claims()
     assert (first.verdict, first.p) == ("undecided", None)
     assert first.notes[:2] == (
-        "diverged, or not finite in 1 of 6 seeds",
+        "diverged, or not finite, or beyond 1e+150 in 1 of 6 seeds",
         "it gets no further seeds",
     )
     assert other.notes == (f"seed 7 of at most {MOST} comes next",)
@@ -234,7 +234,7 @@ def test_with_confirm_alone_the_verdict_comes_with_the_last_seed():
     lost = values | {(1, 1004): {"score": 0.5, "status": "diverged"}}
     diverged = verdict_at(sweep, lost, 5)
     assert diverged.verdict == "undecided"
-    assert diverged.notes[0] == "diverged, or not finite in 1 of 5 seeds"
+    assert diverged.notes[0] == "diverged, or not finite, or beyond 1e+150 in 1 of 5 seeds"
     failed = values | {(1, 1004): {"score": None, "status": "failed"}}
     assert verdict_at(sweep, failed, 5).verdict == "undecided"
 

@@ -165,7 +165,7 @@ def test_a_hole_costs_as_few_trials_as_it_can():
     assert (found.trials, found.left_out) == (36, 12)
     assert found.notes[:2] == (
         "36 of 48 trials (2 dataset × 2 order × 3 lr × 3 seeds), "
-        "with a standard deviation of 6.73 points.",
+        "with a standard deviation of 6.7 points.",
         "Left out, so that every combination has a value: lr 0.001.",
     )
 

@@ -109,7 +109,7 @@ def test_published_figures_stand_beside_marked_ones() -> None:
     table = {"name": "main", "published": published}
     (pivot,) = results(make_sweep(search={}, tables=(table,))).tables()
     (listing,) = pivot.listings
-    assert [row[2] for row in listing.rows] == ["51.56†", "51.56"]
+    assert [row[2] for row in listing.rows] == ["51.6†", "51.6"]
 
 
 def test_a_sweep_whose_trials_all_completed_alike_has_no_marks() -> None:

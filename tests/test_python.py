@@ -105,7 +105,7 @@ def test_progress_goes_to_standard_error(capfd: pytest.CaptureFixture[str]) -> N
 def test_results_tables_and_findings_show_themselves() -> None:
     results = run_here()
     (table,), (finding,) = results.tables(), results.claims()
-    assert "1.1000 ± 0.1000 (3)" in repr(table)
+    assert "1.10 ± 0.10 (3)" in repr(table)
     assert repr(results.tables()) == repr(table)
     assert "more" in repr(finding)
     assert "x: 2 less than 1" in repr(results.claims())

@@ -42,7 +42,7 @@ def test_cells_are_named_by_what_they_differ_in(tmp_path: Path) -> None:
 
 def test_the_time_left_is_the_drivers(tmp_path: Path) -> None:
     store = empty_store(tmp_path)
-    with heartbeat.beating(store, dict, lambda: 90.0):
+    with heartbeat.beating(store, dict, lambda: 90.0, dict):
         until(lambda: heartbeat.driver_of(store))
         assert ", 0 failed, about 2 min left\n" in printed(make_sweep(), store)
     assert "left" not in printed(make_sweep(), store)

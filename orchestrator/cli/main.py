@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import signal
 import sys
 from typing import Any
 
@@ -12,10 +11,9 @@ import click
 from orchestrator.cli import reading, running
 from orchestrator.cli.beginning import init
 from orchestrator.cli.cluster import cluster
+from orchestrator.cli.interruption import Handler, handled
 from orchestrator.cli.typed import Group, command_line
 from orchestrator.errors import OrchError
-
-INTERRUPTED = 130
 
 
 class _Orch(Group):
@@ -31,25 +29,26 @@ class _Orch(Group):
             click.echo(
                 f"interrupted; finished trials are kept; to continue: {command_line(ctx)}", err=True
             )
-            sys.exit(INTERRUPTED)
+            handler = ctx.find_object(Handler)
+            sys.exit(handler.exit_code if handler else Handler().exit_code)
 
 
 @click.group(cls=_Orch, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(importlib.metadata.version("orch-sweeps"), prog_name="orch")
-def main() -> None:
+@click.pass_context
+def main(context: click.Context) -> None:
     """Run sweeps of neural networks over cells, search and seeds, and print their tables.
 
     A sweep FILE describes the trials; `orch sweep FILE` makes the store match it. To continue
     after an interruption or an edit, run the same command again: only missing trials run.
 
-    Exit codes: 0 all done, 1 some trials failed, 2 bad input, 75 time is up (--hours), 130
-    interrupted.
+    Exit codes: 0 all done, 1 some trials failed, 2 bad input, 3 Ray has died, 75 time is up
+    (--hours), 130 Ctrl-C, 143 SIGTERM.
 
     Shell completion: `eval "$(_ORCH_COMPLETE=bash_source orch)"`, or zsh_source,
     fish_source.
     """
-    # Handle Ctrl-C even if the shell makes its background jobs ignore it.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    context.obj = handled()
 
 
 for command in (

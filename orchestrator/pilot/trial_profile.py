@@ -7,7 +7,6 @@ import io
 import resource
 import signal
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from orchestrator.errors import TrialError
 from orchestrator.running import failures
 from orchestrator.running.job import Job, Task
 from orchestrator.running.live_trial import LiveTrial, Report, Start, run_trainable
+from orchestrator.temporary import temporary
 
 SECONDS = 30.0
 """How long a trial is profiled after warm-up."""
@@ -60,7 +60,7 @@ def profile_trial(job: Job, trial_id: str) -> TrialProfile:
     life, and a timer signal interrupts the trial.
     """
     memory_before = _peak_memory()
-    folder = tempfile.TemporaryDirectory(prefix="orch-folder-")
+    folder = temporary("folder")
     trial = _ProfiledTrial(job.tasks[trial_id], job.checkpoint_every, Path(folder.name))
     error = None
     silence = io.StringIO()

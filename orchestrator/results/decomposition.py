@@ -59,7 +59,7 @@ def effects_of(results: Results, metric: str) -> Effects:
     kept = kept[np.lexsort(places[kept].T[::-1])]  # the last axis varies fastest
     positions = [np.unique(axis) for axis in places[kept].T]
     grid = values[kept].reshape([len(of_axis) for of_axis in positions])
-    if np.ptp(grid) <= TIE * np.abs(grid).max():
+    if np.ptp(grid / (np.abs(grid).max() or 1.0)) <= TIE:
         raise ShowError(
             f"all {len(kept):,} trials of `{name}` that could be decomposed have the same "
             f"`{metric}`, {grid.flat[0]:g}: there is no variance"
@@ -136,8 +136,22 @@ def _means(
         if len(of_axis) > 1:
             others = tuple(other for other in range(grid.ndim) if other != index)
             labels = [axis.labels[position] for position in of_axis]
-            means[axis.name] = dict(zip(labels, grid.mean(axis=others).tolist(), strict=True))
+            means[axis.name] = dict(zip(labels, _mean(grid, others).tolist(), strict=True))
     return means
+
+
+def _spread(grid: Array) -> float:
+    """Compute the standard deviation, also of values whose squares are no floats."""
+    largest = float(np.abs(grid).max()) or 1.0
+    return float((grid / largest).std()) * largest
+
+
+def _mean(grid: Array, axes: tuple[int, ...]) -> Array:
+    """Average over some axes, also values whose sum is no float."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        means: Array = grid.mean(axis=axes)
+    largest = np.abs(grid).max()
+    return means if np.isfinite(means).all() else (grid / largest).mean(axis=axes) * largest
 
 
 def _notes(
@@ -150,7 +164,8 @@ def _notes(
     pairs = list(zip(axes, map(set, positions), strict=True))
     sizes = [f"{len(of_axis)} {axis.name}" for axis, of_axis in pairs[:-1] if len(of_axis) > 1]
     grid_text = " × ".join([*sizes, counted(grid.shape[-1], "seed")])
-    deviation = unit(metric).points(float(grid.std()))
+    spread = _spread(grid)
+    deviation = unit(metric).points(spread, spread)
     yield (
         f"{grid.size:,} of {counted(planned, 'trial')} ({grid_text}), "
         f"with a standard deviation of {deviation}."

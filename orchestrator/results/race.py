@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from statistics import fmean
 
+from orchestrator.results.statistics import mean_of
 from orchestrator.spec.grid import Cell, Config
 from orchestrator.spec.model import Race
 from orchestrator.spec.seed_checks import going_on
@@ -62,5 +62,5 @@ def _mean(config: Config, seeds: tuple[int, ...], outcomes: Outcomes, mode: str)
     values = [outcomes[config.trial_id(seed)] for seed in seeds]
     if any(value is None or not math.isfinite(value) for value in values):
         return -math.inf
-    mean = fmean(value for value in values if value is not None)
+    mean = mean_of([value for value in values if value is not None])
     return mean if mode == "max" else -mean

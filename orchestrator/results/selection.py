@@ -10,14 +10,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from statistics import fmean
 from typing import TYPE_CHECKING
 
 from orchestrator.columns import BEST, FINISHED, STORE_COLUMNS, Status
 from orchestrator.errors import ShowError
 from orchestrator.labels import quoted
 from orchestrator.results.race import Outcomes, rounds
-from orchestrator.results.statistics import Statistics, statistics
+from orchestrator.results.statistics import Statistics, mean_of, statistics
 from orchestrator.spec.grid import Cell, Config, cells
 from orchestrator.spec.model import Select, Sweep
 
@@ -42,7 +41,7 @@ class Contender:
     @cached_property
     def mean(self) -> float:
         """Mean over the seeds, correctly rounded and so independent of their order."""
-        return fmean(self.values)
+        return mean_of(self.values)
 
 
 @dataclass(frozen=True)
@@ -172,7 +171,7 @@ def optimism(selection: CellSelection, mode: str) -> float | None:
         ]
         chosen = selecting.index(best_of(selecting, mode))
         reported.append(selection.contenders[chosen].values[left_out])
-    gain = selection.best.mean - fmean(reported)
+    gain = selection.best.mean - mean_of(reported)
     return gain if mode == "max" else -gain
 
 

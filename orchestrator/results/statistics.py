@@ -11,11 +11,26 @@ from typing import TypeAlias
 LEVEL = 0.95
 """Coverage of every confidence interval."""
 
+TOO_LARGE = 1e150
+"""Squares of larger values are no floats: nothing tests or draws them."""
+
 MOST_SEEDS = 1000
 """More seeds are not planned for."""
 
 Seeds: TypeAlias = tuple[int, int | None]
 """From so many seeds to so many; None is more than 1,000."""
+
+
+def mean_of(values: Sequence[float]) -> float:
+    """Return the mean of finite values, correctly rounded where their sum is no larger than floats.
+
+    Args:
+        values: shape (n,), n at least 1.
+    """
+    try:
+        return fmean(values)
+    except OverflowError:
+        return math.fsum(value / len(values) for value in values)
 
 
 @dataclass(frozen=True)
@@ -52,7 +67,7 @@ def statistics(values: Sequence[float], *, is_accuracy: bool = False) -> Statist
     n = len(values)
     if n == 0 or not all(math.isfinite(value) for value in values):
         return Statistics(math.nan, math.nan, n, math.nan, math.nan)
-    mean = fmean(values)
+    mean = mean_of(values)
     if n == 1:
         return Statistics(mean, math.nan, n, math.nan, math.nan)
     from scipy.special import stdtrit  # slow to import, and most commands do without it

@@ -77,6 +77,7 @@ def decompose(values: Array, names: Sequence[str]) -> list[Effect]:
         The effects that have degrees of freedom: axes and pairs of axes in order, higher
         orders, seed, seed × params.
     """
+    values = values / np.abs(values).max()  # so that no sum overflows
     deviations = values - values.mean()
     deviations /= np.abs(deviations).max()  # so that no square overflows
     rest = deviations.mean(axis=-1)

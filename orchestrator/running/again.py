@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import pdb
 import sys
-import tempfile
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -35,6 +34,7 @@ from orchestrator.store import Store, Writer
 from orchestrator.store.schema import Layout
 from orchestrator.store.settle import create
 from orchestrator.store.sweep_code import read_code, scope_beside
+from orchestrator.temporary import temporary
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -132,7 +132,7 @@ def _compared(
 
 @contextlib.contextmanager
 def _store() -> Iterator[Store]:
-    with tempfile.TemporaryDirectory(prefix="orch-again-") as folder:
+    with temporary("again") as folder:
         store = Store(folder)
         create(store)
         yield store
@@ -151,7 +151,7 @@ def _code(results: Results, digest: str, *, stored: bool) -> Iterator[tuple[Arch
     contents = {name: archive.content(name) for name in archive.manifest.files}
     if lacking := [name for name, data in contents.items() if data is None]:
         raise InputError(f"the store does not hold {quoted(lacking)}, which the trial read")
-    with tempfile.TemporaryDirectory(prefix="orch-code-") as folder:
+    with temporary("code") as folder:
         for name, data in contents.items():
             path = Path(folder, name)
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -249,7 +249,7 @@ def debug(results: Results, trial: PlannedTrial) -> None:
     if results.sweep.trainable is None:
         raise InputError("--pdb needs a trainable; a command runs in a process of its own")
     scope = scope_beside(results.sweep, results.store)
-    with _store() as store, tempfile.TemporaryDirectory(prefix="orch-folder-") as folder:
+    with _store() as store, temporary("folder") as folder:
         job = _job(results, trial, store, read_code(results.sweep, scope), scope)
         task = job.tasks[trial.trial_id]
         start = Start.unstored(task, job.checkpoint_every, folder)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from importlib.util import find_spec
@@ -22,6 +21,8 @@ from orchestrator.store.store import warn_of_corrupt_file
 
 _SHOWN_TRIALS = 12
 _SECONDS_BETWEEN_LINES = 5
+_SECONDS_WITHOUT_CHANGE = 600
+"""Seconds after which a line that says the same is printed again."""
 
 
 class Display:
@@ -68,15 +69,24 @@ class Display:
 
     @contextmanager
     def _lines(self, progress: Progress) -> Iterator[None]:
-        reported, seconds = 0, itertools.count(1)
+        reported, said, seconds = 0, _counts(progress), 0
+        quiet: set[str] = set()
 
         def report() -> None:
-            nonlocal reported
+            nonlocal reported, said, seconds
             for failure in progress.failures[reported:]:
                 reported += 1
                 if failure.retried:  # the others are listed at the end
                     self.say(_failure_line(failure))
-            if next(seconds) % _SECONDS_BETWEEN_LINES == 0:
+            for running in progress.quiet():
+                if running.trial.trial_id not in quiet:
+                    quiet.add(running.trial.trial_id)
+                    self.say(_quiet_line(running, progress))
+            seconds += 1
+            counts = _counts(progress)
+            pause = _SECONDS_BETWEEN_LINES if counts != said else _SECONDS_WITHOUT_CHANGE
+            if seconds >= pause:
+                said, seconds = counts, 0
                 self.say(_line(progress))
 
         self.say(_line(progress))
@@ -104,21 +114,23 @@ def _counts(progress: Progress) -> str:
         parts.append(f"{progress.given_up:,} failed")
     if progress.not_run:
         parts.append(f"{progress.not_run.total():,} not run after an edit")
-    left = progress.seconds_left()
-    if left is not None:
-        parts.append(f"about {duration(left)} left")
     return ", ".join(parts)
+
+
+def _and_time(progress: Progress) -> str:
+    left = progress.seconds_left()
+    return _counts(progress) + ("" if left is None else f", about {duration(left)} left")
 
 
 def _line(progress: Progress) -> str:
     with progress.lock:
-        return f"{progress.sweep.name}: {_counts(progress)}"
+        return f"{progress.sweep.name}: {_and_time(progress)}"
 
 
 def _live(progress: Progress) -> RenderableType:
     with progress.lock:
         header = Text(f"{progress.sweep.name}  ", style="bold")
-        header.append(_counts(progress), style="not bold")
+        header.append(_and_time(progress), style="not bold")
         bar = Padding(ProgressBar(total=max(progress.total, 1), completed=progress.done), 0)
         running = list(progress.running.values())
         table = _running_table(progress.sweep.select.metric, running[:_SHOWN_TRIALS])
@@ -126,6 +138,7 @@ def _live(progress: Progress) -> RenderableType:
         lines: list[RenderableType] = [header, bar, table]
         if more > 0:
             lines.append(Text(f"and {more:,} more running", style="dim"))
+        lines += [Text(_quiet_line(item, progress), style="red") for item in progress.quiet()[:3]]
         lines += [
             Text(_failure_line(failure), style="red", no_wrap=True, overflow="ellipsis")
             for failure in progress.failures[-3:]
@@ -155,6 +168,17 @@ def _config(item: Running) -> str:
 
 def _last_failures(progress: Progress) -> list[FailedTrial]:
     return [failure for failure in progress.failures if not failure.retried]
+
+
+def _quiet_line(item: Running, progress: Progress) -> str:
+    """Say that a trial may hang, and where to look."""
+    now, trial = progress.clock.monotonic(), item.trial
+    params = assignments({**trial.config.selectors, "seed": trial.seed})
+    since = f"epoch {item.epoch}" if item.epoch else "its start"
+    return (
+        f"trial {trial.trial_id} ({params}) is quiet: nothing in the {duration(now - item.heard)} "
+        f"since {since}; see {progress.log_name(trial.trial_id)}"
+    )
 
 
 def _failure_line(failure: FailedTrial) -> str:

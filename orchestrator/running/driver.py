@@ -47,6 +47,7 @@ from orchestrator.store.schema import Layout
 from orchestrator.store.settle import clear, create, settle
 from orchestrator.store.stored_sweep import require_same, stored_sweep
 from orchestrator.store.sweep_code import read_code, scope_of
+from orchestrator.temporary import clear_abandoned
 
 if TYPE_CHECKING:  # it imports scipy.stats
     from orchestrator.results.claims.family import Member
@@ -100,6 +101,7 @@ class Driver:
             OrchError: the file, the store, the code or the cluster is at fault.
             KeyboardInterrupt: Ctrl-C; finished trials are kept.
         """
+        clear_abandoned()
         self._began = self._clock.time()
         self.scope = scope_of(self.sweep, self.stores.files.local)
         self.code = read_code(self.sweep, self.scope)
@@ -280,10 +282,15 @@ class Driver:
             add_metrics=MetricColumns(self.store, layout).add,
             give_up=functools.partial(self._commit_failure, job),
         )
-        epochs, seconds_left = progress.running_epochs, progress.seconds_left
         try:
             with (
-                heartbeat.beating(self.store, epochs, seconds_left, self._clock),
+                heartbeat.beating(
+                    self.store,
+                    progress.running_epochs,
+                    progress.seconds_left,
+                    progress.quiet_seconds,
+                    self._clock,
+                ),
                 self.display.following(progress),
                 Watch(self.code, self.scope, self.display.say).looking(self._clock),
             ):

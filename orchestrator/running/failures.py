@@ -24,7 +24,7 @@ from orchestrator.errors import (
     UsageError,
     WorkerDiedError,
 )
-from orchestrator.labels import duration
+from orchestrator.labels import duration, printable
 from orchestrator.running.gpus import larger_fraction
 
 _ALLOCATION_FAILED = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
@@ -33,6 +33,11 @@ _KINDS = (GpuMemoryError, KilledError, UsageError, TrialFailedError)
 """Errors of trials from which different things follow."""
 _TOOLS = (Path(__file__).parents[1], Path(str(importlib.__file__)).parent)
 """Folders of what runs and imports the user's code."""
+
+
+LONGEST = 2000
+"""Characters of an error that are stored and shown; the log has the rest."""
+_LEFT_OUT = "\n[… the log has the rest …]\n"
 
 
 class Retries:
@@ -79,7 +84,7 @@ def of_gpu_memory(error: Exception, gpus: float) -> GpuMemoryError | None:
         The error to raise instead; None for any other error.
     """
     names = {kind.__name__ for kind in type(error).__mro__}
-    text = str(error)
+    text = _text(error)
     is_memory_full = "OutOfMemoryError" in names or (
         "RuntimeError" in names and any(phrase in text for phrase in _ALLOCATION_FAILED)
     )
@@ -122,12 +127,35 @@ def timed_out(seconds: float) -> TrialError:
 
 
 def reason(error: BaseException, last_words: str = "") -> str:
-    """Say in one line why an attempt failed.
+    """Say why an attempt failed, in text that can be stored and shown anywhere.
 
     Args:
         error: what ended it.
         last_words: the last line that it wrote to standard error.
     """
+    return shortened(printable(_reason(error, last_words)))
+
+
+def shortened(text: str) -> str:
+    """Keep the first and the last lines of a long text, `LONGEST` characters in all."""
+    if len(text) <= LONGEST:
+        return text
+    half = (LONGEST - len(_LEFT_OUT)) // 2
+    start, end = text[:half], text[-half:]
+    start = start[: start.rfind("\n")] if "\n" in start else start  # whole lines, if there are any
+    end = end[end.find("\n") + 1 :] if "\n" in end.rstrip("\n") else end
+    return f"{start}{_LEFT_OUT}{end}"
+
+
+def _text(error: BaseException) -> str:
+    """Write an error as its class writes it, if that works."""
+    try:
+        return str(error)
+    except Exception as another:  # noqa: BLE001  (a class of the user's may raise anything)
+        return f"(its text cannot be had: {type(another).__name__})"
+
+
+def _reason(error: BaseException, last_words: str) -> str:
     match error:
         case (
             GpuMemoryError()
@@ -145,7 +173,7 @@ def reason(error: BaseException, last_words: str = "") -> str:
         case KeyboardInterrupt():
             return "KeyboardInterrupt, raised by the trainable"
         case _:
-            return f"{type(error).__name__}: {error}"
+            return ": ".join(filter(None, [type(error).__name__, _text(error)]))
 
 
 def to_message(error: BaseException, last_words: str) -> dict[str, Any]:

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 
+from pydantic import TypeAdapter, ValidationError
+
 from orchestrator.errors import StoreError
 from orchestrator.running.clock import SYSTEM, Clock
 from orchestrator.store import Store
@@ -30,6 +32,8 @@ class Heartbeat:
     """The last finished epoch of each running trial, by trial id."""
     seconds_left: float | None = None
     """The expected time to the end; None while it is unknown."""
+    quiet: Mapping[str, float] = field(default_factory=dict)
+    """Running trials that may hang, and the seconds since they handed over something."""
     pid: int = field(default_factory=os.getpid)
     host: str = field(default_factory=socket.gethostname)
     time: float = field(default_factory=time.time)
@@ -50,11 +54,15 @@ class Heartbeat:
         return f"process {self.pid} on {self.host}"
 
 
+_HEARTBEAT = TypeAdapter(Heartbeat)
+
+
 @contextmanager
 def beating(
     store: Store,
     running: Callable[[], Mapping[str, int]],
     seconds_left: Callable[[], float | None],
+    quiet: Callable[[], Mapping[str, float]],
     clock: Clock = SYSTEM,
 ) -> Iterator[None]:
     """Write a heartbeat to a store every few seconds while the block runs; delete it after.
@@ -63,11 +71,13 @@ def beating(
         store: the sweep's store.
         running: returns the last finished epoch of each running trial.
         seconds_left: returns the expected time to the end.
+        quiet: returns which trials may hang.
         clock: tells when.
     """
 
     def beat() -> None:
-        text = json.dumps(asdict(Heartbeat(running(), seconds_left(), time=clock.time())))
+        now = Heartbeat(running(), seconds_left(), quiet(), time=clock.time())
+        text = json.dumps(asdict(now))
         with suppress(StoreError):  # if the disk is full, the trials fail and report it
             store.files.write(FILE, text.encode())
 
@@ -85,7 +95,10 @@ def driver_of(store: Store) -> Heartbeat | None:
     data = store.files.read(FILE)
     if data is None:
         return None
-    heartbeat = Heartbeat(**json.loads(data))
+    try:
+        heartbeat = _HEARTBEAT.validate_json(data)
+    except ValidationError:
+        return None  # it is cut, or of another version; a live driver writes it anew
     return heartbeat if heartbeat.alive else None
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from orchestrator import trial as contract
 from orchestrator.code import Trainable
 from orchestrator.errors import TrialError
+from orchestrator.metrics import storable
 from orchestrator.nesting import flat
 from orchestrator.reporting import reports_to
 from orchestrator.running import failures
@@ -195,7 +196,8 @@ class LiveTrial:
         at: float | None = None,
     ) -> None:
         """Keep a value until the epoch ends."""
-        self.probes.append((self.epoch, probe, layer, index, unit, at, float(value)))
+        names = storable(probe), storable(layer)
+        self.probes.append((self.epoch, *names, index, unit, at, float(value)))
 
     def load(self) -> bytes | None:
         """Return the state of the checkpoint that the trial resumes from."""
@@ -213,7 +215,7 @@ class LiveTrial:
 
     def record(self, **facts: str) -> None:
         """Keep facts for the trial's row."""
-        self.facts.update({name: str(fact) for name, fact in facts.items()})
+        self.facts.update({name: storable(str(fact)) for name, fact in facts.items()})
 
     def log(self, text: str) -> None:
         """Write a line, with the time, to the trial's log."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import dataclass
+from statistics import median
 
 from orchestrator.running.clock import SYSTEM, Clock
 from orchestrator.running.execution import Epoch
@@ -13,6 +14,14 @@ from orchestrator.running.inventory import Inventory
 from orchestrator.spec.grid import PlannedTrial
 from orchestrator.spec.model import Sweep
 from orchestrator.store import Store
+
+_RECENT = 100
+"""Stretches from which the usual one is taken."""
+_TIMES = 10
+_LEAST_QUIET = 60.0
+"""Seconds: epochs of milliseconds come late whenever the machine is busy."""
+_UNKNOWN_QUIET = 1800.0
+"""Seconds without the first epoch of any trial."""
 
 
 @dataclass
@@ -25,6 +34,24 @@ class Running:
     epoch: int = 0
     selected: float | None = None
     """The last value of the selection metric."""
+    heard: float = 0.0
+    """When it started, or handed over its last epoch, by the monotonic clock."""
+
+
+class Stretches:
+    """How long trials usually take from one epoch to the next, and to their first."""
+
+    def __init__(self) -> None:
+        self._recent = {is_first: deque[float](maxlen=_RECENT) for is_first in (True, False)}
+
+    def add(self, seconds: float, *, is_first: bool) -> None:
+        """A trial has handed over an epoch after so long."""
+        self._recent[is_first].append(seconds)
+
+    def limit(self, *, is_first: bool) -> float:
+        """Return after how many seconds a trial counts as quiet."""
+        usual = self._recent[is_first] or self._recent[not is_first]
+        return max(_TIMES * median(usual), _LEAST_QUIET) if usual else _UNKNOWN_QUIET
 
 
 @dataclass(frozen=True)
@@ -58,6 +85,7 @@ class Progress:
         self.not_run = Counter[str]()
         """Trials that an edited file kept from running, by the reason."""
         self.has_started = False
+        self.stretches = Stretches()
         self.clock = clock
         self.lock = threading.RLock()
         self._store = store
@@ -84,14 +112,16 @@ class Progress:
         with self.lock:
             self.has_started = True
             self._waiting.pop(trial_id, None)
-            self.running[trial_id] = Running(self._trials[trial_id], self.clock.monotonic())
+            now = self.clock.monotonic()
+            self.running[trial_id] = Running(self._trials[trial_id], now, heard=now)
             self._slots = max(self._slots, len(self.running))
 
     def epoch(self, trial_id: str, epoch: Epoch) -> None:
         """A trial finishes an epoch."""
         with self.lock:
-            running = self.running[trial_id]
-            running.epoch = epoch.number
+            running, now = self.running[trial_id], self.clock.monotonic()
+            self.stretches.add(now - running.heard, is_first=not running.epoch)
+            running.heard, running.epoch = now, epoch.number
             value = epoch.metrics.get(self.sweep.select.metric)
             running.selected = running.selected if value is None else value
 
@@ -139,6 +169,18 @@ class Progress:
         """Return the last finished epoch of each running trial."""
         with self.lock:
             return {trial_id: running.epoch for trial_id, running in self.running.items()}
+
+    def quiet_seconds(self) -> dict[str, float]:
+        """Return for how long each of the trials that may hang has been quiet."""
+        now = self.clock.monotonic()
+        return {running.trial.trial_id: now - running.heard for running in self.quiet()}
+
+    def quiet(self) -> list[Running]:
+        """List the running trials that may hang: nothing has come for ten times the usual time."""
+        with self.lock:
+            now, limit = self.clock.monotonic(), self.stretches.limit
+            running = self.running.values()
+            return [r for r in running if now - r.heard > limit(is_first=not r.epoch)]
 
     def seconds_left(self) -> float | None:
         """Estimate the time left from earlier trials; None without any, or when all is done."""

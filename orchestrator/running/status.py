@@ -65,6 +65,11 @@ class SweepStatus:
         return self.driver.running if self.driver else {}
 
     @property
+    def quiet(self) -> Mapping[str, float]:
+        """The running trials that may hang, and for how long nothing has come from them."""
+        return self.driver.quiet if self.driver else {}
+
+    @property
     def seconds_left(self) -> float | None:
         """The expected time to the end; None while it is unknown."""
         return self.driver.seconds_left if self.driver else None
@@ -81,7 +86,12 @@ class SweepStatus:
             "driver": {"pid": self.driver.pid, "host": self.driver.host} if self.driver else None,
             "seconds_left": self.seconds_left,
             "running": [
-                {"trial_id": i, "epoch": epoch, "log": results.store.log_name(i)}
+                {
+                    "trial_id": i,
+                    "epoch": epoch,
+                    "log": results.store.log_name(i),
+                    "quiet_seconds": self.quiet.get(i),
+                }
                 for i, epoch in self.running.items()
             ],
             "failed": [
@@ -114,7 +124,10 @@ def print_status(results: Results, console: Console) -> None:
         _print_claims(results, console)
     for trial_id, epoch in status.running.items():
         log = escape(store.log_name(trial_id))
-        console.print(f"running {trial_id}, epoch {epoch} done, log {log}", soft_wrap=True)
+        seconds = status.quiet.get(trial_id)
+        quiet = "" if seconds is None else f", quiet for {duration(seconds)}: does it hang?"
+        text = f"running {trial_id}, epoch {epoch} done, log {log}{quiet}"
+        console.print(text, soft_wrap=True)
     _print_failures(status.failed, results.snapshot.outcomes, store, console)
     if status.done:
         _print_marked(cells(sweep), results, console)

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import io
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-
 from orchestrator.errors import SpecError
 from orchestrator.nesting import flat
 from orchestrator.spec.keys import Key
-from orchestrator.spec.source import Source, read
+from orchestrator.spec.source import Source, dumped, read
 
 KEY = "extends"
 _OF_AXES = {"factors", "search"}
@@ -74,7 +70,7 @@ def _merged(base: Source, own: Source) -> Source:
     places = {k: p for k, p in base.places.items() if not _is_below(k, replaced)}
     quoted = {k for k in base.quoted_numbers if not _is_below(k, replaced)}
     return Source(
-        original=_dump(data),
+        original=dumped(data),
         data=data,
         places=places | own.places,
         quoted_numbers=frozenset(quoted | own.quoted_numbers),
@@ -135,10 +131,3 @@ def _replaced(base: Mapping[str, Any], changes: Mapping[str, Any], key: Key) -> 
 
 def _is_below(key: Key, replaced: set[Key]) -> bool:
     return any(key[:length] in replaced for length in range(1, len(key) + 1))
-
-
-def _dump(data: Mapping[str, Any]) -> str:
-    """Write the merged data as YAML, in the order of its keys."""
-    buffer = io.StringIO()
-    YAML().dump(json.loads(json.dumps(data)), buffer)  # as lists: YAML has no tuples
-    return buffer.getvalue()

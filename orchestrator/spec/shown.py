@@ -35,7 +35,8 @@ class Table(Part):
     percent: bool | None = None
     """Whether to print fractions as percent; by default, metrics named ``…accuracy``."""
     precision: Annotated[int, Field(ge=0, le=12)] | None = None
-    """Decimals to print; by default 2 in percent and 4 otherwise."""
+    """Decimals to print; by default two significant digits of the deviation, and without one 2 in
+    percent and 4 otherwise, or more for small values."""
     best: Literal["max", "min"] | None = None
     """Which side is bold in each row, or in each column of a table without columns."""
     published: Published | None = None

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ruamel.yaml import YAML
+from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from orchestrator.errors import SpecError
 from orchestrator.spec.keys import Key, dotted
@@ -193,9 +194,18 @@ def of_mapping(data: Mapping[str, Any]) -> Source:
     Raises:
         SpecError: it holds a value that YAML cannot.
     """
+    return read_text(dumped(data), MAPPING)
+
+
+def dumped(data: Mapping[str, Any]) -> str:
+    """Write plain data as YAML that is read back as it was.
+
+    Raises:
+        SpecError: it holds a value that YAML cannot.
+    """
     buffer = io.StringIO()
     YAML(pure=True).dump(_plain(data, ()), buffer)
-    return read_text(buffer.getvalue(), MAPPING)
+    return buffer.getvalue()
 
 
 def _plain(value: Any, key: Key) -> Any:
@@ -207,6 +217,8 @@ def _plain(value: Any, key: Key) -> Any:
         return [_plain(item, (*key, index)) for index, item in enumerate(value)]
     if hasattr(value, "item") and getattr(value, "shape", None) == ():
         value = value.item()
+    if isinstance(value, str) and _UNSAFE.search(value):
+        return DoubleQuotedScalarString(value)  # in which they are escaped
     if value is None or isinstance(value, bool | int | float | str):
         return value
     raise SpecError(

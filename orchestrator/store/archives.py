@@ -37,14 +37,19 @@ class Archives:
         self._write(archive_file(archive.digest), archive.data)
 
     def environment(self, digest: str) -> dict[str, Any] | None:
-        """Read the versions that an environment's digest stands for."""
-        data = self._files.read(environment_file(digest))
-        listed: dict[str, Any] | None = None if data is None else json.loads(data)
-        return listed
+        """Read the versions that an environment's digest stands for; None if they are not known."""
+        try:
+            listed = json.loads(self._files.read(environment_file(digest)) or b"")
+        except ValueError:
+            return None
+        return listed if isinstance(listed, dict) else None
 
     def write_environment(self, digest: str, listed: Mapping[str, Any]) -> None:
         """Keep the versions that an environment's digest stands for."""
-        self._write(environment_file(digest), json.dumps(listed, indent=1).encode())
+        name = environment_file(digest)
+        if name not in self._present and self.environment(digest) is None:
+            self._files.write(name, json.dumps(listed, indent=1).encode())
+        self._present.add(name)
 
     def copy(self, source: Archives, code: str, environment: str | None) -> None:
         """Take over what a trial of another store refers to."""

@@ -21,7 +21,7 @@ class IntactFiles:
         self._files = files
         try:
             self._stamps = dict(json.loads(files.read(FILE) or b"{}"))
-        except ValueError:
+        except (ValueError, TypeError):  # cut, or of another version
             self._stamps = {}
 
     def includes(self, part: Part) -> bool:

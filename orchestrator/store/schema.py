@@ -219,8 +219,8 @@ def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
 def _conform_column(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
     if column.type == kind:
         return column
-    if column.type == pa.null():
-        return pa.chunked_array([pa.nulls(len(column), kind)])
+    if column.type == pa.null() or column.null_count == len(column):
+        return pa.chunked_array([pa.nulls(len(column), kind)])  # of any type, also null
     if kind == JSON:
         texts = [encode(value, JSON) for value in column.to_pylist()]
         return pa.chunked_array([pa.array(texts, JSON)])

@@ -13,6 +13,7 @@ from pathlib import Path
 from orchestrator.store.checkpoint import StoredFile
 from orchestrator.store.files import Files
 from orchestrator.store.names import checkpoint_folder, trial_folder
+from orchestrator.temporary import temporary
 
 _CHUNK = 1 << 20
 
@@ -33,7 +34,7 @@ class TrialFolder:
             files.make_folder(trial_folder(trial_id))
             self.path = files.local / trial_folder(trial_id)
         else:
-            self._temporary = tempfile.TemporaryDirectory(prefix="orch-folder-")
+            self._temporary = temporary("folder")
             self.path = Path(self._temporary.name)
 
     def empty(self) -> None:

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from orchestrator.columns import FINISHED, TABLES, columns_of
 from orchestrator.errors import StoreError
+from orchestrator.labels import printable
 from orchestrator.store.checkpoints import drop_checkpoint
 from orchestrator.store.logs import Logs
 from orchestrator.store.names import log_file, rows_file
@@ -76,7 +77,7 @@ class Writer:
 
     def log(self, trial_id: str, text: str) -> None:
         """Add lines to a trial's log; in a bucket they may wait for `flush_log`."""
-        self._logs.add(log_file(trial_id), text.rstrip("\n") + "\n")
+        self._logs.add(log_file(trial_id), printable(text).rstrip("\n") + "\n")
 
     def flush_log(self) -> None:
         """Write pending lines of the log, before this process ends or reports a failure."""

@@ -44,7 +44,7 @@ def as_in_a_new_process(
 ) -> Iterator[None]:
     """Stand in a folder whose modules are imported as they are now, and leave no trace."""
     before, modules = dict(os.environ), set(sys.modules)
-    handler = signal.getsignal(signal.SIGINT)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setattr(sys, "path", sys.path.copy())
@@ -56,7 +56,8 @@ def as_in_a_new_process(
             yield
         finally:
             _replace_environment(before)
-            signal.signal(signal.SIGINT, handler)
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
             forget_modules(folder, modules)
 
 

@@ -120,12 +120,12 @@ def _seeds(claim: Claim, seeds: Seeds) -> str:
 
 def _row(finding: Finding) -> tuple[str, ...]:
     observed, value_unit = finding.contrast, unit_of(finding.claim)
-    low, high = value_unit.text(observed.low), value_unit.text(observed.high)
+    effect, ends = value_unit.estimate(observed.effect, observed.low, observed.high)
     return (
         finding.claim.name,
         finding.verdict,
-        "—" if observed.n == 0 else value_unit.points(observed.effect),
-        "—" if math.isnan(observed.low) else f"{low} to {high}",
+        "—" if observed.n == 0 else effect,
+        "—" if math.isnan(observed.low) else ends,
         f"{observed.n} of {finding.at_most}" if finding.at_most else str(observed.n),
         _p(_spent(finding) if finding.at_most else finding.p_holm),
     )

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from orchestrator.errors import StoreError
 from orchestrator.spec.claim import Claim
 from orchestrator.store import Store
@@ -38,6 +40,9 @@ class Looked:
     selected: Mapping[str, str]
 
 
+_CLAIMS = TypeAdapter(tuple[Looked, ...])
+
+
 @dataclass(frozen=True)
 class FirstLook:
     """The claims of a sweep at the first look; none before it."""
@@ -58,8 +63,8 @@ class FirstLook:
         if data is None:
             return cls()
         try:
-            return cls(tuple(Looked(**entry) for entry in json.loads(data)))
-        except (ValueError, TypeError):
+            return cls(_CLAIMS.validate_json(data))
+        except ValidationError:
             name = store.files.shown(FILE)
             raise StoreError(
                 f"{name} is damaged: it tells which claims were made before their results were "

@@ -150,7 +150,7 @@ def judged(reduced: Reduced, seeds: int) -> Judged:
     estimate = paired(values)
     if claim.test == "pooled" and spread is not None:
         estimate = pooled(values, reduced.noise, spread)
-    known = estimate.error > NO_SPREAD * reduced.scale(seeds)
+    known = np.isfinite(estimate.error) & (estimate.error > NO_SPREAD * reduced.scale(seeds))
     is_unknown = not np.isfinite(values).all() or not known.any()
     if is_unknown or (claim.test == "pooled" and spread is None) or reduced.is_early(seeds):
         unclear = np.where(np.isnan(estimate.effect), -np.inf, sign * estimate.effect)

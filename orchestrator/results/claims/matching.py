@@ -15,6 +15,7 @@ import numpy as np
 from orchestrator.labels import label, named_label
 from orchestrator.results.claims.contrasts import Array, fisher_z, slope_weights
 from orchestrator.results.selection import CellSelection
+from orchestrator.results.statistics import TOO_LARGE
 from orchestrator.spec.claim import Claim, match
 from orchestrator.spec.grid import varied
 from orchestrator.spec.model import Sweep
@@ -116,7 +117,6 @@ def numbers(about: Matched, measured: Sequence[Measured], seeds: Sequence[int]) 
     shape = (len(measured), len(about.groups), positions, len(seeds))
     found = [[values_of(cell, values, seeds) for cell in about.cells] for values in measured]
     arrays = np.array(found, dtype=float).reshape(shape)
-    arrays[~np.isfinite(arrays)] = np.nan
     if not arrays.size:
         return np.empty((1, 1, 0))
     if about.claim.relate is not None:
@@ -125,8 +125,9 @@ def numbers(about: Matched, measured: Sequence[Measured], seeds: Sequence[int]) 
 
 
 def values_of(cell: CellSelection, measured: Measured, seeds: Sequence[int]) -> list[float]:
-    """Return the values of a cell's selected config; NaN where a trial did not measure one."""
+    """Return the values of a cell's selected config; NaN where a trial has none to test with."""
     if cell.best is None:
         return [math.nan for _ in seeds]
     config = cell.best.config
-    return [measured.get(config.trial_id(seed), math.nan) for seed in seeds]
+    found = (measured.get(config.trial_id(seed), math.nan) for seed in seeds)
+    return [value if abs(value) < TOO_LARGE else math.nan for value in found]

@@ -13,6 +13,7 @@ from orchestrator.results.claims.judging import Judged
 from orchestrator.results.claims.matching import Matched
 from orchestrator.results.claims.pooling import Pool
 from orchestrator.results.claims.sequential import UNDECIDED
+from orchestrator.results.statistics import TOO_LARGE
 
 
 def name_of_test(judged: Judged) -> str:
@@ -72,7 +73,7 @@ def _without_number(reduced: Reduced) -> str | None:
     lacking = int((~np.isfinite(reduced.values).all(axis=0)).sum())
     if not lacking:
         return None
-    what = "no correlation" if reduced.claim.relate else "not finite"
+    what = "no correlation" if reduced.claim.relate else f"not finite, or beyond {TOO_LARGE:g}"
     if not reduced.about.exploratory:
         what = f"diverged, or {what}"
     return f"{what} in {lacking} of {len(reduced.seeds)} seeds"

@@ -34,11 +34,11 @@ def looks_listed(finding: Finding) -> Listing:
     rows = []
     for look in finding.looks:
         is_wide = look.needed < min(_UNREACHED, look.p)
-        ends = f"{value_unit.text(look.low)} to {value_unit.text(look.high)}"
+        effect, ends = value_unit.estimate(look.effect, look.low, look.high)
         rows.append(
             (
                 str(look.seeds),
-                "—" if math.isnan(look.effect) else value_unit.points(look.effect),
+                "—" if math.isnan(look.effect) else effect,
                 "—" if math.isnan(look.low) or is_wide else ends,
                 "—" if math.isnan(look.p) else f"{look.p:.2g}",
                 f"{look.needed:.2g}",

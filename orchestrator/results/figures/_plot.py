@@ -14,7 +14,7 @@ from orchestrator.labels import PROBE, counted, label, named_label, unit
 from orchestrator.results.figures._series import SeriesByTrial, X, by_bin, by_epoch, by_layer
 from orchestrator.results.marks import summary
 from orchestrator.results.selection import CellSelection
-from orchestrator.results.statistics import statistics
+from orchestrator.results.statistics import TOO_LARGE, statistics
 from orchestrator.spec.grid import varied
 from orchestrator.spec.shown import Figure
 from orchestrator.spec.values import matches
@@ -264,7 +264,7 @@ def _related(
     over = results.measure(x)
     factor = unit(x).factor
     for trial_id in over.keys() & measured.keys():
-        if math.isfinite(over[trial_id]):
+        if abs(over[trial_id]) < TOO_LARGE:
             related[trial_id] = {over[trial_id] * factor: measured[trial_id]}
     return related, _heading(figure, x)
 
@@ -287,6 +287,7 @@ def _points(row: _Row, cells: Sequence[CellSelection]) -> tuple[Point, ...]:
     for cell in cells:
         for trial_id in cell.reported_ids:
             for x, y in row.series.get(trial_id, {}).items():
-                values.setdefault(x, []).append(y * row.factor)
+                drawn = y * row.factor if abs(y) < TOO_LARGE else math.nan
+                values.setdefault(x, []).append(drawn)
     over_seeds = {x: statistics(ys) for x, ys in values.items()}
     return tuple(Point(x, of.mean, of.std, of.n) for x, of in over_seeds.items())

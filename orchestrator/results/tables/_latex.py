@@ -11,6 +11,7 @@ SPECIAL = str.maketrans(
     {char: rf"\{char}" for char in "&%$#_{}"}
     | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
     | {"†": r"\dag{}", "‡": r"\ddag{}"}
+    | {"`": r"\textasciigrave{}", '"': r"\textquotedbl{}"}
     | {"±": r"$\pm$", "—": "---", "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}"}
 )
 
@@ -20,7 +21,8 @@ FITTED = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
 
 def latex(pivots: Iterable[Pivot]) -> str:
     """Write a document that compiles; each ``table`` in it can be copied into a paper."""
-    lines = [r"\documentclass{article}", r"\usepackage{booktabs,graphicx}", r"\begin{document}"]
+    packages = [r"\usepackage[T1]{fontenc}", r"\usepackage{booktabs,graphicx}"]
+    lines = [r"\documentclass{article}", *packages, r"\begin{document}"]
     for pivot in pivots:
         lines += _pivot(pivot)
         for listing in pivot.listings:
@@ -70,7 +72,8 @@ def _float(caption: str, alignment: str, header: Sequence[str], body: Sequence[s
 
 
 def _row(cells: Iterable[str]) -> str:
-    return " & ".join(cells) + r" \\"
+    row = " & ".join(cells) + r" \\"
+    return f"{{}}{row}" if row[0] in "[*" else row  # else an argument of the row before
 
 
 def _spanning(text: str, width: int) -> str:
@@ -93,4 +96,4 @@ def _entry(entry: Entry | None) -> str:
 
 
 def _escape(text: str) -> str:
-    return text.translate(SPECIAL)
+    return text.translate(SPECIAL).replace("--", "-{}-")

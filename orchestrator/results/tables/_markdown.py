@@ -46,5 +46,12 @@ def _line(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
+_SPECIAL = re.compile(
+    r"[\\|*<>`\[\]~$] | (?<![A-Za-z0-9])_ | _(?![A-Za-z0-9]) | &(?=\#?\w+;) | ^[\#+-](?=\s|$)",
+    re.VERBOSE,
+)
+"""What Markdown takes for more than itself: within a word ``_`` is not."""
+
+
 def _escape(text: str) -> str:
-    return re.sub(r"[\\|*<`]", r"\\\g<0>", text)
+    return _SPECIAL.sub(r"\\\g<0>", text)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from statistics import fmean
 from typing import TYPE_CHECKING
 
 from orchestrator.labels import PROBE, Unit, counted, label, named_label, seed_ranges, unit
 from orchestrator.results.measures import selected_values
 from orchestrator.results.selection import CellSelection, lead, optimism
+from orchestrator.results.statistics import mean_of, statistics
 from orchestrator.results.tables._listing import INCOMPLETE, NOTHING, Labels, Listing
 from orchestrator.results.tables._published import cell_labels, published
 from orchestrator.spec.model import Sweep
@@ -51,10 +51,13 @@ def _protocol(sweep: Sweep, table: Table, selections: Sequence[CellSelection]) -
     estimates = [gain for gain in gains if gain is not None]
     if estimates:
         metric_unit = _selection_unit(sweep, table)
+        of_cells = [statistics(s.best.values) for s in selections if s.best]
+        spread = min(of.std for of in of_cells if of.n > 1)
+        average = metric_unit.points(mean_of(estimates), spread)
+        most = metric_unit.points(max(estimates), spread)
         yield (
-            f"Selecting on all seeds but one and reporting on that one is worse by "
-            f"{metric_unit.points(fmean(estimates))} on average over "
-            f"{counted(len(estimates), 'cell')} (at most {metric_unit.points(max(estimates))})."
+            f"Selecting on all seeds but one and reporting on that one is worse by {average} "
+            f"on average over {counted(len(estimates), 'cell')} (at most {most})."
         )
 
 
@@ -159,4 +162,4 @@ def _lead(selection: CellSelection, mode: str, unit: Unit) -> str:
     if ahead is None:
         return NOTHING
     noise = " (within noise)" if ahead.n > 1 and ahead.ci_low <= 0 else ""
-    return unit.points(ahead.mean) + (noise if ahead.n > 1 else " (one seed)")
+    return unit.points(ahead.mean, ahead.std) + (noise if ahead.n > 1 else " (one seed)")

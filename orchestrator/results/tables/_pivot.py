@@ -195,10 +195,11 @@ class _Layout:
 
 def _entry(unit: Unit, values: Sequence[float], complete: bool, marks: str, *, bold: bool) -> Entry:
     over_seeds = statistics(values)
-    mean = unit.text(over_seeds.mean) if values else NOTHING
-    std = "" if math.isnan(over_seeds.std) else unit.text(over_seeds.std)
-    seeds = tuple(map(unit.text, values))
-    return Entry(mean, std, seeds, complete, marks if values else "", bold, over_seeds.mean)
+    std = over_seeds.std
+    mean, deviation = unit.pair(over_seeds.mean, std) if values else (NOTHING, "")
+    deviation = "" if math.isnan(std) else deviation
+    seeds = tuple(unit.text(value, std) for value in values)
+    return Entry(mean, deviation, seeds, complete, marks if values else "", bold, over_seeds.mean)
 
 
 def _best(table: Table, cells: Mapping[Key, tuple[Sequence[float], bool, str]]) -> set[Key]:

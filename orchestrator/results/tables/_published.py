@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from orchestrator.labels import Unit, label, unit
 from orchestrator.results.measures import selected_values
 from orchestrator.results.selection import CellSelection
-from orchestrator.results.statistics import statistics
+from orchestrator.results.statistics import Statistics, statistics
 from orchestrator.results.tables._listing import NOTHING, Labels, Listing
 from orchestrator.spec.shown import Published, Table
 from orchestrator.spec.values import Value, by_value
@@ -43,7 +43,7 @@ def published(
             (
                 *cell_labels(selection, factors),
                 *_compared(
-                    value_unit, _mean(measured, selection), value, results.marks(selection).signs
+                    value_unit, _ours(measured, selection), value, results.marks(selection).signs
                 ),
             )
             for selection, value in pairs
@@ -57,24 +57,24 @@ def cell_labels(selection: CellSelection, factors: Labels) -> Labels:
     return tuple(label(selection.cell.factors[name]) for name in factors)
 
 
-def _mean(measured: Mapping[str, float], selection: CellSelection) -> float:
-    return statistics(selected_values(measured, selection)).mean
+def _ours(measured: Mapping[str, float], selection: CellSelection) -> Statistics:
+    return statistics(selected_values(measured, selection))
 
 
 def _agree(cell: Mapping[str, Value], row: Mapping[str, Value]) -> bool:
     return all(by_value(row[name]) == by_value(cell[name]) for name in cell.keys() & row.keys())
 
 
-def _compared(unit: Unit, ours: float, published: float, marks: str) -> Labels:
+def _compared(unit: Unit, ours: Statistics, published: float, marks: str) -> Labels:
     """Write our value, the published one, which is in the printed unit, and the difference.
 
     Args:
         unit: of our value.
-        ours: our mean; NaN if there is none.
+        ours: our values.
         published: the published value.
         marks: signs of the trials behind our value.
     """
-    if math.isnan(ours):
+    if math.isnan(ours.mean):
         return NOTHING, label(published), NOTHING
-    difference = ours - published / unit.factor
-    return unit.text(ours) + marks, label(published), unit.signed(difference)
+    difference = unit.signed(ours.mean - published / unit.factor, ours.std)
+    return unit.text(ours.mean, ours.std) + marks, label(published), difference

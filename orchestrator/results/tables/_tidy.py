@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from orchestrator.labels import is_accuracy
+from orchestrator.labels import is_accuracy, printable
 from orchestrator.results.marks import Marks
 from orchestrator.results.measures import selected_values
 from orchestrator.results.observed import grows
@@ -82,8 +82,9 @@ def _seeds(selection: CellSelection) -> dict[str, Any]:
 
 
 def to_csv(frame: pd.DataFrame) -> str:
-    """Write a tidy table as CSV."""
-    return frame.to_csv(index=False, lineterminator="\n")
+    """Write a tidy table as CSV; what a terminal would obey is escaped."""
+    shown = frame.map(lambda value: printable(value) if isinstance(value, str) else value)
+    return shown.to_csv(index=False, lineterminator="\n")
 
 
 def to_json(frame: pd.DataFrame) -> str:

@@ -98,7 +98,7 @@ def _report_all(
         send(connection, "ended", loading(recorder))
     except ClosedError:
         return
-    except (SystemExit, KeyboardInterrupt, Exception) as error:  # noqa: BLE001  (the trainable's)
+    except BaseException as error:  # noqa: BLE001  (the trainable's, whatever it is)
         _fail(connection, error, last_words.line, recorder)
 
 

@@ -6,6 +6,8 @@ import os
 import threading
 from collections.abc import Callable
 
+from orchestrator.labels import printable
+
 CHUNK = 1 << 16
 """Bytes to read at once."""
 _LONGEST = 1 << 20
@@ -63,4 +65,4 @@ class Lines:
 def _final(line: bytes) -> str:
     """Take a line as a terminal shows it in the end: of a progress bar, its last state."""
     text = line.decode("utf-8", errors="backslashreplace").rstrip("\r")
-    return text.rpartition("\r")[2]
+    return printable(text.rpartition("\r")[2])

@@ -24,6 +24,7 @@ from orchestrator.running.programs.imports import Imports
 from orchestrator.running.programs.process import started
 from orchestrator.running.programs.reports import Reports
 from orchestrator.spec.command import TrialNames, render, render_path
+from orchestrator.temporary import temporary
 
 PATHS = ("csv", "tensorboard")
 """The keys of `metrics` that are paths, with placeholders as in the command."""
@@ -53,7 +54,7 @@ class Program:
             TrialFailedError: it failed.
         """
         with (
-            tempfile.TemporaryDirectory(prefix="orch-program-") as private,
+            temporary("program") as private,
             contextlib.closing(Reports(trial.log)) as reports,
             contextlib.ExitStack() as alone,
         ):
@@ -130,4 +131,5 @@ def _claimed(folder: str, metrics: Mapping[str, str]) -> Iterator[None]:
                     f"another trial that runs now has its metrics in {path} too; put "
                     "`{trial.folder}` or `{trial.id}` into the path, in `command` and in `metrics`"
                 ) from None
+            claimed.callback(Path(lock.lock_file).unlink, missing_ok=True)  # before its release
         yield

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +13,7 @@ from orchestrator.reporting import PIPE
 from orchestrator.running.processes.lines import CHUNK
 from orchestrator.running.programs import Epoch, Source
 from orchestrator.running.programs.epochs import shown
+from orchestrator.temporary import temporary
 
 
 class Reports(Source):
@@ -28,8 +27,8 @@ class Reports(Source):
         self._say = say
         self._said = False
         self._rest = b""
-        self._folder = Path(tempfile.mkdtemp(prefix="orch-report-"))
-        self._pipe = self._folder / "pipe"
+        self._folder = temporary("report")
+        self._pipe = Path(self._folder.name, "pipe")
         os.mkfifo(self._pipe, 0o600)
         # Open for writing as well, so that the pipe does not end when a writer closes it.
         self._descriptor = os.open(self._pipe, os.O_RDWR | os.O_NONBLOCK)
@@ -83,7 +82,7 @@ class Reports(Source):
     def close(self) -> None:
         """Remove the pipe; who reports from now on gets an error."""
         os.close(self._descriptor)
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder.cleanup()
 
     def _messages(self) -> Iterator[bytes]:
         with suppress(BlockingIOError):

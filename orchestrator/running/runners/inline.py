@@ -154,7 +154,7 @@ def _trial_errors(was_pressed: Callable[[], bool]) -> Iterator[None]:
         raise ended.cause from None
     except bdb.BdbQuit:
         raise KeyboardInterrupt from None  # the user left the debugger
-    except (Exception, SystemExit, KeyboardInterrupt) as error:
+    except BaseException as error:
         if _in_debugger() or (isinstance(error, KeyboardInterrupt) and was_pressed()):
             raise
         raise _RaisedError(error) from error

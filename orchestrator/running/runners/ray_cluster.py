@@ -5,19 +5,23 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import ray
+from ray._private import utils as ray_utils
 from ray._private.node import Node as RayNode
 from ray.job_config import JobConfig
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from orchestrator.errors import ResourceError
 from orchestrator.running.job import Job
-from orchestrator.running.runners import Node
+from orchestrator.running.runners import Node, ray_head
+from orchestrator.temporary import temporary
 
 OBJECT_STORE_BYTES = 200_000_000
 """Enough, since only the job with the trials' params goes through it, once."""
@@ -45,23 +49,43 @@ def cluster() -> Iterator[bool]:
         "log_to_driver": False,
         "job_config": _JobConfig(),
     }
-    if address is None:
-        settings |= {
-            "address": "local",
-            "include_dashboard": False,
-            "object_store_memory": OBJECT_STORE_BYTES,
-        }
-    else:
-        _require_reachable(address)
-    try:
-        with bare_node():
-            ray.init(**settings)
-    except Exception as error:  # noqa: BLE001  (Ray raises plain Exceptions, for example on a timeout)
-        raise _no_cluster(address, error) from None
-    try:
+    with contextlib.ExitStack() as ended:
+        if address is None:
+            settings |= {
+                "address": "local",
+                "include_dashboard": False,
+                "object_store_memory": OBJECT_STORE_BYTES,
+                "_temp_dir": ended.enter_context(temporary("ray", short=True)),
+            }
+        else:
+            _require_reachable(address)
+        ended.callback(_shut_down)
+        try:
+            with bare_node(), _same_handlers():
+                ray.init(**settings)
+        except Exception as error:  # noqa: BLE001  (Ray raises plain ones, for example on a timeout)
+            raise _no_cluster(address, error) from None
         yield address is None
+
+
+def _shut_down() -> None:
+    with _same_handlers():
+        ray_head.shut_down()
+
+
+@contextlib.contextmanager
+def _same_handlers() -> Iterator[None]:
+    """Keep who handles SIGTERM: Ray would end the process, and print its stack."""
+    set_handler = ray_utils.set_sigterm_handler
+    is_main = threading.current_thread() is threading.main_thread()
+    before = signal.getsignal(signal.SIGTERM)
+    ray_utils.set_sigterm_handler = lambda _: None
+    try:
+        yield
     finally:
-        ray.shutdown()
+        ray_utils.set_sigterm_handler = set_handler
+        if is_main and before is not None:
+            signal.signal(signal.SIGTERM, before)  # in place of that of Ray's native code
 
 
 class _JobConfig(JobConfig):

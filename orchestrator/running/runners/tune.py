@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,11 +22,12 @@ from orchestrator.errors import OrchError
 from orchestrator.running.attempts import Attempts
 from orchestrator.running.execution import Epoch
 from orchestrator.running.job import Job
-from orchestrator.running.runners import other_nodes
+from orchestrator.running.runners import other_nodes, ray_head
 from orchestrator.running.runners.ray_cluster import require_fit, trials_ahead
 from orchestrator.running.runners.ray_errors import error_of, translated
 from orchestrator.running.runners.ray_settings import ENDING
 from orchestrator.running.runners.tune_worker import Worker, attempt_of, text_of
+from orchestrator.temporary import temporary
 
 TRIALS_PER_FIT = 5_000
 """Trials per portion: Tune keeps all trials of a ``fit()`` in memory, and each ``fit()`` starts
@@ -76,14 +76,14 @@ class TuneRunner:
             # With a searcher of one's own, Tune would start one trial after the other.
             os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(trials_ahead(job))
             self._worker = tune.with_parameters(Worker, job=ray.put(job))
-        with _workers_environment(inherited=self._own_ray):
+        with _workers_environment(inherited=self._own_ray), ray_head.required():
             return _fit(self._worker, _Queue(attempts, job), _Observer(attempts))
 
 
 def _fit(worker: type[Worker], queue: _Queue, observer: _Observer) -> Exception | None:
     """Run a portion; return the error that ended it early, if any."""
     error: Exception | None = None
-    with tempfile.TemporaryDirectory(prefix="orch-tune-") as folder:
+    with temporary("tune") as folder:
         try:
             tune.Tuner(
                 worker,
@@ -187,9 +187,14 @@ class _Observer(tune.Callback):
                 self._attempts.epoch(attempt_of(trial.config), epoch)
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        if trial.last_result.get("done") and self.fatal is None:
-            with self._keeping_errors():
-                self._attempts.committed(attempt_of(trial.config), trial.last_result["seconds"])
+        attempt, result = attempt_of(trial.config), trial.last_result
+        if not result.get("done") or self.fatal is not None:
+            return
+        with self._keeping_errors():
+            if "failed" in result:
+                self._attempts.failed(attempt, result["failed"])
+            else:
+                self._attempts.committed(attempt, result["seconds"])
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         with self._keeping_errors():

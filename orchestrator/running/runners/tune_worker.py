@@ -8,7 +8,7 @@ from typing import Any
 
 from ray import tune
 
-from orchestrator.errors import RunError, TrialFailedError
+from orchestrator.errors import OrchError, RunError, TrialFailedError
 from orchestrator.running import failures
 from orchestrator.running.attempts import Attempt
 from orchestrator.running.execution import Execution
@@ -17,6 +17,7 @@ from orchestrator.running.processes.descendants import become_subreaper
 from orchestrator.running.processes.host import TrialProcesses
 from orchestrator.running.trial_code import RunCode, TrialCode
 from orchestrator.store import Store, Writer
+from orchestrator.temporary import clear_abandoned
 
 
 def text_of(attempt: Attempt, job: Job) -> str:
@@ -52,6 +53,7 @@ class Worker(tune.Trainable):
         self._run_code = RunCode(job, self._writer.store)
         self._attempt = attempt_of(config)
         self._epochs = self._run()
+        clear_abandoned()  # of this node
         job.set_environment()
         become_subreaper()
         self._processes = TrialProcesses(job.runs, job.folder, self._task.threads, self._run_code)
@@ -69,14 +71,19 @@ class Worker(tune.Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
-        """Run an epoch, with what the trainable prints going to the trial's log."""
+        """Run an epoch, with what the trainable prints going to the trial's log.
+
+        A failure is a result too: Tune would end this process for an exception, and start another.
+        """
         try:
             return next(self._epochs)
         except Exception as error:
             if not isinstance(error, TrialFailedError):  # whose process has printed its traceback
                 self._log(failures.for_log(error))
             self._writer.flush_log()
-            raise
+            if not isinstance(error, OrchError):
+                raise
+            return {"done": True, "failed": error}
 
     def _run(self) -> Generator[dict[str, Any], None, None]:
         """Run the attempt; yield the result of each step: an epoch, and then the end."""
