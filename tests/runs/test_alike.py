@@ -35,8 +35,8 @@ def test_a_typo_is_told_once_with_the_users_frames(
     before, _, error = done.stderr.partition("error: ")
     file = cluster_folder.path / "fit.py"
     first, *frames, last = [line for line in error.splitlines() if "^" not in line]
-    count, _, rest = first.partition(" ")  # two run at once: another may fail before the first ones
-    assert int(count) in {3, 4}
+    count, _, rest = first.partition(" ")  # others may fail before the first ones
+    assert 3 <= int(count) <= 12
     assert (
         rest == "of 12 trials failed with the same error and none has finished, so the sweep stops:"
     )
