@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.running.durations import longest_first
+from orchestrator.spec.exclusions import Exclusions
 from orchestrator.spec.grid import (
     PlannedTrial,
     cells,
@@ -425,3 +426,39 @@ def typed(value: Any) -> Any:
     if isinstance(value, tuple):
         return tuple(map(typed, value))
     return isinstance(value, bool), value
+
+
+# Exclusions
+
+
+@given(
+    st.lists(
+        st.dictionaries(
+            st.sampled_from(["dataset", "order", "lr"]),
+            st.one_of(
+                st.sampled_from(["cifar10", "imagenet", "convention", "swap", 0.1, 0.01, 1, 1.0]),
+                st.lists(
+                    st.sampled_from(["cifar10", "imagenet", "swap", 0.1, 0.01]), min_size=1
+                ).map(tuple),
+            ),
+            min_size=1,
+        ),
+        max_size=5,
+    )
+)
+def test_compiled_exclusions_exclude_what_each_entry_does(entries: list[dict[str, Any]]) -> None:
+    compiled = Exclusions(entries)
+    of_factors = [entry for entry in entries if "lr" not in entry]
+    about = compiled.about(["dataset", "order"])
+    for config in (c for cell in cells(make()) for c in cell.configs):
+        expected = any(matches(entry, config.values) for entry in entries)
+        assert compiled.include(config.values) == expected
+        only = any(matches(entry, config.factors) for entry in of_factors)
+        assert about.include(config.factors) == only
+
+
+def test_an_entry_of_many_combinations_is_compared_by_itself() -> None:
+    wide = {"a": tuple(range(100)), "b": tuple(range(100))}
+    compiled = Exclusions([wide])
+    assert compiled.include({"a": 99, "b": 0})
+    assert not compiled.include({"a": 99, "b": 100})

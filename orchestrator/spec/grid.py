@@ -20,7 +20,6 @@ from orchestrator.spec.values import (
     Value,
     by_value,
     canonical,
-    matches,
 )
 
 
@@ -170,11 +169,11 @@ def combinations(sweep: Sweep, names: Collection[str]) -> list[dict[str, Value]]
 
 def count_trials(sweep: Sweep) -> int:
     """Count the trials without expanding the search; exclusions of search params are ignored."""
-    factors_only = [entry for entry in sweep.exclude if entry.keys() <= sweep.factors.keys()]
+    excluded = sweep.exclusions.about(sweep.factors)
     return sum(
         len(grid.seeds) * count_configs(sweep, grid, factors)
         for factors in product(sweep.factor_grid)
-        if not any(matches(entry, factors) for entry in factors_only)
+        if not excluded.include(factors)
         for grid in [grid_of(sweep, factors)]
     )
 

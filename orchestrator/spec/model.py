@@ -18,6 +18,7 @@ from orchestrator.spec.axes import (
     values_by_name,
 )
 from orchestrator.spec.claim import Claim
+from orchestrator.spec.exclusions import Exclusions
 from orchestrator.spec.identity import Runs
 from orchestrator.spec.part import Part
 from orchestrator.spec.ranges import MOST_SAMPLES, Range, points
@@ -241,6 +242,11 @@ class Sweep(Part):
         sections = [self.search_axes, *(variant.search for variant in self.variants)]
         named = [n for each in sections for n, value in each.items() if isinstance(value, Range)]
         return {name: index for index, name in enumerate(dict.fromkeys(named))}
+
+    @cached_property
+    def exclusions(self) -> Exclusions:
+        """What it excludes, to be asked for each of many cells."""
+        return Exclusions(self.exclude)
 
     @property
     def axes(self) -> dict[str, tuple[Value, ...]]:

@@ -98,7 +98,7 @@ def searched(
     for part, axes in _parts(sweep, grid, factors):
         for chosen in product(axes):
             search = {**nothing, **chosen}
-            if not any(matches(entry, {**factors, **search}) for entry in sweep.exclude):
+            if not sweep.exclusions.include({**factors, **search}):
                 yield search, part.resources
 
 
