@@ -178,9 +178,9 @@ class Progress:
     def quiet(self) -> list[Running]:
         """List the running trials that may hang: nothing has come for ten times the usual time."""
         with self.lock:
-            now, limit = self.clock.monotonic(), self.stretches.limit
-            running = self.running.values()
-            return [r for r in running if now - r.heard > limit(is_first=not r.epoch)]
+            now = self.clock.monotonic()
+            limits = {first: self.stretches.limit(is_first=first) for first in (True, False)}
+            return [r for r in self.running.values() if now - r.heard > limits[not r.epoch]]
 
     def seconds_left(self) -> float | None:
         """Estimate the time left from earlier trials; None without any, or when all is done."""
