@@ -36,7 +36,7 @@ def label(value: Any) -> str:
     """Write a param's value on one line; text that could be taken for another value is quoted."""
     if isinstance(value, str):
         is_plain = value.isprintable() and not _AMBIGUOUS.fullmatch(value)
-        return value if is_plain else printable(json.dumps(value, ensure_ascii=False))
+        return value if is_plain else _quoted(value)
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(_item_label, value))}]"
     if isinstance(value, float) and value.is_integer() and abs(value) < _LARGE:
@@ -46,7 +46,15 @@ def label(value: Any) -> str:
 
 def _item_label(value: Any) -> str:
     is_split = isinstance(value, str) and re.search(r"[,\[\]]", value)
-    return json.dumps(value, ensure_ascii=False) if is_split else label(value)
+    return _quoted(value) if is_split else label(value)
+
+
+def _quoted(text: str) -> str:
+    """Quote text as JSON does, with escapes for all that is not seen or ends a line."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in json.dumps(text, ensure_ascii=False)
+    )
 
 
 def named_label(name: str, value: Any) -> str:

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,7 @@ VALUES = st.one_of(
 @example(("a, b",), ("a", "b"))
 @example('"null"', "null")
 @example("1e3", 1000.0)
+@example("\u2028", ("[\u202e",))
 def test_two_values_have_two_labels_of_one_line_that_no_terminal_obeys(
     one: Any, other: Any
 ) -> None:
@@ -209,6 +211,7 @@ def test_digits_follow_the_deviation(mean: float, std: float, said: str) -> None
 
 
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=6))
+@example([sys.float_info.max] * 3)
 def test_statistics_of_any_finite_values_are_numbers_that_can_be_written(
     values: list[float],
 ) -> None:

@@ -15,7 +15,7 @@ from orchestrator.labels import counted, label, unit
 from orchestrator.results.effects import Effects
 from orchestrator.results.marks import UNEVEN, marks_of
 from orchestrator.results.selection import TIE
-from orchestrator.results.variance import Array, Indices, balanced, decompose
+from orchestrator.results.variance import Array, Indices, balanced, decompose, scaled
 from orchestrator.spec import PlannedTrial, expand
 from orchestrator.spec.values import by_value
 
@@ -59,7 +59,8 @@ def effects_of(results: Results, metric: str) -> Effects:
     kept = kept[np.lexsort(places[kept].T[::-1])]  # the last axis varies fastest
     positions = [np.unique(axis) for axis in places[kept].T]
     grid = values[kept].reshape([len(of_axis) for of_axis in positions])
-    if np.ptp(grid / (np.abs(grid).max() or 1.0)) <= TIE:
+    in_range, _ = scaled(grid)
+    if np.ptp(in_range) <= TIE * np.abs(in_range).max():
         raise ShowError(
             f"all {len(kept):,} trials of `{name}` that could be decomposed have the same "
             f"`{metric}`, {grid.flat[0]:g}: there is no variance"
@@ -131,27 +132,15 @@ def _means(
     axes: Sequence[_Axis], positions: Sequence[Indices], grid: Array
 ) -> dict[str, dict[str, float]]:
     """Average over all axes but one, for each param that has several values in the grid."""
+    in_range, exponent = scaled(grid)
     means = {}
     for index, (axis, of_axis) in enumerate(zip(axes[:-1], positions, strict=False)):
         if len(of_axis) > 1:
             others = tuple(other for other in range(grid.ndim) if other != index)
             labels = [axis.labels[position] for position in of_axis]
-            means[axis.name] = dict(zip(labels, _mean(grid, others).tolist(), strict=True))
+            of_values = np.ldexp(in_range.mean(axis=others), exponent)
+            means[axis.name] = dict(zip(labels, of_values.tolist(), strict=True))
     return means
-
-
-def _spread(grid: Array) -> float:
-    """Compute the standard deviation, also of values whose squares are no floats."""
-    largest = float(np.abs(grid).max()) or 1.0
-    return float((grid / largest).std()) * largest
-
-
-def _mean(grid: Array, axes: tuple[int, ...]) -> Array:
-    """Average over some axes, also values whose sum is no float."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        means: Array = grid.mean(axis=axes)
-    largest = np.abs(grid).max()
-    return means if np.isfinite(means).all() else (grid / largest).mean(axis=axes) * largest
 
 
 def _notes(
@@ -164,7 +153,8 @@ def _notes(
     pairs = list(zip(axes, map(set, positions), strict=True))
     sizes = [f"{len(of_axis)} {axis.name}" for axis, of_axis in pairs[:-1] if len(of_axis) > 1]
     grid_text = " × ".join([*sizes, counted(grid.shape[-1], "seed")])
-    spread = _spread(grid)
+    in_range, exponent = scaled(grid)
+    spread = float(np.ldexp(in_range.std(), exponent))
     deviation = unit(metric).points(spread, spread)
     yield (
         f"{grid.size:,} of {counted(planned, 'trial')} ({grid_text}), "

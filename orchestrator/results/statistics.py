@@ -30,7 +30,7 @@ def mean_of(values: Sequence[float]) -> float:
     try:
         return fmean(values)
     except OverflowError:
-        return math.fsum(value / len(values) for value in values)
+        return math.ldexp(fmean(math.ldexp(value, -64) for value in values), 64)
 
 
 @dataclass(frozen=True)

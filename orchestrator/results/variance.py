@@ -62,6 +62,17 @@ def balanced(places: Indices) -> Indices:
     return kept
 
 
+def scaled(values: Array) -> tuple[Array, int]:
+    """Divide finite values by a power of two, so that their sums and squares are floats.
+
+    Returns:
+        The values, the largest of them from 0.5 to 1, and the power's exponent. They are exact:
+        a mean of them times the power, as by `numpy.ldexp`, is that of the values to the bit.
+    """
+    exponent = int(np.frexp(np.abs(values).max())[1])
+    return np.ldexp(values, -exponent), exponent
+
+
 def decompose(values: Array, names: Sequence[str]) -> list[Effect]:
     """Attribute the variance of a complete grid to its axes and their interactions.
 
@@ -77,9 +88,8 @@ def decompose(values: Array, names: Sequence[str]) -> list[Effect]:
         The effects that have degrees of freedom: axes and pairs of axes in order, higher
         orders, seed, seed × params.
     """
-    values = values / np.abs(values).max()  # so that no sum overflows
-    deviations = values - values.mean()
-    deviations /= np.abs(deviations).max()  # so that no square overflows
+    values, _ = scaled(values)
+    deviations, _ = scaled(values - values.mean())
     rest = deviations.mean(axis=-1)
     sizes, seeds = rest.shape, values.shape[-1]
     found: list[tuple[str, Array, int]] = []

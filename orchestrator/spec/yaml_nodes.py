@@ -57,6 +57,10 @@ def yaml(kind: str) -> YAML:
     return processor
 
 
+_RESOLVER = yaml("safe").resolver
+_NUMBERS = {f"{_PREFIX}int", f"{_PREFIX}float"}
+
+
 def compose(text: str) -> MappingNode:
     """Parse text to its top-level node, and refuse what no sweep file needs.
 
@@ -211,6 +215,9 @@ def _name(node: Node) -> str:
     line = node.start_mark.line
     if not isinstance(node, ScalarNode):
         raise YAMLTextError(line, "a list or mapping as a key; expected a name")
+    if node.tag == f"{_PREFIX}merge":
+        problem = "`<<` merges keys in YAML 1.1 only; write the keys out, or see `extends`"
+        raise YAMLTextError(line, problem)
     if node.tag != f"{_PREFIX}str":
         problem = f"the key `{node.value}` is not a name; quote it if it is one"
         raise YAMLTextError(line, problem)
@@ -245,12 +252,7 @@ def _float(text: str) -> float:
 
 
 def _is_number(text: str) -> bool:
+    """Tell whether text is a number where it is not in quotes."""
     if not any(character.isdigit() for character in text):
         return False
-    for parse in (_integer, _float):
-        try:
-            parse(text)
-        except ValueError:
-            continue
-        return True
-    return False
+    return str(_RESOLVER.resolve(ScalarNode, text, (True, False))) in _NUMBERS
