@@ -13,10 +13,11 @@ from typing import Any
 
 import psutil
 import pytest
+from support.memory_limit import limited
 from support.processes import run, start, working_in
 from support.waiting import until
 
-from orchestrator.errors import GpuMemoryError, TrainableError, TrialFailedError
+from orchestrator.errors import GpuMemoryError, KilledError, TrainableError, TrialFailedError
 from orchestrator.running.processes.descendants import subreaping
 from orchestrator.running.processes.host import TrialProcesses
 
@@ -53,6 +54,9 @@ def train(params, trial):
         time.sleep(1000)
     if end == "os exit":
         os._exit(7)
+    if end == "full memory":
+        Path(params["group"]).write_text(str(os.getpid()))
+        bytearray(1 << 30)
     if end == "memory":
         raise OutOfMemoryError("CUDA out of memory")
     if end == "orphans":
@@ -141,7 +145,6 @@ def processes(folder: Path) -> Iterator[Callable[..., TrialProcesses]]:
         ("interrupt", "KeyboardInterrupt, raised by the trainable"),
         ("raise", "ValueError: no luck"),
         ("own init", "Coded: no such file (404)"),
-        ("kill", "its process was killed by SIGKILL, as the kernel does when memory is full"),
         ("os exit", "its process ended with exit code 7"),
     ],
 )
@@ -150,6 +153,26 @@ def test_a_bad_end_is_named_and_the_next_trial_runs(processes: Any, end: str, re
     with pytest.raises(TrialFailedError) as error:
         run(worker, start(end=end))
     assert str(error.value) == reason
+    assert [report.metrics["score"] for report in run(worker, start(end=None))] == [1.0, 2.0]
+
+
+def test_a_process_that_is_killed_is_said_to_be_with_the_memory_that_it_had(
+    processes: Any,
+) -> None:
+    worker = processes("endings")
+    said = r"its process was killed by SIGKILL, as may happen when memory is full; it had \d+ MiB"
+    with pytest.raises(KilledError, match=f"^{said}$"):
+        run(worker, start(end="kill"))
+
+
+def test_memory_that_is_full_is_named_where_the_kernel_kills(processes: Any) -> None:
+    worker = processes("endings")
+    said = r"its process was killed by the kernel because memory was full; it had \d+ MiB"
+    with (
+        limited(200 << 20) as group,
+        pytest.raises(KilledError, match=f"^{said}$"),
+    ):
+        run(worker, start(end="full memory", group=str(group)))
     assert [report.metrics["score"] for report in run(worker, start(end=None))] == [1.0, 2.0]
 
 

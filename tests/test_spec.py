@@ -234,7 +234,12 @@ BAD_YAML = {
     "an alias in itself": ("epochs: 2", "x: &a [1, *a]", 9, "inside the value that it refers to"),
     "a number as a key": ("epochs: 2", "1: 2", 9, "the key `1` is not a name"),
     "a key of nothing": ("epochs: 2", ": 2", 9, "the key `` is not a name"),
-    "a merge key": ("epochs: 2", "<<: {a: 1}", 9, "`<<` merges keys in YAML 1.1 only; write the keys out, or see `extends`"),
+    "a merge key": (
+        "epochs: 2",
+        "<<: {a: 1}",
+        9,
+        "`<<` merges keys in YAML 1.1 only; write the keys out, or see `extends`",
+    ),
     "a list as a key": ("epochs: 2", "? [a, b] : 2", 9, "a list or mapping as a key"),
     "a key of two lines": ("epochs: 2", '"a\\nb": 2', 9, "the key 'a\\nb' is not a name"),
     "nesting": ("epochs: 2", f"x: {'[' * 5000}{']' * 5000}", 9, "nested more than 32 deep"),

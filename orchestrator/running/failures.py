@@ -24,7 +24,7 @@ from orchestrator.errors import (
     UsageError,
     WorkerDiedError,
 )
-from orchestrator.labels import duration, printable
+from orchestrator.labels import duration, memory, printable
 from orchestrator.running.gpus import larger_fraction
 
 _ALLOCATION_FAILED = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
@@ -108,14 +108,19 @@ def for_log(error: BaseException) -> str:
     return "".join(traceback.format_exception(error))
 
 
-def ended(status: int) -> str:
+def ended(status: int, had: int = 0, *, memory_was_full: bool = False) -> str:
     """Say how a process ended, after its name: by a signal, or with an exit code.
 
     Args:
         status: its exit code, or the negative number of the signal.
+        had: the most memory that it had, in bytes; 0 if that is not known.
+        memory_was_full: whether the kernel has killed processes for memory while it ran.
     """
     if status == -signal.SIGKILL:
-        return "was killed by SIGKILL, as the kernel does when memory is full"
+        most = f"; it had {memory(had)}" if had else ""
+        if memory_was_full:
+            return f"was killed by the kernel because memory was full{most}"
+        return f"was killed by SIGKILL, as may happen when memory is full{most}"
     if status < 0:
         return f"was killed by {signal.Signals(-status).name}"
     return f"ended with exit code {status}"

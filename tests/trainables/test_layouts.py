@@ -185,9 +185,13 @@ def test_a_subset_of_imagenet_is_chosen_as_of_any_data_set(imagenet):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("cifar10", r"missing .*cifar-10-batches-py.batches.meta; download it with torchvision"),
-        ("tiny_imagenet", r"missing .*wnids.txt; download it from http"),
-        ("mnist", r"missing .*train-images-idx3-ubyte\[.gz\]; download it with torchvision"),
+        (
+            "cifar10",
+            r"no cifar-10-batches-py/batches\.meta in the folder of data sets, .* \(`--data-dir` "
+            r"or ORCH_DATA_DIR names another\); torchvision\.datasets\.CIFAR10\(",
+        ),
+        ("tiny_imagenet", r"no .*wnids\.txt in .*; download it from http"),
+        ("mnist", r"no .*train-images-idx3-ubyte\[.gz\] in .*; torchvision\.datasets\.MNIST\("),
     ],
 )
 def test_missing_files_that_cannot_be_downloaded_say_where_to_get_them(
@@ -211,6 +215,12 @@ def test_a_smoke_run_downloads_nothing(data_dir, monkeypatch):
         assert made_up.made_up
         assert (made_up.channels, made_up.size, made_up.classes) == shape
         assert len(made_up.train) == 4
+
+
+def test_a_folder_of_data_sets_that_does_not_exist_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("ORCH_DATA_DIR", str(tmp_path / "mistyped"))
+    with pytest.raises(datasets.MissingDataError, match=r"mistyped, which does not exist"):
+        data.load(Choice("imagenet"), CPU)
 
 
 def test_missing_imagenet_says_where_to_get_it(data_dir):

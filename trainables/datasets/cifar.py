@@ -27,7 +27,7 @@ def source(name: str) -> Source:
 def _find(name: str) -> list[Path]:
     folder, files = _FILES[name]
     paths = [data_dir() / folder / file for file in files]
-    required(paths, f"download it with torchvision.datasets.{name}(download=True)")
+    required(paths, f"torchvision.datasets.{name}(…, download=True) downloads it")
     return paths
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trainables.datasets.cache import Images, Labels
-from trainables.datasets.source import MissingDataError, Source, data_dir
+from trainables.datasets.source import Source, data_dir, missing
 
 _PREFIX = {"train": "train", "test": "t10k"}
 
@@ -36,8 +36,8 @@ def _path(name: str, stem: str) -> Path:
     for path in (folder / stem, folder / f"{stem}.gz"):
         if path.exists():
             return path
-    raise MissingDataError(
-        f"missing {folder / stem}[.gz]; download it with torchvision.datasets.{name}(download=True)"
+    raise missing(
+        folder / f"{stem}[.gz]", f"torchvision.datasets.{name}(…, download=True) downloads it"
     )
 
 

@@ -30,7 +30,7 @@ def _paths(folder: Path) -> dict[str, Path]:
     required(
         list(paths.values()),
         "expected train.parquet and test.parquet (or val.parquet) with columns image and "
-        "label, as exported from the Hugging Face hub; ORCH_DATA_DIR names the folder of data sets",
+        "label, as exported from the Hugging Face hub",
     )
     return paths
 

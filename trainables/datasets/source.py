@@ -42,18 +42,18 @@ class Source:
         with locked("download"):
             try:
                 return self.find()  # another process may have downloaded them meanwhile
-            except MissingDataError as missing:
-                _fetch(self.fetch, missing)
+            except MissingDataError as error:
+                _fetch(self.fetch, error)
         return self.find()
 
 
-def _fetch(fetch: Callable[[], object], missing: MissingDataError) -> None:
+def _fetch(fetch: Callable[[], object], why: MissingDataError) -> None:
     try:
         with redirect_stdout(stderr):  # torchvision prints its progress
             fetch()
     except (OSError, RuntimeError) as error:
         [reason, *_] = [*str(error).strip().splitlines(), type(error).__name__]
-        raise MissingDataError(f"{missing} (downloading failed: {reason})") from error
+        raise MissingDataError(f"{why} (downloading failed: {reason})") from error
 
 
 def data_dir() -> Path:
@@ -69,5 +69,17 @@ def required(paths: Sequence[Path], advice: str) -> Sequence[Path]:
     """
     for path in paths:
         if not path.exists():
-            raise MissingDataError(f"missing {path}; {advice}")
+            raise missing(path, advice)
     return paths
+
+
+def missing(path: Path, advice: str) -> MissingDataError:
+    """Make the error for a file or folder that does not exist; its message ends with the advice."""
+    folder = data_dir()
+    if not path.is_relative_to(folder):
+        return MissingDataError(f"{path} does not exist; {advice}")
+    which = "" if folder.exists() else ", which does not exist"
+    return MissingDataError(
+        f"no {path.relative_to(folder)} in the folder of data sets, {folder}{which} "
+        f"(`--data-dir` or ORCH_DATA_DIR names another); {advice}"
+    )

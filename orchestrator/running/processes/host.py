@@ -27,6 +27,7 @@ from orchestrator.errors import (
 from orchestrator.running import failures
 from orchestrator.running.live_trial import Report, Start
 from orchestrator.running.processes.descendants import children, kill_descendants
+from orchestrator.running.processes.full_memory import killed_by_kernel
 from orchestrator.running.processes.lines import Lines
 from orchestrator.running.processes.messages import Message, loaded, receive, send
 from orchestrator.running.processes.warm import FORK, HERE, SIZE_BYTES, STOP
@@ -187,7 +188,7 @@ class _Warm:
         theirs.close()
         os.close(written)
         lines = Lines(output, log)
-        running, began = True, time.monotonic()
+        running, began, killed = True, time.monotonic(), killed_by_kernel()
         try:
             with contextlib.suppress(OSError):
                 send(ours, "start", asdict(start), state)
@@ -201,7 +202,7 @@ class _Warm:
             left = _left(began, start.timeout)
             if not wait([self._control], left) and start.timeout is not None:
                 raise failures.timed_out(start.timeout)
-            status, running = self._end(), False
+            (status, had), running = self._end(), False
         except GeneratorExit:
             with contextlib.suppress(OSError):
                 send(ours, "close", {})
@@ -214,7 +215,11 @@ class _Warm:
                 self._stop()
             ours.close()
             lines.join()
-        _raise_failure(message, status)
+        if message is None:
+            kind = KilledError if status < 0 else TrialFailedError
+            was_full = killed_by_kernel() > killed
+            raise kind(f"its process {failures.ended(status, had, memory_was_full=was_full)}")
+        _raise_failure(message)
 
     def _next(
         self, connection: Connection[Any, Any], began: float, timeout: float | None
@@ -234,15 +239,20 @@ class _Warm:
         except (EOFError, OSError):
             return None
 
-    def _end(self) -> int:
-        """Wait for the end of the trial's process and all that it started; return its exit code."""
+    def _end(self) -> tuple[int, int]:
+        """Wait for the end of the trial's process and all that it started.
+
+        Returns:
+            Its exit code, and the most memory that it had, in bytes; 0 if that is not known.
+        """
         answer = self._answer()
         if answer is not None:
-            return int(answer[1])
+            status, had = answer[1]
+            return status, had
         self.is_used_up = True
         status = self._process.wait()
         kill_descendants(self._others)
-        return status
+        return status, 0
 
     def _stop(self) -> None:
         """End the trial's process."""
@@ -281,10 +291,7 @@ def _environment(threads: int) -> dict[str, str]:
     }
 
 
-def _raise_failure(last: Message | None, status: int) -> None:
-    if last is None:
-        kind = KilledError if status < 0 else TrialFailedError
-        raise kind(f"its process {failures.ended(status)}")
+def _raise_failure(last: Message) -> None:
     if last.kind == "edited":
         raise EditedError(last.content["reason"])
     if last.kind == "failed":

@@ -138,13 +138,17 @@ def _run_trial(
         child.run(Connection(connection), output, trainable, seeding, recorder)
     os.close(connection)
     os.close(output)
-    status = _wait(control, pid)
+    ending = _wait(control, pid)
     kill_descendants()
-    _answer(control, "ended", status)
+    _answer(control, "ended", ending)
 
 
-def _wait(control: socket.socket, pid: int) -> int:
-    """Wait until a trial's process ends, or the worker asks for its end or is gone itself."""
+def _wait(control: socket.socket, pid: int) -> tuple[int, int]:
+    """Wait until a trial's process ends, or the worker asks for its end or is gone itself.
+
+    Returns:
+        Its exit code, and the most memory that it had, in bytes.
+    """
     handle = os.pidfd_open(pid)
     try:
         ready, _, _ = select.select([handle, control.fileno()], [], [])
@@ -153,7 +157,8 @@ def _wait(control: socket.socket, pid: int) -> int:
     if control.fileno() in ready:
         control.recv(1)
         os.kill(pid, signal.SIGKILL)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    _, status, usage = os.wait4(pid, 0)
+    return os.waitstatus_to_exitcode(status), usage.ru_maxrss * 1024
 
 
 if __name__ == "__main__":

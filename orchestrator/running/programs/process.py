@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import select
 import signal
 import subprocess
@@ -17,6 +18,7 @@ from orchestrator.running.processes.descendants import (
     children,
     kill_descendants,
 )
+from orchestrator.running.processes.full_memory import killed_by_kernel
 from orchestrator.running.processes.lines import CHUNK, LineBuffer
 from orchestrator.running.programs import Epoch, Source
 
@@ -90,6 +92,7 @@ class RunningProgram:
         self._errors: deque[str] = deque(maxlen=_KEPT_LINES)
         """The last lines of stderr, if it is apart."""
         self._printed: deque[str] = deque(maxlen=_KEPT_LINES)
+        self._killed_before = killed_by_kernel()
 
     def epochs(
         self, source: Source, others: Sequence[int], look: Callable[[], None], gpus: float
@@ -148,7 +151,9 @@ class RunningProgram:
         for line in reversed(last):
             if error := failures.of_gpu_memory(RuntimeError(line), gpus):
                 raise error
-        text = f"the program {failures.ended(status)}"
+        had = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+        was_full = killed_by_kernel() > self._killed_before
+        text = f"the program {failures.ended(status, had, memory_was_full=was_full)}"
         if last:
             text += f": {last[-1]}"
         kind = KilledError if status < 0 else UsageError if status == _USAGE else TrialFailedError
