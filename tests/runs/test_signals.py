@@ -93,15 +93,18 @@ def test_a_signal_at_the_start_is_no_crash(
 
 
 def test_what_a_killed_sweep_leaves_goes_at_the_next_start(slow: Folder) -> None:
+    temporary = slow.path / "temporary"  # elsewhere any other command would tidy up
+    temporary.mkdir()
+    slow.environment["TMPDIR"] = str(temporary)
     sweep = started(slow)
     until((slow.path / "began").exists, sweep)
     below = psutil.Process(sweep.pid).children(recursive=True)
     sweep.kill()
     sweep.communicate()
     psutil.wait_procs(below, timeout=HANG_SECONDS)
-    assert own_folders(sweep.pid)
+    assert list(temporary.glob(f"orch-*-{sweep.pid}-*"))
     slow.process("sweep", "toy.yaml", "--runner", "inline", "--hours", "0.0001", code=75)
-    assert own_folders(sweep.pid) == []
+    assert [*temporary.glob(f"orch-*-{sweep.pid}-*"), *own_folders(sweep.pid)] == []
 
 
 def test_the_death_of_rays_head_is_said_at_once(slow: Folder) -> None:
