@@ -9,7 +9,7 @@ import sys
 from types import FrameType
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_ended_as: list[object] = []
+_ended_as: list[int] = []
 """The exit code, once it is known."""
 
 
@@ -20,20 +20,20 @@ def _leave(number: int, _frame: FrameType | None) -> None:
 
 
 def _keep_exit_code() -> None:
-    """Keep the exit code of a signal.
+    """End with the exit code that is known, without what Python does after this.
 
-    Where it came while Python ran source text, as some imports do, Python would end this process
-    by the signal, although it was handled.
+    Where a signal came while Python ran source text, as some imports do, Python would end this
+    process by the signal, although it was handled. And a thread of Arrow's that still tidies up
+    after a read would abort the process: https://github.com/apache/arrow/issues/39862.
     """
     for code in _ended_as:
-        if code in {128 + number for number in _SIGNALS}:
-            _exit(code)
+        _exit(code)
 
 
-def _exit(code: object) -> None:
+def _exit(code: int) -> None:
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(int(str(code)))
+    os._exit(code)
 
 
 # Before all that takes its time to import: so it is first in place, and last called.
@@ -89,9 +89,10 @@ def run() -> None:
     try:
         main(prog_name="orch")
     except SystemExit as end:
-        if end.code == HeadDiedError.exit_code:
-            _exit(end.code)  # what Ray does at the exit would wait for its head
-        _ended_as.append(end.code)
+        code = int(end.code or 0)
+        if code == HeadDiedError.exit_code:
+            _exit(code)  # what Ray does at the exit would wait for its head
+        _ended_as.append(code)
         raise
 
 

@@ -57,6 +57,14 @@ def ended(process: subprocess.Popen[str], code: int) -> str:
     return said
 
 
+def runs(process: psutil.Process) -> bool:
+    """Say whether a process goes on; one that nobody reaps does not."""
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def own_folders(pid: int) -> list[Path]:
     return list(Path(tempfile.gettempdir()).glob(f"orch-*-{pid}-*"))
 
@@ -99,9 +107,10 @@ def test_what_a_killed_sweep_leaves_goes_at_the_next_start(slow: Folder) -> None
     sweep = started(slow)
     until((slow.path / "began").exists, sweep)
     below = psutil.Process(sweep.pid).children(recursive=True)
-    sweep.kill()
+    for process in [sweep, *below]:
+        process.kill()
     sweep.communicate()
-    psutil.wait_procs(below, timeout=HANG_SECONDS)
+    until(lambda: not any(map(runs, below)), what="the end of what the sweep had started")
     assert list(temporary.glob(f"orch-*-{sweep.pid}-*"))
     slow.process("sweep", "toy.yaml", "--runner", "inline", "--hours", "0.0001", code=75)
     assert [*temporary.glob(f"orch-*-{sweep.pid}-*"), *own_folders(sweep.pid)] == []
