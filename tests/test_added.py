@@ -46,6 +46,10 @@ def learn(params: Mapping[str, Any], _trial: Any) -> Any:
     yield {"score": params["x"] + params["lr"] + params.get("dropout", 0.0)}
 
 
+def constant(_params: Mapping[str, Any], _trial: Any) -> Any:
+    yield {"score": 0.5}
+
+
 def rows(sim: Simulation) -> pd.DataFrame:
     return pd.read_parquet(sim.folder / "results/toy/trials")
 
@@ -116,6 +120,19 @@ def test_a_sibling_lends_trials_that_did_not_know_the_param(
     later = pd.read_parquet(tmp_path / "results/later/trials")
     assert set(later["reused_from"]) == {"toy"}
     assert set(later["params"]) == {json.dumps({"k": 0, "dropout": 0.0})}
+
+
+@pytest.mark.parametrize("values", [[None], [[1, 2]], ["a"], [2.5, None]])
+def test_a_sibling_lends_trials_whose_column_has_a_type_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, values: list[Any]
+) -> None:
+    of_many_types = {**BASE["factors"], "x": [None, [1, 2], "a", 2.5]}
+    sim = Simulation(tmp_path, monkeypatch, **{**BASE, "factors": of_many_types})
+    sim.run(train=constant)
+    sim.keys |= {"name": "later", "factors": {"x": values}}
+    assert sim.run(train=learn).started == []
+    later = pd.read_parquet(tmp_path / "results/later/trials")
+    assert set(later["reused_from"]) == {"toy"}
 
 
 def test_a_factor_becomes_a_search_param_and_back(

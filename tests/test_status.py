@@ -11,7 +11,7 @@ from support.waiting import until
 
 from orchestrator.results import Results
 from orchestrator.running import heartbeat
-from orchestrator.running.status import print_status
+from orchestrator.running.status import SweepStatus, print_status
 from orchestrator.spec import expand
 from orchestrator.spec.model import Sweep
 from orchestrator.store import Store, settle
@@ -46,6 +46,22 @@ def test_the_time_left_is_the_drivers(tmp_path: Path) -> None:
         until(lambda: heartbeat.driver_of(store))
         assert ", 0 failed, about 2 min left\n" in printed(make_sweep(), store)
     assert "left" not in printed(make_sweep(), store)
+
+
+def test_a_trial_that_may_hang_is_named_with_its_log(tmp_path: Path) -> None:
+    store, sweep = empty_store(tmp_path), make_sweep()
+    first, second, *_ = [trial.trial_id for trial in expand(sweep)]
+    running = {first: 3, second: 0}
+    with heartbeat.beating(store, lambda: running, lambda: None, lambda: {second: 1860.0}):
+        until(lambda: heartbeat.driver_of(store))
+        lines = printed(sweep, store).splitlines()
+        state = SweepStatus.of(Results(sweep, store)).as_dict()
+    assert f"running {first}, epoch 3 done, log {store.log_name(first)}" in lines
+    assert (
+        f"running {second}, epoch 0 done, log {store.log_name(second)}, "
+        "quiet for 31 min: does it hang?"
+    ) in lines
+    assert [each["quiet_seconds"] for each in state["running"]] == [None, 1860.0]
 
 
 def test_equal_failures_are_one_line_that_names_the_first_log(lab: Lab) -> None:

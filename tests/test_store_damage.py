@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import warnings
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from rich.console import Console
 from support.storing import (
     SCHEMA,
     Lab,
@@ -20,8 +22,11 @@ from support.storing import (
 )
 
 from orchestrator.columns import TABLES
+from orchestrator.results import Results
+from orchestrator.running.heartbeat import beating, driver_of
+from orchestrator.running.status import print_status
 from orchestrator.spec.grid import expand
-from orchestrator.store import settle
+from orchestrator.store import Store, settle
 from orchestrator.store.checkpoint import DamagedError, Head
 from orchestrator.store.intact import FILE
 from orchestrator.store.store import CorruptFileWarning
@@ -157,6 +162,25 @@ def test_what_is_noted_of_whole_files_may_be_lost(lab: Lab) -> None:
     lab.commit(sweep, *expand(sweep))
     settle.settle(lab.store, sweep)
     harm(lab.folder / FILE, truncate)
+    settle.settle(lab.store, sweep)
+    assert_tidy(lab, expand(sweep))
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"version": 99}', "[[1]]", "\x00\xff"])
+@pytest.mark.parametrize("name", [".whole.json", ".driver.json", "code/digest.json"])
+def test_advice_that_says_nothing_is_made_anew(lab: Lab, name: str, content: str) -> None:
+    sweep = make_sweep()
+    lab.prepare(sweep)
+    lab.commit(sweep, *expand(sweep))
+    settle.settle(lab.store, sweep)
+    path = lab.folder / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(content.encode("latin-1"))
+    results = Results(sweep, Store(lab.location))
+    print_status(results, Console(file=io.StringIO()))
+    assert len(results.trials) == len(expand(sweep))
+    with beating(lab.store, dict, lambda: None, dict):
+        assert driver_of(lab.store)
     settle.settle(lab.store, sweep)
     assert_tidy(lab, expand(sweep))
 
