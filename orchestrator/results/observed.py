@@ -45,7 +45,10 @@ class Observed:
 
 def grows(sweep: Sweep) -> bool:
     """Tell whether results may ask for trials that the file alone does not name."""
-    return sweep.race is not None or any(cell.confirm for cell in cells(sweep))
+    if sweep.race is not None:
+        return True
+    may_confirm = sweep.confirm or any(variant.confirm for variant in sweep.variants)
+    return bool(may_confirm) and any(cell.confirm for cell in cells(sweep))
 
 
 def is_followed(sweep: Sweep) -> bool:

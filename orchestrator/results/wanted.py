@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from orchestrator.results.observed import Observed, grows
 from orchestrator.results.race import Outcomes, planned, rounds
 from orchestrator.results.selection import CellSelection, select_in
-from orchestrator.spec.grid import Cell, Config, PlannedTrial, cells, expand
+from orchestrator.spec.grid import Cell, Config, PlannedTrial, cells, expand, trials_of
 from orchestrator.spec.model import Sweep
 
 if TYPE_CHECKING:  # it imports scipy.stats, which would cost every command a second
@@ -21,6 +21,8 @@ class Wanted:
     """What a sweep asks for.
 
     Attributes:
+        cells: how many there are.
+        configs: how many there are, in all cells.
         trials: the trials that it asks for now, done or not, in the order in which they run.
         in_all: how many it will have asked for at its end, if no claim asks for more.
         full_grid: how many it would ask for if every config ran on all seeds.
@@ -28,6 +30,8 @@ class Wanted:
         at_worst: how many it will have asked for at its end if no claim gets a verdict.
     """
 
+    cells: int
+    configs: int
     trials: tuple[PlannedTrial, ...]
     in_all: int
     full_grid: int
@@ -76,11 +80,13 @@ def standing(cell: Cell, sweep: Sweep, outcomes: Outcomes) -> Standing:
 
 def wanted(sweep: Sweep, observed: Observed) -> Wanted:
     """List the trials that a sweep asks for, given what its trials came to so far."""
-    everything = expand(sweep)
+    all_cells = cells(sweep)
+    counts = len(all_cells), sum(len(cell.configs) for cell in all_cells)
+    everything = trials_of(all_cells)
     count = len(everything)
     if not grows(sweep):
-        return Wanted(tuple(everything), count, count, 0, count)
-    standings = [standing(cell, sweep, observed.outcomes) for cell in cells(sweep)]
+        return Wanted(*counts, tuple(everything), count, count, 0, count)
+    standings = [standing(cell, sweep, observed.outcomes) for cell in all_cells]
     asked = seeds_asked(members(sweep, standings, observed) if sweep.decide else [])
     of_cells = [
         (s, s.confirming(max(len(s.cell.confirm), asked.get(s.cell.cell_id, 0)))) for s in standings
@@ -93,6 +99,7 @@ def wanted(sweep: Sweep, observed: Observed) -> Wanted:
     more = sum(len(s.cell.deciding) for s in standings)
     further = sum(max(0, len(confirming) - len(s.cell.confirm)) for s, confirming in of_cells)
     return Wanted(
+        *counts,
         trials=tuple(trials),
         in_all=least + further,
         full_grid=sum(

@@ -13,7 +13,7 @@ from orchestrator.code import Currency
 from orchestrator.labels import duration, label
 from orchestrator.results.observed import grows
 from orchestrator.running.inventory import Inventory, take_inventory
-from orchestrator.spec import Sweep, cells
+from orchestrator.spec import Sweep
 from orchestrator.spec.searched import points_of
 from orchestrator.store import Stores
 from orchestrator.store.stored_sweep import require_same
@@ -29,8 +29,6 @@ class Plan:
 
     sweep: Sweep
     inventory: Inventory
-    cells: int
-    configs: int
     points: frozenset[int]
     """How many different points cells take from their ranges."""
 
@@ -73,8 +71,8 @@ class Plan:
         at_worst = {"at_worst": wanted.at_worst} if self.sweep.decide else {}
         dropped = {"dropped": wanted.dropped} if self.sweep.race else {}
         return {
-            "cells": self.cells,
-            "configs": self.configs,
+            "cells": wanted.cells,
+            "configs": wanted.configs,
             **({"points": min(self.points)} if self.points else {}),
             "trials": wanted.in_all,
             **at_worst,
@@ -96,9 +94,7 @@ def plan(sweep: Sweep, stores: Stores) -> Plan:
     require_code(sweep, scope)
     siblings = stores.siblings_of(sweep.name)
     inventory = take_inventory(sweep, store.snapshot(), [*siblings], Currency(scope))
-    all_cells = cells(sweep)
-    configs = sum(len(cell.configs) for cell in all_cells)
-    return Plan(sweep, inventory, len(all_cells), configs, frozenset(points_of(sweep)))
+    return Plan(sweep, inventory, frozenset(points_of(sweep)))
 
 
 def print_plan(plan: Plan, console: Console) -> None:

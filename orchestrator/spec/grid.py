@@ -133,12 +133,16 @@ def varied(cells: Sequence[Cell]) -> list[str]:
 
 def expand(sweep: Sweep) -> list[PlannedTrial]:
     """List every trial, seed-major: all configs of the first seed, then of the second."""
-    sweep_cells = cells(sweep)
-    most_seeds = max((len(cell.seeds) for cell in sweep_cells), default=0)
+    return trials_of(cells(sweep))
+
+
+def trials_of(cells: Sequence[Cell]) -> list[PlannedTrial]:
+    """List the trials of cells on their seeds, in the order of `expand`."""
+    most_seeds = max((len(cell.seeds) for cell in cells), default=0)
     return [
         PlannedTrial(config.trial_id(cell.seeds[index]), config, cell.seeds[index])
         for index in range(most_seeds)
-        for cell in sweep_cells
+        for cell in cells
         if index < len(cell.seeds)
         for config in cell.configs
     ]

@@ -65,6 +65,9 @@ def _parts(
     Yields:
         What the part runs, and the axes of its search.
     """
+    if not grid.variants:
+        yield grid, sweep.search_grid(grid.search)
+        return
     matched, split = _split(sweep, grid, factors)
     for chosen in product(split):
         part = replace(grid, search=sweep.search_axes, resources=sweep.resources)

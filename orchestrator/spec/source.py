@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import json
 import re
@@ -140,6 +141,7 @@ def read(path: Path) -> Source:
     return read_text(_text(path), str(path))
 
 
+@functools.lru_cache(maxsize=8)  # one command reads a file more than once
 def read_text(text: str, path: str) -> Source:
     """Read the text of a file that errors name ``path``.
 
