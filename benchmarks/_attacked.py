@@ -44,7 +44,7 @@ VOLATILE = ["seconds", "started_at", "ended_at", "attempts", "resumed_at", "host
             "origin", "code", "git_commit"]  # fmt: skip
 PATIENCE = 300.0
 """Seconds after which a command hangs."""
-EXPECTED = {0, 1, 2, 3, 75, 130, 143, -signal.SIGKILL}
+EXPECTED = {0, 1, 3, 75, 130, 143, -signal.SIGKILL}
 """Exit codes of `orch`, and that of a killed one."""
 
 
@@ -64,7 +64,7 @@ class Sweep:
 
     def __post_init__(self) -> None:
         (self.path / f"{MODULE}.py").write_text(TRAINABLE)
-        self.runner = self.chance.choice(["inline", "inline", "ray"])
+        self.runner = self.chance.choice(["inline", "inline", "tune"])
         self.keys = {
             "name": "attacked",
             "trainable": f"{MODULE}:train",
@@ -109,7 +109,8 @@ class Sweep:
         said = (self.path / "said").read_bytes()
         if b"Traceback" in said or code not in EXPECTED:
             shown = said.decode(errors="replace")
-            raise LostError(f"{_words(process)} ended with {code}: {shown[-3000:]}")
+            place = max(0, shown.find("Traceback") - 500)
+            raise LostError(f"{_words(process)} ended with {code}: {shown[place:][:3000]}")
         (self.path / "said").write_bytes(b"")
         return code
 

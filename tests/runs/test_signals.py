@@ -70,8 +70,9 @@ def own_folders(pid: int) -> list[Path]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_a_sweep_in_order(slow: Folder, number: signal.Signals) -> None:
-    sweep = started(slow)
+@pytest.mark.parametrize("runner", ["tune", "inline"])
+def test_a_signal_ends_a_sweep_in_order(slow: Folder, number: signal.Signals, runner: str) -> None:
+    sweep = started(slow, "--runner", runner)
     until((slow.path / "began").exists, sweep)
     sweep.send_signal(number)
     said = ended(sweep, 128 + number)

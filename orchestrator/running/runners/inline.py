@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import FrameType
+from typing import TypeAlias
 
 from orchestrator.code import Trainable
 from orchestrator.code.recorder import Recorder
@@ -26,6 +27,8 @@ from orchestrator.running.processes.seeding import Seeding, seed_of
 from orchestrator.running.runners.inline_programs import run_programs
 from orchestrator.running.trial_code import RunCode, TrialCode
 from orchestrator.store import Store, Writer
+
+_Handler: TypeAlias = Callable[[int, FrameType | None], object]
 
 
 class InlineRunner:
@@ -48,7 +51,7 @@ class InlineRunner:
         with (
             Recorder.installed(job.folder, run_code.archive) as recorder,
             Seeding.installed() as seeding,
-            _ctrl_c() as was_pressed,
+            _interruption() as is_interrupted,
             contextlib.redirect_stderr(last_words),
         ):
             recorder.forget_other_versions()
@@ -61,7 +64,7 @@ class InlineRunner:
                 last_words.line = ""  # what was said before is not this attempt's
                 seconds = 0.0
                 try:
-                    with _trial_errors(was_pressed):
+                    with _trial_errors(is_interrupted):
                         execution = Execution(
                             job, job.tasks[attempt.trial_id], writer, attempt.number, code
                         )
@@ -146,7 +149,7 @@ def _edited(cause: BaseException, recorder: Recorder) -> EditedError | None:
 
 
 @contextlib.contextmanager
-def _trial_errors(was_pressed: Callable[[], bool]) -> Iterator[None]:
+def _trial_errors(is_interrupted: Callable[[], bool]) -> Iterator[None]:
     """Tell what a trial raises in the block from what the user, or the run, does."""
     try:
         yield
@@ -155,30 +158,35 @@ def _trial_errors(was_pressed: Callable[[], bool]) -> Iterator[None]:
     except bdb.BdbQuit:
         raise KeyboardInterrupt from None  # the user left the debugger
     except BaseException as error:
-        if _in_debugger() or (isinstance(error, KeyboardInterrupt) and was_pressed()):
+        if _in_debugger() or (isinstance(error, KeyboardInterrupt) and is_interrupted()):
             raise
         raise _RaisedError(error) from error
 
 
 @contextlib.contextmanager
-def _ctrl_c() -> Iterator[Callable[[], bool]]:
-    """Distinguish Ctrl-C from a KeyboardInterrupt that a trainable raises."""
-    pressed = threading.Event()
+def _interruption() -> Iterator[Callable[[], bool]]:
+    """Distinguish Ctrl-C, and SIGTERM if it is handled, from what a trainable raises."""
+    received = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield lambda: True
         return
-    before = signal.getsignal(signal.SIGINT)
+    with contextlib.ExitStack() as restored:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            before = signal.getsignal(number)
+            if callable(before):
+                signal.signal(number, _noted(received, before))
+                restored.callback(signal.signal, number, before)
+        yield received.is_set
 
-    def note(number: int, frame: FrameType | None) -> None:
-        pressed.set()
-        if callable(before):
-            before(number, frame)
 
-    signal.signal(signal.SIGINT, note)
-    try:
-        yield pressed.is_set
-    finally:
-        signal.signal(signal.SIGINT, before)
+def _noted(received: threading.Event, before: _Handler) -> _Handler:
+    """Note that a signal has come before it is handled."""
+
+    def note(number: int, frame: FrameType | None) -> object:
+        received.set()
+        return before(number, frame)
+
+    return note
 
 
 def _reported(
