@@ -71,7 +71,8 @@ def clock_jump(sweep: Sweep) -> None:
     """Let the clock of all Python processes jump by up to a day, there or back."""
     (sweep.path / "sitecustomize.py").write_text(CLOCK)
     jump = f"{sweep.chance.uniform(0, 3)} {sweep.chance.uniform(-86_400, 86_400)}"
-    sweep.environment = {"PYTHONPATH": str(sweep.path), "ATTACK_CLOCK": jump}
+    path = os.pathsep.join(filter(None, [str(sweep.path), os.environ.get("PYTHONPATH")]))
+    sweep.environment = {"PYTHONPATH": path, "ATTACK_CLOCK": jump}
 
 
 # What is done while it runs

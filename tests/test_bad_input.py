@@ -148,7 +148,11 @@ def test_the_module_that_is_orch_itself_is_no_trainable(orch: Orch, toy: Toy) ->
         ("import no_such_package" + RUNS, "ModuleNotFoundError: No module named 'no_such_package'"),
         ("def train(:", "broken.py, line 1: SyntaxError: invalid syntax"),
         ("raise RuntimeError('no GPU')" + RUNS, "RuntimeError: no GPU"),
-        ("import sys; sys.exit('not a module')" + RUNS, "exited with code 1: not a module"),
+        (
+            "import sys; sys.exit('not a module')" + RUNS,
+            "its configs ended with exit code 1: not a module",
+        ),
+        ("import os; os.kill(os.getpid(), 9)" + RUNS, "its configs was killed by SIGKILL, as may"),
         (
             "def trian(params, trial): ...",
             "unknown function of broken `train`; did you mean `trian`",

@@ -18,6 +18,7 @@ from typing import Any
 from orchestrator.code import import_trainable, require_function
 from orchestrator.errors import TrainableError
 from orchestrator.labels import assignments, counted
+from orchestrator.running import failures
 from orchestrator.spec.grid import PlannedTrial
 
 _SHOWN_REFUSALS = 10
@@ -89,10 +90,10 @@ def _result(process: subprocess.Popen[str]) -> dict[str, Any]:
     try:
         result: dict[str, Any] = json.loads(stdout.splitlines()[-1])
     except (IndexError, ValueError):
-        last_line = (stderr.strip().splitlines() or ["no message"])[-1]
+        last_line = f": {stderr.strip().splitlines()[-1]}" if stderr.strip() else ""
         raise TrainableError(
-            "the process that imports the trainable and checks its configs exited with code "
-            f"{process.returncode}: {last_line}"
+            "the process that imports the trainable and checks its configs "
+            f"{failures.ended(process.returncode)}{last_line}"
         ) from None
     return result
 
