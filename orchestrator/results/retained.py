@@ -45,6 +45,12 @@ def lacking(results: Results) -> list[PlannedTrial]:
     ]
 
 
+def extent(results: Results) -> str:
+    """Write how many artifacts a store has, and their size: ``12 trials, 3.4 MB``."""
+    sizes = results.artifacts.values()
+    return f"{counted(len(sizes), 'trial')}, {decimal(sum(sizes))}"
+
+
 def remarks(results: Results, command: Callable[[str], str]) -> Iterator[str]:
     """Say what a store retains, and which reported trials lack an artifact.
 
@@ -52,11 +58,9 @@ def remarks(results: Results, command: Callable[[str], str]) -> Iterator[str]:
         results: the results of a sweep.
         command: writes the command that makes the artifact of a trial.
     """
-    there, missing = results.artifacts, lacking(results)
-    if there:
-        place = results.store.files.shown("artifacts")
-        size = decimal(sum(there.values()))
-        yield f"artifacts of {counted(len(there), 'trial')}, {size}, in {place}"
+    missing = lacking(results)
+    if results.artifacts:
+        yield f"artifacts of {extent(results)}, in {results.store.files.shown('artifacts')}"
     elif missing:
         yield "no artifact is there: the trials ran without `artifacts`, or left nothing in `keep`"
     for trial in missing[:_NAMED]:

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
-from rich.filesize import decimal
 
 from orchestrator.code import Currency, require_module
 from orchestrator.columns import ENDED, Status
 from orchestrator.errors import TrainableError
 from orchestrator.labels import counted, duration, label
+from orchestrator.results.retained import extent
 from orchestrator.results.tables import Listing
 from orchestrator.spec import Sweep, cells
 from orchestrator.store import Store
@@ -94,8 +94,7 @@ def _facts(results: Results, trials: pd.DataFrame, origin: Origin) -> Iterator[t
     if trials.empty:
         return
     if results.artifacts:
-        count, size = len(results.artifacts), decimal(sum(results.artifacts.values()))
-        yield "Artifacts", f"of {counted(count, 'trial')}, {size}"
+        yield "Artifacts", f"of {extent(results)}"
     yield "Hardware", _counted(_hardware(trials))
     yield "Threads", _counted(trials["threads"].astype(str))
     yield "Time", _time(trials)
