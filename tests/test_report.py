@@ -17,7 +17,7 @@ from support.waiting import HANG_SECONDS
 from orchestrator.cli import reading
 from orchestrator.errors import InputError
 from orchestrator.results.figures import Panel, Plot, Point, Series
-from orchestrator.results.report._charts import chart
+from orchestrator.results.report._charts import DASHES, chart
 from orchestrator.running.run import run
 
 TRAINABLE = """
@@ -128,8 +128,11 @@ def test_report_is_one_accessible_page_that_asks_for_nothing(page: Path):
     parsed = Page(page.read_text(encoding="utf-8"))
     assert ("html", {"lang": "en"}) in parsed.tags
     assert parsed.count("h1") == 1
+    ids = {attributes.get("id") for _, attributes in parsed.tags}
     for _, attributes in parsed.tags:
-        assert not {"src", "href"} & attributes.keys() or attributes["href"] == "data:,"
+        assert "src" not in attributes
+        if (href := attributes.get("href")) is not None:
+            assert href == "data:," or href[1:] in ids, href
     scopes = [attributes.get("scope") for tag, attributes in parsed.tags if tag == "th"]
     assert None not in scopes
     assert parsed.count("table") == parsed.count("caption")
@@ -144,6 +147,33 @@ def test_report_says_what_ran_what_failed_and_how_to_make_it_again(page: Path):
     assert "orch sweep small.yaml --seeds 0,1,2 --store results" in text
     assert "no spread: all seeds give the same difference" in text
     assert "* 1 of 2 cells incomplete: 0 trials missing, 1 failed." in text
+    assert "Unfinished: of 12 trials, 1 failed. Tables mark what they lack." in text
+
+
+def test_notes_of_all_tables_stand_once_below_them(folder: Path):
+    second = "  - {name: second, rows: [order]}\nclaims:"
+    (folder / "two.yaml").write_text(FILE.replace("claims:", second), encoding="utf-8")
+    invoke(reading.report, "two.yaml", "-o", "two.html")
+    text = (folder / "two.html").read_text(encoding="utf-8")
+    below = text.partition("<p>All tables:</p>")[2].partition("</ul>")[0]
+    note = "<li>Mean ± sample standard deviation over seeds (number of seeds).</li>"
+    assert note in below
+    assert text.count(note) == 1
+
+
+def test_a_legend_shows_the_dashes_of_the_lines_in_the_order_of_the_figure():
+    def panel(*labels: str) -> Panel:
+        points = (Point(1, 50.0, 1.0, 3), Point(2, 51.0, 1.0, 3))
+        return Panel("", "epoch", "accuracy", tuple(Series(label, points) for label in labels))
+
+    plot = Plot("name", "curves", "title", ((panel("a", "b"), panel("b", "c")),), ())
+    for each in plot.panels[0]:
+        spec = chart(plot, each)
+        assert spec is not None
+        assert spec["encoding"]["color"]["scale"]["domain"] == ["a", "b", "c"]
+        (line,) = (layer for layer in spec["layer"] if layer["mark"]["type"] == "line")
+        scale = line["encoding"]["strokeDash"]["scale"]
+        assert scale == {"domain": ["a", "b", "c"], "range": [list(dash) for dash in DASHES]}
 
 
 def test_report_of_a_store_without_results_has_words(

@@ -13,13 +13,29 @@ _COUNTS = {"epoch", "confirm seeds"}
 """Labels of x axes with whole numbers only."""
 
 
+DASHES = ((1, 0), (4, 2), (2, 1), (1, 1), (1, 2, 4, 2))
+"""Lengths of dashes and gaps in pixels, for one series after another."""
+
+
+def labels_of(plot: Plot) -> list[str]:
+    """List the labels of the series of all panels, each once."""
+    panels = [panel for row in plot.panels for panel in row]
+    return list(dict.fromkeys(series.label for panel in panels for series in panel.series))
+
+
+def has_lines(plot: Plot) -> bool:
+    """Tell whether lines connect the points."""
+    panels = [panel for row in plot.panels for panel in row]
+    return plot.kind != "bars" and not all(_is_scattered(plot, panel) for panel in panels)
+
+
 def chart(plot: Plot, panel: Panel) -> Spec | None:
     """Write the specification of one panel; None if it has no points.
 
     The signal ``shown`` lists the labels of the visible series. The page's theme sets the
-    colours, in the order of the series.
+    colours, in the order of the series, which is that of the whole figure.
     """
-    labels = [series.label for series in panel.series]
+    labels = labels_of(plot)
     rows = [_row(series.label, point) for series in panel.series for point in series.points]
     if not rows:
         return None
@@ -93,11 +109,13 @@ def _lines(plot: Plot, panel: Panel, labels: list[str]) -> list[Spec]:
         "mark": {"type": "point", "filled": True, "size": 40},
         "encoding": {"y": _y(panel, "y", from_zero=False), "shape": _by_series(labels)},
     }
-    if plot.kind == "relation" and not positions(panel):
+    if _is_scattered(plot, panel):
         return [points]
+    dashes = _by_series(labels)
+    dashes["scale"]["range"] = [list(dash) for dash in DASHES]
     line = {
         "mark": {"type": "line"},
-        "encoding": {"y": _y(panel, "y", from_zero=False), "strokeDash": _by_series(labels)},
+        "encoding": {"y": _y(panel, "y", from_zero=False), "strokeDash": dashes},
     }
     rules: list[Spec] = [
         {
@@ -109,6 +127,10 @@ def _lines(plot: Plot, panel: Panel, labels: list[str]) -> list[Spec]:
         for y in panel.lines
     ]
     return [*rules, *([band] if _has_deviations(panel) else []), line, points]
+
+
+def _is_scattered(plot: Plot, panel: Panel) -> bool:
+    return plot.kind == "relation" and not positions(panel)
 
 
 def _bars(panel: Panel, labels: list[str]) -> list[Spec]:

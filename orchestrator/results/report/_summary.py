@@ -71,6 +71,18 @@ def facts(results: Results, origin: Origin) -> list[tuple[str, str]]:
     return list(_facts(results, _ended(results), origin))
 
 
+def unfinished(results: Results) -> str | None:
+    """Say what the sweep lacks; None if it lacks nothing."""
+    trials = _ended(results)
+    failed = int((trials["status"] == Status.FAILED).sum())
+    missing = results.wanted.in_all - len(trials)
+    parts = [f"{missing:,} missing"] * (missing > 0) + [f"{failed:,} failed"] * (failed > 0)
+    if not parts:
+        return None
+    trials_of_all = counted(results.wanted.in_all, "trial")
+    return f"Unfinished: of {trials_of_all}, {' and '.join(parts)}. Tables mark what they lack."
+
+
 def _facts(results: Results, trials: pd.DataFrame, origin: Origin) -> Iterator[tuple[str, str]]:
     sweep = results.sweep
     counts = trials["status"].value_counts()

@@ -1,7 +1,7 @@
 "use strict";
 
 // Okabe and Ito's colours; on a dark page the light ones come first.
-const dark = matchMedia("(prefers-color-scheme: dark)");
+const dark = matchMedia("screen and (prefers-color-scheme: dark)");
 const colours = () =>
   dark.matches
     ? ["#56B4E9", "#E69F00", "#FFFFFF", "#CC79A7", "#009E73", "#0072B2", "#D55E00"]
@@ -33,7 +33,7 @@ async function drawFigure(figure) {
   };
   for (const box of boxes) box.onchange = toggle;
   for (const swatch of figure.querySelectorAll(".swatch")) {
-    swatch.style.background = colours()[swatch.dataset.index % colours().length];
+    swatch.style.color = colours()[swatch.dataset.index % colours().length];
   }
   if (boxes.some((box) => !box.checked)) await toggle();
 }
