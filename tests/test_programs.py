@@ -20,6 +20,7 @@ from typing import Any
 import psutil
 import pytest
 from support.attempts import Attempts
+from support.memory_limit import limited
 from support.processes import run, start, working_in
 from support.waiting import until
 
@@ -303,6 +304,20 @@ def test_a_program_that_prints_nothing_ends_as_soon_as_it_is_closed(
     next(reports)
     reports.close()
     assert (folder / "asked").exists()
+
+
+def test_a_program_for_which_there_is_no_memory_is_named_with_what_it_had(program: Any) -> None:
+    with limited(200 << 20) as group:
+        trials = program(
+            f"""
+            import os
+            open("{group}", "w").write(str(os.getpid()))
+            bytearray(1 << 30)
+            """
+        )
+        said = r"^the program was killed by the kernel because memory was full; it had \d+ MiB$"
+        with pytest.raises(KilledError, match=said):
+            run(trials, start())
 
 
 @pytest.mark.parametrize("killed", ["warm process", "its child"])
