@@ -181,8 +181,44 @@ def test_empty_cells_have_no_points_and_are_counted():
     )
     shown = results_of(sweep, trials, epochs=epochs_of(sweep)).figure("shown")
     assert points(shown)["swap"] == []
-    assert shown.notes[1] == "2 of 4 cells incomplete."
+    assert shown.notes[1:] == ("Selected in all cells: lr=0.01.", "2 of 4 cells incomplete.")
     assert shown.title == "Curves"
+
+
+@pytest.mark.parametrize(
+    ("keys", "title"),
+    [
+        ({"kind": "curves", "values": ("test_accuracy",)}, "Test accuracy by epoch"),
+        ({"kind": "layers", "values": ("probe:skewness",)}, "Skewness by layer"),
+        (
+            {"kind": "bars", "values": ("test_accuracy", "probe:skewness"), "x": "order"},
+            "Test accuracy and skewness by order",
+        ),
+        ({"kind": "histogram", "values": ("probe:outputs",)}, "Distribution of outputs"),
+    ],
+)
+def test_a_figure_says_what_it_draws(keys: dict[str, Any], title: str):
+    sweep = sweep_of(**keys)
+    probes = pd.concat([make_probes(sweep, "skewness", lambda _: [1.0]), histogram(sweep)])
+    frame = epochs_of(sweep)
+    results = results_of(sweep, make_trials(sweep, accuracy), probes, epochs=frame)
+    assert results.figure("shown").title == title
+
+
+def test_a_note_names_the_configs_that_are_drawn():
+    sweep = sweep_of(kind="curves", values=("test_accuracy",))
+    best = {("digits", "swap"): 0.1}
+
+    def outcome(trial: PlannedTrial) -> float:
+        values = trial.config.factors
+        rate = best.get((values["dataset"], values["order"]), 0.01)
+        return 0.9 if trial.config.search["lr"] == rate else 0.5
+
+    shown = results_of(sweep, make_trials(sweep, outcome), epochs=epochs_of(sweep)).figure("shown")
+    assert shown.notes[1] == (
+        "Selected: digits, convention: lr=0.01; digits, swap: lr=0.1; "
+        "letters, convention: lr=0.01; letters, swap: lr=0.01."
+    )
 
 
 def test_without_figures_there_are_curves_and_one_figure_per_layerwise_probe():

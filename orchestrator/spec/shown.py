@@ -64,6 +64,6 @@ class Figure(Part):
     units: tuple[int, ...] = ()
     """The channels of a ``histogram``; by default all."""
     title: str = ""
-    """The title above the figure; by default the names of sweep and figure."""
+    """The title above the figure; by default what is drawn, as in ``Skewness by layer``."""
     labels: dict[str, str] = {}
     """Text to print for an entry of ``values``, for ``x``, or for a factor's value."""

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import ShowError
-from orchestrator.labels import PROBE, counted, label, named_label, unit
+from orchestrator.labels import PROBE, counted, label, unit
+from orchestrator.results.figures._caption import notes, title_of, value_label
 from orchestrator.results.figures._series import SeriesByTrial, X, by_bin, by_epoch, by_layer
-from orchestrator.results.marks import summary
 from orchestrator.results.selection import CellSelection
 from orchestrator.results.statistics import TOO_LARGE, statistics
 from orchestrator.spec.grid import varied
@@ -154,7 +154,6 @@ def plot(results: Results, figure: Figure) -> Plot:
     Raises:
         ShowError: the store lacks a metric or probe, or the figure has too many panels.
     """
-    sweep = results.sweep
     cells = [s for s in results.selections if matches(figure.where, s.cell.factors)]
     columns = _columns(figure, cells)
     rows = list(_rows(results, figure, cells))
@@ -169,34 +168,17 @@ def plot(results: Results, figure: Figure) -> Plot:
         tuple(_panel(figure, row, title, column, factors) for title, column in columns.items())
         for row in rows
     )
-    title = figure.title or f"{sweep.name}: {figure.name}"
-    return Plot(figure.name, figure.kind, title, panels, tuple(_notes(results, figure, cells)))
-
-
-def _notes(results: Results, figure: Figure, cells: Sequence[CellSelection]) -> Iterator[str]:
-    if figure.x is None or figure.x in results.sweep.factors:
-        yield "Means over seeds; bands and bars are ± one sample standard deviation."
-    else:
-        yield "One point per seed."
-    incomplete = sum(not cell.complete for cell in cells)
-    if incomplete:
-        yield f"{incomplete} of {len(cells)} cells incomplete."
-    yield from (f"{text}." for text in summary(cells, results.ends, results.origins))
+    title = figure.title or title_of(figure, rows[0].x_label if rows else "")
+    return Plot(figure.name, figure.kind, title, panels, tuple(notes(results, figure, cells)))
 
 
 def _columns(figure: Figure, cells: Sequence[CellSelection]) -> dict[str, list[CellSelection]]:
     """Group the cells by the value of the factor in ``panels``, in file order."""
     columns: dict[str, list[CellSelection]] = {}
     for cell in cells:
-        title = _value_label(figure, cell, figure.panels) if figure.panels else ""
+        title = value_label(figure, cell, figure.panels) if figure.panels else ""
         columns.setdefault(title, []).append(cell)
     return columns
-
-
-def _value_label(figure: Figure, cell: CellSelection, factor: str) -> str:
-    """Write a cell's value of a factor, by the figure's label for it if it has one."""
-    value = cell.cell.factors[factor]
-    return figure.labels.get(label(value), named_label(factor, value))
 
 
 def _series_factors(figure: Figure, cells: Sequence[CellSelection]) -> list[str]:
@@ -274,7 +256,7 @@ def _panel(
 ) -> Panel:
     groups: dict[str, list[CellSelection]] = {}
     for cell in cells:
-        text = ", ".join(_value_label(figure, cell, name) for name in factors)
+        text = ", ".join(value_label(figure, cell, name) for name in factors)
         groups.setdefault(text, []).append(cell)
     series = tuple(Series(text, _points(row, group)) for text, group in groups.items())
     titles = ", ".join(filter(None, [title, row.title]))
