@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -98,6 +99,39 @@ def test_a_signal_at_the_start_is_no_crash(
     time.sleep(seconds)  # wherever it is by then, the outcome is the same
     sweep.send_signal(number)
     assert "interrupted" in ended(sweep, 128 + number)
+    assert own_folders(sweep.pid) == []
+
+
+AT_RAYS_START = """
+import os, signal, sys
+sys.argv = ["orch", "sweep", "toy.yaml"]
+from orchestrator.__main__ import run
+from orchestrator.running.runners import ray_settings
+ray_settings.apply()
+from ray._private import worker
+
+connect = worker.connect
+
+def connect_and_end(*words, **options):
+    connect(*words, **options)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+worker.connect = connect_and_end
+run()
+"""
+"""Is asked to end when Ray has put its own handler in place, and before it has started."""
+
+
+def test_sigterm_while_ray_starts_shows_nothing_of_ray(slow: Folder) -> None:
+    sweep = subprocess.Popen(
+        [sys.executable, "-c", AT_RAYS_START],
+        cwd=slow.path,
+        env=slow.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert "interrupted" in ended(sweep, 143)
     assert own_folders(sweep.pid) == []
 
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-import signal
 import socket
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import ray
+from ray._private import ray_constants
 from ray._private import utils as ray_utils
 from ray._private.node import Node as RayNode
 from ray.job_config import JobConfig
@@ -75,17 +74,14 @@ def _shut_down() -> None:
 
 @contextlib.contextmanager
 def _same_handlers() -> Iterator[None]:
-    """Keep who handles SIGTERM: Ray would end the process, and print its stack."""
+    """Keep who handles SIGTERM: Ray would end the process, and its native code print a stack."""
+    ray_constants.RAY_DISABLE_FAILURE_SIGNAL_HANDLER = True
     set_handler = ray_utils.set_sigterm_handler
-    is_main = threading.current_thread() is threading.main_thread()
-    before = signal.getsignal(signal.SIGTERM)
     ray_utils.set_sigterm_handler = lambda _: None
     try:
         yield
     finally:
         ray_utils.set_sigterm_handler = set_handler
-        if is_main and before is not None:
-            signal.signal(signal.SIGTERM, before)  # in place of that of Ray's native code
 
 
 class _JobConfig(JobConfig):
