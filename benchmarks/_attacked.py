@@ -61,7 +61,8 @@ class Sweep:
 
     path: Path
     chance: random.Random
-    keys: dict[str, Any] = field(default_factory=dict)
+    runner: str = field(init=False)
+    keys: dict[str, Any] = field(init=False)
     committed: dict[str, pd.DataFrame] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
 
@@ -123,9 +124,9 @@ class Sweep:
         """Run `orch` to its end."""
         return self.end(self.start(*words))
 
-    def sweep(self, *words: str) -> subprocess.Popen[bytes]:
+    def sweep(self) -> subprocess.Popen[bytes]:
         """Start the sweep."""
-        return self.start("sweep", "--runner", self.runner, *words)
+        return self.start("sweep", "--runner", self.runner)
 
     def require_kept(self) -> None:
         """Compare what is committed with what was before.
@@ -147,7 +148,7 @@ class Sweep:
             The number of its trials.
         """
         for _ in range(3):
-            if self.orch("sweep", "--runner", self.runner) == 0:
+            if self.end(self.sweep()) == 0:
                 break
         else:
             raise LostError("the sweep does not end complete")

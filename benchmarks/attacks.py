@@ -15,7 +15,7 @@ import subprocess
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -47,7 +47,7 @@ def nothing(_sweep: Sweep) -> None:
 
 
 def a_seed_more(sweep: Sweep) -> None:
-    """Edit the sweep file: one seed more, in other words a few trials."""
+    """Edit the sweep file: one seed more."""
     sweep.keys["seeds"].append(len(sweep.keys["seeds"]))
     sweep.write()
 
@@ -132,12 +132,8 @@ def _go_on(sweep: Sweep, process: subprocess.Popen[bytes]) -> None:
         process.send_signal(signal.SIGTERM)
 
 
-PREPARED: list[Callable[[Sweep], None]] = [
-    *(nothing, nothing, a_seed_more, a_value_more, advice_cut, clock_jump)
-]
-STRIKES: list[Callable[[Sweep, subprocess.Popen[bytes]], None]] = [
-    *(kill_driver, kill_all, kill_one, interrupt, fill_disk, edit_code)
-]
+PREPARED = [nothing, nothing, a_seed_more, a_value_more, advice_cut, clock_jump]
+STRIKES = [kill_driver, kill_all, kill_one, interrupt, fill_disk, edit_code]
 
 
 def attack(sweep: Sweep, attacks: Counter[str]) -> None:
@@ -147,7 +143,6 @@ def attack(sweep: Sweep, attacks: Counter[str]) -> None:
         LostError: something is lost, shown that should not be, or hangs.
     """
     prepare, strike = sweep.chance.choice(PREPARED), sweep.chance.choice(STRIKES)
-    sweep.environment = {}
     prepare(sweep)
     process = sweep.sweep()
     with suppress(subprocess.TimeoutExpired):

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from orchestrator.columns import Status
 from orchestrator.errors import ShowError
 from orchestrator.results.selection import selection_column
-from orchestrator.spec.grid import cells
+from orchestrator.spec.grid import cells, factors_of_cells
 from orchestrator.spec.model import Sweep
+from orchestrator.spec.searched import grid_of
 
 if TYPE_CHECKING:
     from orchestrator.results.results import Results
@@ -47,8 +48,9 @@ def grows(sweep: Sweep) -> bool:
     """Tell whether results may ask for trials that the file alone does not name."""
     if sweep.race is not None:
         return True
-    may_confirm = sweep.confirm or any(variant.confirm for variant in sweep.variants)
-    return bool(may_confirm) and any(cell.confirm for cell in cells(sweep))
+    if sweep.smoke or not (sweep.confirm or any(variant.confirm for variant in sweep.variants)):
+        return False
+    return any(grid_of(sweep, factors).confirm for factors in factors_of_cells(sweep))
 
 
 def is_followed(sweep: Sweep) -> bool:

@@ -15,6 +15,7 @@ import psutil
 import pytest
 from support.comparing import assert_same
 from support.folder import Folder
+from support.processes import alive
 from support.waiting import HANG_SECONDS, until
 
 SCRIPT = """
@@ -162,10 +163,6 @@ def test_programs_and_their_children_end_with_what_drives_them(
 
 def written(folder: Folder) -> list[Path]:
     return [path for path in folder.path.glob("pids-*") if path.suffix != ".part"]
-
-
-def alive(process: psutil.Process) -> bool:
-    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
 
 
 def test_a_report_shows_itself_for_a_command(script: Folder) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 from support.folder import Folder
+from support.processes import alive
 from support.waiting import HANG_SECONDS, until
 
 pytestmark = pytest.mark.slow
@@ -56,14 +57,6 @@ def ended(process: subprocess.Popen[str], code: int) -> str:
     for word in ("Traceback", "***", "PC: @", "Exception ignored"):
         assert word not in said
     return said
-
-
-def runs(process: psutil.Process) -> bool:
-    """Say whether a process goes on; one that nobody reaps does not."""
-    try:
-        return process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
 
 
 def own_folders(pid: int) -> list[Path]:
@@ -145,7 +138,7 @@ def test_what_a_killed_sweep_leaves_goes_at_the_next_start(slow: Folder) -> None
     for process in [sweep, *below]:
         process.kill()
     sweep.communicate()
-    until(lambda: not any(map(runs, below)), what="the end of what the sweep had started")
+    until(lambda: not any(map(alive, below)), what="the end of what the sweep had started")
     assert list(temporary.glob(f"orch-*-{sweep.pid}-*"))
     slow.process("sweep", "toy.yaml", "--runner", "inline", "--hours", "0.0001", code=75)
     assert [*temporary.glob(f"orch-*-{sweep.pid}-*"), *own_folders(sweep.pid)] == []

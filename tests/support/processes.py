@@ -7,10 +7,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from orchestrator.running.live_trial import Report, Start
 from orchestrator.running.processes.host import TrialProcesses
+
+
+def alive(process: psutil.Process) -> bool:
+    """Say whether a process goes on; one that nobody reaps does not."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 @contextlib.contextmanager

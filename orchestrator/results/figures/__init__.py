@@ -10,6 +10,7 @@ from orchestrator.results.figures._plot import (
     Point,
     Series,
     default_figures,
+    is_scattered,
     plot,
     positions,
 )
@@ -21,6 +22,7 @@ __all__ = [
     "Series",
     "default_figures",
     "draw",
+    "is_scattered",
     "plot",
     "positions",
     "save",

@@ -16,7 +16,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from orchestrator.results.figures._plot import Panel, Plot, Point, Series, positions
+from orchestrator.results.figures._plot import Panel, Plot, Point, Series, is_scattered, positions
 
 if TYPE_CHECKING:
     from matplotlib.typing import RcKeyType
@@ -111,7 +111,7 @@ def _panel(axes: Axes, panel: Panel, kind: str) -> None:
         if kind == "bars":
             _bars(axes, x, series, index, len(panel.series))
         else:
-            _line(axes, x, series, index, scattered=_is_scattered(kind, panel))
+            _line(axes, x, series, index, scattered=is_scattered(kind, panel))
     for y in panel.lines:
         axes.axhline(y, color="gray", linestyle=":", linewidth=1)
     if panel.y_range is not None:
@@ -134,10 +134,6 @@ def _ranked(axes: Axes, panel: Panel) -> None:
     axes.invert_yaxis()
     axes.grid(visible=False, axis="y")
     axes.set_xlabel(panel.y_label)
-
-
-def _is_scattered(kind: str, panel: Panel) -> bool:
-    return kind == "relation" and not positions(panel)
 
 
 def _line(axes: Axes, x: np.ndarray, series: Series, index: int, *, scattered: bool) -> None:

@@ -127,6 +127,11 @@ def positions(panel: Panel) -> dict[str, int]:
     return {name: position for position, name in enumerate(dict.fromkeys(names))}
 
 
+def is_scattered(kind: str, panel: Panel) -> bool:
+    """Tell whether a panel of a figure of some kind has points that no line connects."""
+    return kind == "relation" and not positions(panel)
+
+
 def default_figures(results: Results) -> tuple[Figure, ...]:
     """List the figures of a sweep whose file has none: curves, and one per layer-wise probe."""
     layers = tuple(

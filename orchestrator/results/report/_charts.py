@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from orchestrator.results.figures import Panel, Plot, Point, positions
+from orchestrator.results.figures import Panel, Plot, Point, is_scattered, positions
 
 Spec = dict[str, Any]
 
@@ -26,7 +26,7 @@ def labels_of(plot: Plot) -> list[str]:
 def has_lines(plot: Plot) -> bool:
     """Tell whether lines connect the points."""
     panels = [panel for row in plot.panels for panel in row]
-    return plot.kind != "bars" and not all(_is_scattered(plot, panel) for panel in panels)
+    return plot.kind != "bars" and not all(is_scattered(plot.kind, panel) for panel in panels)
 
 
 def chart(plot: Plot, panel: Panel) -> Spec | None:
@@ -109,7 +109,7 @@ def _lines(plot: Plot, panel: Panel, labels: list[str]) -> list[Spec]:
         "mark": {"type": "point", "filled": True, "size": 40},
         "encoding": {"y": _y(panel, "y", from_zero=False), "shape": _by_series(labels)},
     }
-    if _is_scattered(plot, panel):
+    if is_scattered(plot.kind, panel):
         return [points]
     dashes = _by_series(labels)
     dashes["scale"]["range"] = [list(dash) for dash in DASHES]
@@ -127,10 +127,6 @@ def _lines(plot: Plot, panel: Panel, labels: list[str]) -> list[Spec]:
         for y in panel.lines
     ]
     return [*rules, *([band] if _has_deviations(panel) else []), line, points]
-
-
-def _is_scattered(plot: Plot, panel: Panel) -> bool:
-    return plot.kind == "relation" and not positions(panel)
 
 
 def _bars(panel: Panel, labels: list[str]) -> list[Spec]:
