@@ -82,7 +82,8 @@ def copy(store: Path, target: Path) -> None:
     for name in TABLES:
         shutil.rmtree(target / name, ignore_errors=True)
         shutil.copytree(store / name, target / name)
-    shutil.copy(store / "sweep.yaml", target)
+    for name in ("sweep.yaml", "cost.json"):
+        shutil.copy(store / name, target)
 
 
 def write(target: Path, name: str, *arguments: object) -> None:

@@ -67,7 +67,12 @@ COLUMNS = (
     Column("error", "string", "result", "Why it failed; null otherwise."),
     Column("attempts", "int32", "result", "Number of times it was started."),
     Column("epochs_run", "int32", "detail", "Epochs that it finished."),
-    Column("seconds", "double", "detail", "Duration, over all attempts."),
+    Column(
+        "seconds",
+        "double",
+        "detail",
+        "Duration, without what failed attempts did after the checkpoint that others went on from.",
+    ),
     Column(
         "threads",
         "int32",

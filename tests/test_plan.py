@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.running.durations import longest_first
+from orchestrator.running.order import longest_first
 from orchestrator.spec.exclusions import Exclusions
 from orchestrator.spec.grid import (
     PlannedTrial,

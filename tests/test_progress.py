@@ -53,7 +53,7 @@ def pass_epochs(progress: Progress, clock: SimulatedClock, seconds: list[float])
 def quiet_at(progress: Progress, clock: SimulatedClock, seconds: float) -> list[str]:
     """List the quiet trials once some time has passed."""
     clock.advance(seconds)
-    return list(progress.quiet_seconds())
+    return list(progress.heartbeat().quiet)
 
 
 def test_a_trial_is_quiet_after_ten_times_the_usual_stretch(
@@ -62,9 +62,9 @@ def test_a_trial_is_quiet_after_ten_times_the_usual_stretch(
     pass_epochs(progress, clock, [100, 20, 20, 30, 20])
     assert quiet_at(progress, clock, 200) == []
     assert quiet_at(progress, clock, 1) == [FIRST]
-    assert progress.quiet_seconds() == {FIRST: 201}
+    assert progress.heartbeat().quiet == {FIRST: 201}
     progress.epoch(FIRST, Epoch(6, {}))
-    assert progress.quiet_seconds() == {}
+    assert progress.heartbeat().quiet == {}
 
 
 def test_first_epochs_have_a_usual_stretch_of_their_own(

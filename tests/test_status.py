@@ -11,6 +11,7 @@ from support.waiting import until
 
 from orchestrator.results import Results
 from orchestrator.running import heartbeat
+from orchestrator.running.heartbeat import Heartbeat
 from orchestrator.running.status import SweepStatus, print_status
 from orchestrator.spec import expand
 from orchestrator.spec.model import Sweep
@@ -42,7 +43,7 @@ def test_cells_are_named_by_what_they_differ_in(tmp_path: Path) -> None:
 
 def test_the_time_left_is_the_drivers(tmp_path: Path) -> None:
     store = empty_store(tmp_path)
-    with heartbeat.beating(store, dict, lambda: 90.0, dict):
+    with heartbeat.beating(store, lambda: Heartbeat({}, 90.0)):
         until(lambda: heartbeat.driver_of(store))
         assert ", 0 failed, about 2 min left\n" in printed(make_sweep(), store)
     assert "left" not in printed(make_sweep(), store)
@@ -52,7 +53,7 @@ def test_a_trial_that_may_hang_is_named_with_its_log(tmp_path: Path) -> None:
     store, sweep = empty_store(tmp_path), make_sweep()
     first, second, *_ = [trial.trial_id for trial in expand(sweep)]
     running = {first: 3, second: 0}
-    with heartbeat.beating(store, lambda: running, lambda: None, lambda: {second: 1860.0}):
+    with heartbeat.beating(store, lambda: Heartbeat(running, quiet={second: 1860.0})):
         until(lambda: heartbeat.driver_of(store))
         lines = printed(sweep, store).splitlines()
         state = SweepStatus.of(Results(sweep, store)).as_dict()

@@ -23,7 +23,7 @@ from support.storing import (
 
 from orchestrator.columns import TABLES
 from orchestrator.results import Results
-from orchestrator.running.heartbeat import beating, driver_of
+from orchestrator.running.heartbeat import Heartbeat, beating, driver_of
 from orchestrator.running.status import print_status
 from orchestrator.spec.grid import expand
 from orchestrator.store import Store, settle
@@ -167,7 +167,7 @@ def test_what_is_noted_of_whole_files_may_be_lost(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"version": 99}', "[[1]]", "\x00\xff"])
-@pytest.mark.parametrize("name", [".whole.json", ".driver.json", "code/digest.json"])
+@pytest.mark.parametrize("name", [".whole.json", ".driver.json", "cost.json", "code/digest.json"])
 def test_advice_that_says_nothing_is_made_anew(lab: Lab, name: str, content: str) -> None:
     sweep = make_sweep()
     lab.prepare(sweep)
@@ -179,7 +179,7 @@ def test_advice_that_says_nothing_is_made_anew(lab: Lab, name: str, content: str
     results = Results(sweep, Store(lab.location))
     print_status(results, Console(file=io.StringIO()))
     assert len(results.trials) == len(expand(sweep))
-    with beating(lab.store, dict, lambda: None, dict):
+    with beating(lab.store, lambda: Heartbeat({})):
         assert driver_of(lab.store)
     settle.settle(lab.store, sweep)
     assert_tidy(lab, expand(sweep))

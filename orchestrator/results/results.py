@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from orchestrator.columns import FINISHED, Status
 from orchestrator.errors import InputError, ShowError, unknown
 from orchestrator.labels import PROBE, counted, quoted
+from orchestrator.results.cost import spent
 from orchestrator.results.marks import Ends, Marks, cell_marks, ends_of
 from orchestrator.results.measures import measure
 from orchestrator.results.observed import observe
@@ -23,6 +24,7 @@ from orchestrator.spec.claim import Claim
 from orchestrator.spec.shown import Figure, Table
 from orchestrator.spec.values import Value
 from orchestrator.store import Snapshot, Store
+from orchestrator.store.cost import Cost
 from orchestrator.store.stored_sweep import stored_sweep
 
 # Each method imports what it computes with: scipy, matplotlib and Vega take a second to load.
@@ -109,6 +111,11 @@ class Results:
     def artifacts(self) -> Mapping[str, int]:
         """The bytes of each artifact that the store retains, by trial id."""
         return self.store.artifacts.sizes()
+
+    @cached_property
+    def cost(self) -> Cost:
+        """What the sweep has cost so far, in CPU- and GPU-hours, failed attempts included."""
+        return spent(self)
 
     @cached_property
     def wanted(self) -> Wanted:

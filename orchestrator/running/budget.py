@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from orchestrator.errors import TimeUpError
 from orchestrator.labels import duration
+from orchestrator.results.durations import Durations
 from orchestrator.running.clock import Clock
-from orchestrator.running.durations import Durations
 from orchestrator.running.progress import Progress
 from orchestrator.spec.grid import PlannedTrial
 

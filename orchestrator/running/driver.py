@@ -24,7 +24,7 @@ from orchestrator.results.claims import first_look
 from orchestrator.results.claims.first_look import FirstLook
 from orchestrator.results.observed import Observed, came_to, deciding_seeds, grows, is_followed
 from orchestrator.results.wanted import possible
-from orchestrator.running import heartbeat, preflight, reuse, runners
+from orchestrator.running import heartbeat, preflight, reuse, runners, spending
 from orchestrator.running.alike import Alike
 from orchestrator.running.attempts import Attempts
 from orchestrator.running.budget import Budget
@@ -284,13 +284,8 @@ class Driver:
         )
         try:
             with (
-                heartbeat.beating(
-                    self.store,
-                    progress.running_epochs,
-                    progress.seconds_left,
-                    progress.quiet_seconds,
-                    self._clock,
-                ),
+                heartbeat.beating(self.store, progress.heartbeat, self._clock),
+                spending.recording(self.store, progress.spent, self._clock),
                 self.display.following(progress),
                 Watch(self.code, self.scope, self.display.say).looking(self._clock),
             ):

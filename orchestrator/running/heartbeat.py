@@ -15,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from orchestrator.errors import StoreError
 from orchestrator.running.clock import SYSTEM, Clock
 from orchestrator.store import Store
+from orchestrator.store.cost import Cost
 from orchestrator.store.lock import holding
 
 FILE = ".driver.json"
@@ -34,6 +35,8 @@ class Heartbeat:
     """The expected time to the end; None while it is unknown."""
     quiet: Mapping[str, float] = field(default_factory=dict)
     """Running trials that may hang, and the seconds since they handed over something."""
+    cost_left: Cost | None = None
+    """What the trials that run or wait are expected to cost; None while it is unknown."""
     pid: int = field(default_factory=os.getpid)
     host: str = field(default_factory=socket.gethostname)
     time: float = field(default_factory=time.time)
@@ -58,26 +61,17 @@ _HEARTBEAT = TypeAdapter(Heartbeat)
 
 
 @contextmanager
-def beating(
-    store: Store,
-    running: Callable[[], Mapping[str, int]],
-    seconds_left: Callable[[], float | None],
-    quiet: Callable[[], Mapping[str, float]],
-    clock: Clock = SYSTEM,
-) -> Iterator[None]:
+def beating(store: Store, look: Callable[[], Heartbeat], clock: Clock = SYSTEM) -> Iterator[None]:
     """Write a heartbeat to a store every few seconds while the block runs; delete it after.
 
     Args:
         store: the sweep's store.
-        running: returns the last finished epoch of each running trial.
-        seconds_left: returns the expected time to the end.
-        quiet: returns which trials may hang.
+        look: tells what runs now.
         clock: tells when.
     """
 
     def beat() -> None:
-        now = Heartbeat(running(), seconds_left(), quiet(), time=clock.time())
-        text = json.dumps(asdict(now))
+        text = json.dumps(asdict(look()))
         with suppress(StoreError):  # if the disk is full, the trials fail and report it
             store.files.write(FILE, text.encode())
 

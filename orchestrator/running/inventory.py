@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from orchestrator.code import Currency
 from orchestrator.columns import FINISHED, Status
 from orchestrator.results import Results
+from orchestrator.results.durations import Durations
 from orchestrator.results.observed import Observed, grows, observe
 from orchestrator.results.wanted import Wanted, wanted
-from orchestrator.running.durations import Durations, longest_first
+from orchestrator.running.order import longest_first
 from orchestrator.running.watched import is_diverged
 from orchestrator.spec import PlannedTrial, Sweep
 from orchestrator.store import Outcome, Snapshot, Store

@@ -8,12 +8,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import median
 
+from orchestrator.results import Results
 from orchestrator.running.clock import SYSTEM, Clock
 from orchestrator.running.execution import Epoch
+from orchestrator.running.heartbeat import Heartbeat
 from orchestrator.running.inventory import Inventory
 from orchestrator.spec.grid import PlannedTrial
 from orchestrator.spec.model import Sweep
 from orchestrator.store import Store
+from orchestrator.store.cost import NOTHING, Cost
 
 _RECENT = 100
 """Stretches from which the usual one is taken."""
@@ -78,6 +81,8 @@ class Progress:
         self.sweep = sweep
         self.total = inventory.wanted.in_all
         self.done = inventory.done
+        self._spent = Results(sweep, store, inventory.snapshot).cost
+        """What attempts that have ended have cost, those of earlier runs included."""
         self.reused = inventory.reused
         self.running: dict[str, Running] = {}
         self.failures: list[FailedTrial] = []
@@ -128,7 +133,7 @@ class Progress:
     def finished(self, trial_id: str, seconds: float | None = None) -> None:
         """A trial is committed, after so many seconds if that is known."""
         with self.lock:
-            self.running.pop(trial_id, None)
+            self._stop(trial_id)
             self._waiting.pop(trial_id, None)
             if seconds is not None:
                 self._durations.add(self._trials[trial_id], seconds)
@@ -137,7 +142,7 @@ class Progress:
     def ended(self, trial_id: str) -> None:
         """An attempt at a trial fails; what follows is decided later, by `failed`."""
         with self.lock:
-            self.running.pop(trial_id, None)
+            self._stop(trial_id)
             self._waiting[trial_id] = self._trials[trial_id]
 
     def failed(self, trial_id: str, text: str, *, again: bool) -> None:
@@ -162,18 +167,35 @@ class Progress:
     def edited(self, trial_id: str, text: str) -> None:
         """A trial is not run, or not committed, since a file was edited; it stays missing."""
         with self.lock:
-            self.running.pop(trial_id, None)
+            self._stop(trial_id)
             self.not_run[text] += 1
 
-    def running_epochs(self) -> dict[str, int]:
-        """Return the last finished epoch of each running trial."""
-        with self.lock:
-            return {trial_id: running.epoch for trial_id, running in self.running.items()}
+    def _stop(self, trial_id: str) -> None:
+        """An attempt has ended, whatever came of it."""
+        if (running := self.running.pop(trial_id, None)) is not None:
+            self._spent += self._cost(running)
 
-    def quiet_seconds(self) -> dict[str, float]:
-        """Return for how long each of the trials that may hang has been quiet."""
-        now = self.clock.monotonic()
-        return {running.trial.trial_id: now - running.heard for running in self.quiet()}
+    def _cost(self, running: Running) -> Cost:
+        resources = running.trial.config.resources
+        seconds = self.clock.monotonic() - running.started
+        return Cost.of(seconds, cpu=resources.cpu, gpu=resources.gpu)
+
+    def spent(self) -> Cost:
+        """Return what the sweep has cost so far."""
+        with self.lock:
+            return sum(map(self._cost, self.running.values()), self._spent)
+
+    def heartbeat(self) -> Heartbeat:
+        """Tell other processes what runs now."""
+        with self.lock:
+            now = self.clock.monotonic()
+            return Heartbeat(
+                running={trial_id: running.epoch for trial_id, running in self.running.items()},
+                seconds_left=self.seconds_left(),
+                quiet={running.trial.trial_id: now - running.heard for running in self.quiet()},
+                cost_left=self.cost_left(),
+                time=self.clock.time(),
+            )
 
     def quiet(self) -> list[Running]:
         """List the running trials that may hang: nothing has come for ten times the usual time."""
@@ -194,3 +216,14 @@ class Progress:
                 return None
             spent = sum(now - r.started for r in self.running.values())
             return (waiting + max(running - spent, 0.0)) / self._slots
+
+    def cost_left(self) -> Cost | None:
+        """Estimate what is left to spend, as `seconds_left` does the time."""
+        with self.lock:
+            if not self._waiting and not self.running:
+                return None
+            waiting = self._durations.cost(list(self._waiting.values()))
+            running = self._durations.cost([r.trial for r in self.running.values()])
+            if waiting is None or running is None:
+                return None
+            return waiting + running.without(sum(map(self._cost, self.running.values()), NOTHING))

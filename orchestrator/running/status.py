@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from rich.console import Console
@@ -14,6 +14,7 @@ from orchestrator.columns import FINISHED, Status
 from orchestrator.errors import ShowError
 from orchestrator.labels import assignments, duration, label
 from orchestrator.results import Results
+from orchestrator.results.cost import left
 from orchestrator.results.marks import marks_of
 from orchestrator.results.race import planned
 from orchestrator.results.retained import lacking
@@ -22,6 +23,7 @@ from orchestrator.running.heartbeat import Heartbeat
 from orchestrator.spec import Cell, cells
 from orchestrator.spec.grid import varied
 from orchestrator.store import Outcome, Store
+from orchestrator.store.cost import NOTHING, Cost
 
 VERSION = 1
 """Of what `SweepStatus.as_dict` returns: it grows when a key goes or changes its meaning."""
@@ -74,6 +76,11 @@ class SweepStatus:
         """The expected time to the end; None while it is unknown."""
         return self.driver.seconds_left if self.driver else None
 
+    @property
+    def cost_left(self) -> Cost | None:
+        """What the missing trials are expected to cost; None while it is unknown."""
+        return self.driver.cost_left if self.driver else left(self.results)
+
     def as_dict(self) -> dict[str, Any]:
         """Return it as plain data, whose keys docs/json.md describes."""
         results, outcomes = self.results, self.results.snapshot.outcomes
@@ -85,6 +92,10 @@ class SweepStatus:
             "interrupted": len(self.interrupted),
             "driver": {"pid": self.driver.pid, "host": self.driver.host} if self.driver else None,
             "seconds_left": self.seconds_left,
+            "cost": {
+                "spent": asdict(self.results.cost),
+                "left": asdict(self.cost_left) if self.cost_left else None,
+            },
             "running": [
                 {
                     "trial_id": i,
@@ -119,6 +130,9 @@ def print_status(results: Results, console: Console) -> None:
     ]
     console.print(f"[bold]{sweep.name}[/bold]  {', '.join(counts)}")
     console.print(f"driven by {status.driver}" if status.driver else "no driver is running")
+    if results.cost != NOTHING:
+        expected = f", about {status.cost_left} left" if status.cost_left else ""
+        console.print(f"{results.cost} spent{expected}", soft_wrap=True)
     console.print(_cells_table(status))
     if sweep.decide and status.done:
         _print_claims(results, console)

@@ -14,7 +14,8 @@ import pandas as pd
 from orchestrator.code import Currency, require_module
 from orchestrator.columns import ENDED, Status
 from orchestrator.errors import TrainableError
-from orchestrator.labels import counted, duration, label
+from orchestrator.labels import counted, label
+from orchestrator.results.cost import left
 from orchestrator.results.retained import extent
 from orchestrator.results.tables import Listing
 from orchestrator.spec import Sweep, cells
@@ -110,6 +111,9 @@ def _facts(results: Results, trials: pd.DataFrame, origin: Origin) -> Iterator[t
     yield "Hardware", _counted(_hardware(trials))
     yield "Threads", _counted(trials["threads"].astype(str))
     yield "Time", _time(trials)
+    expected = left(results)
+    more = f", about {expected} left" if expected else ""
+    yield "Cost", f"{results.cost} spent, failed attempts included{more}"
     yield "Code", _counted(trials["code_digest"].astype(str).str[:12])
     yield "Stale", _stale(results.store, trials, origin)
     versions = {tuple(json.loads(text).items()) for text in trials["facts"].dropna().unique()}
@@ -139,8 +143,7 @@ def _counted(values: pd.Series[str]) -> str:
 
 def _time(trials: pd.DataFrame) -> str:
     first, last = trials["started_at"].min(), trials["ended_at"].max()
-    total = duration(float(trials["seconds"].sum()))
-    return f"{total} in trials, {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC"
+    return f"{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC"
 
 
 def failures(results: Results) -> Listing | None:

@@ -1,35 +1,14 @@
-"""Trial durations, and the order of trials that follows from them."""
+"""How long trials take, and what they cost, by those that have completed."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 
 from orchestrator.columns import Status
 from orchestrator.spec.grid import PlannedTrial
 from orchestrator.store import Outcome
-
-
-def longest_first(
-    trials: Sequence[PlannedTrial], seconds: Mapping[str, float], *, by_cell: bool = False
-) -> list[PlannedTrial]:
-    """Order trials by the position of their seed, then longest first; unknown durations lead.
-
-    Args:
-        trials: as `wanted` lists them.
-        seconds: mean durations by config id, as far as they are known.
-        by_cell: order them by their cell before all else, as they are listed.
-    """
-    positions: dict[str, int] = {}
-    places: dict[str, int] = {}
-    order: dict[str, tuple[int, int, float]] = {}
-    for trial in trials:
-        config_id = trial.config.config_id
-        positions[config_id] = positions.get(config_id, -1) + 1
-        place = places.setdefault(trial.config.cell_id, len(places)) if by_cell else 0
-        order[trial.trial_id] = (place, positions[config_id], -seconds.get(config_id, math.inf))
-    return sorted(trials, key=lambda trial: order[trial.trial_id])
+from orchestrator.store.cost import NOTHING, Cost
 
 
 class Durations:
@@ -76,3 +55,13 @@ class Durations:
         expected = [self.expected(trial) for trial in trials]
         known = [seconds for seconds in expected if seconds is not None]
         return sum(known) if len(known) == len(expected) else None
+
+    def cost(self, trials: Sequence[PlannedTrial]) -> Cost | None:
+        """Return what trials are expected to cost; None if any of them is unknown."""
+        cost = NOTHING
+        for trial in trials:
+            seconds, resources = self.expected(trial), trial.config.resources
+            if seconds is None:
+                return None
+            cost += Cost.of(seconds, cpu=resources.cpu, gpu=resources.gpu)
+        return cost
