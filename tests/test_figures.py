@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib import font_manager
 from matplotlib.colors import to_rgb
 from support.synthetic import make_probes, make_sweep, make_trials, results_of
 
 from orchestrator.errors import ShowError, SpecError
 from orchestrator.results.figures import Plot
 from orchestrator.results.figures._draw import COLOURS
+from orchestrator.results.figures._fonts import USUAL, families_for
 from orchestrator.spec.checks import check
 from orchestrator.spec.grid import PlannedTrial, expand
 from orchestrator.spec.loading import load_text
@@ -67,7 +69,7 @@ def test_curves_are_means_over_the_seeds_that_each_epoch_has():
     assert std1 == pytest.approx(100 / 64 / 2)
     assert (x2, y2, n2) == (2, pytest.approx(100 * (0.625 - 0.5 / 64)), 2)
     assert std2 == pytest.approx(100 / 64 / math.sqrt(2))
-    assert shown.panels[0][0].y_label == "test_accuracy (%)"
+    assert shown.panels[0][0].y_label == "test accuracy (%)"
 
 
 def test_factors_that_vary_tell_series_or_panels_apart():
@@ -257,6 +259,43 @@ def test_figures_are_written_as_svg_and_png_with_the_same_bytes(tmp_path: Path):
         assert "convention" in svg.read_text(encoding="utf-8")
         for again, before in zip(shown.save(tmp_path / "b"), (svg, png), strict=True):
             assert again.read_bytes() == before.read_bytes()
+
+
+def test_a_panel_of_zeros_says_so_instead_of_drawing_them(tmp_path: Path):
+    sweep = sweep_of(kind="layers", values=("probe:dead", "probe:alive"))
+    probes = pd.concat(
+        [
+            make_probes(sweep, "dead", lambda _: [0.0, 0.0]),
+            make_probes(sweep, "alive", lambda _: [0.0, 1.0]),
+        ]
+    )
+    shown = plot_of(sweep, probes)
+    assert [row[0].remark for row in shown.panels] == ["0 everywhere.", None]
+    text = shown.save(tmp_path)[0].read_text()
+    assert (text.count("0 everywhere."), text.count(">alive<")) == (1, 1)
+    assert ">dead<" not in text
+
+
+@pytest.mark.parametrize("text", ["5 $ and 6 $", "$x^$", "激活函数", "активация ⊗ 😀", "שלום"])
+def test_text_of_any_script_is_drawn_as_it_is(tmp_path: Path, text: str):
+    """Without a warning, which would fail the test, also where no font has a character."""
+    keys = {"values": ("test_accuracy",), "title": text, "labels": {"test_accuracy": text}}
+    svg, png = plot_of(sweep_of(kind="curves", **keys)).save(tmp_path)
+    assert svg.read_text().count(f">{text}<") >= 1
+    assert png.stat().st_size > 0
+
+
+def test_other_fonts_are_named_only_for_characters_that_the_usual_one_lacks():
+    usual, other = characters(USUAL), characters("STIXGeneral")  # matplotlib brings both along
+    lacking = chr(min(other - usual))
+    assert families_for("plain, Ωμέγα, мир") == [USUAL]
+    first, *others = families_for(f"plain {lacking}")
+    assert first == USUAL
+    assert [ord(lacking) in characters(name) for name in others] == [True]
+
+
+def characters(family: str) -> set[int]:
+    return set(font_manager.get_font(font_manager.findfont(family)).get_charmap())
 
 
 def test_neighbouring_colours_differ_in_grey():

@@ -20,13 +20,14 @@ _MOST_NAMED = 6
 
 def title_of(figure: Figure, x_label: str) -> str:
     """Say in words what is drawn, as in ``Test accuracy by epoch``."""
-    names = " and ".join(_words(figure, name) for name in figure.values)
+    names = " and ".join(words(figure, name) for name in figure.values)
     if figure.kind == "histogram":
         return f"Distribution of {names}"
-    return f"{names[:1].upper()}{names[1:]} by {_words(figure, figure.x or x_label)}"
+    return f"{names[:1].upper()}{names[1:]} by {words(figure, figure.x or x_label)}"
 
 
-def _words(figure: Figure, name: str) -> str:
+def words(figure: Figure, name: str) -> str:
+    """Name a metric, probe or param in words, by the figure's label for it if it has one."""
     return figure.labels.get(name, name.removeprefix(PROBE).replace("_", " "))
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import itertools
 import math
 import textwrap
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,6 +19,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from orchestrator.results.figures._fonts import families_for
 from orchestrator.results.figures._plot import Panel, Plot, Point, Series, is_scattered, positions
 
 if TYPE_CHECKING:
@@ -38,6 +42,7 @@ STYLE: dict[RcKeyType, Any] = {
     "legend.fontsize": "small",
     "svg.fonttype": "none",
     "svg.hashsalt": "orch",
+    "text.parse_math": False,  # a dollar in a name is a dollar
 }
 
 PANEL_INCHES = (4.2, 2.8)
@@ -48,10 +53,29 @@ NOTE_CHARACTER_INCHES, NOTE_LINE_INCHES = 0.05, 0.12
 """Sizes in the notes above it."""
 
 
+@contextlib.contextmanager
+def _styled(plot: Plot) -> Iterator[None]:
+    """Draw in our style, with fonts that have the characters of a figure."""
+    families = families_for("".join(sorted(set(_texts(plot)))))
+    with mpl.rc_context({**STYLE, "font.family": families}), warnings.catch_warnings():
+        # Where no font here has a character, the PNG shows a box, and the SVG leaves it to others.
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        yield
+
+
+def _texts(plot: Plot) -> Iterator[str]:
+    """Go through all characters that a figure shows."""
+    yield from itertools.chain(plot.title, *plot.notes)
+    for panel in _flat(plot):
+        yield from itertools.chain(panel.title, panel.x_label, panel.y_label, *positions(panel))
+        for series in panel.series:
+            yield from series.label
+
+
 def draw(plot: Plot) -> Figure:
     """Draw a figure."""
     rows, columns = len(plot.panels), max(map(len, plot.panels), default=0)
-    with mpl.rc_context(STYLE):
+    with _styled(plot):
         width, height = EFFECTS_INCHES if plot.kind == "effects" else PANEL_INCHES
         size = (width * max(columns, 1), height * max(rows, 1) + 0.6)
         figure = Figure(figsize=size, layout="constrained")
@@ -74,7 +98,7 @@ def save(plot: Plot, folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     figure = draw(plot)
     paths = [folder / f"{plot.name}.svg", folder / f"{plot.name}.png"]
-    with mpl.rc_context(STYLE):
+    with _styled(plot):
         figure.savefig(paths[0], metadata={"Date": None})
         figure.savefig(paths[1], dpi=200)
     return paths
@@ -83,7 +107,7 @@ def save(plot: Plot, folder: Path) -> list[Path]:
 def svg(plot: Plot) -> str:
     """Draw a figure as an ``<svg>`` element for an HTML page."""
     buffer = io.StringIO()
-    with mpl.rc_context(STYLE):
+    with _styled(plot):
         draw(plot).savefig(buffer, format="svg", metadata={"Date": None})
     text = buffer.getvalue()
     return text[text.index("<svg") :]
@@ -103,6 +127,10 @@ def _flat(plot: Plot) -> list[Panel]:
 
 def _panel(axes: Axes, panel: Panel, kind: str) -> None:
     axes.set_title(panel.title, fontsize="medium")
+    if panel.remark:
+        axes.set_axis_off()
+        axes.text(0.5, 0.5, panel.remark, ha="center", va="center", transform=axes.transAxes)
+        return
     axes.set_xlabel(panel.x_label)
     axes.set_ylabel(panel.y_label)
     names = positions(panel)

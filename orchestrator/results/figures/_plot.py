@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.errors import ShowError
 from orchestrator.labels import PROBE, counted, label, unit
-from orchestrator.results.figures._caption import notes, title_of, value_label
+from orchestrator.results.figures._caption import notes, title_of, value_label, words
 from orchestrator.results.figures._series import SeriesByTrial, X, by_bin, by_epoch, by_layer
 from orchestrator.results.selection import CellSelection
 from orchestrator.results.statistics import TOO_LARGE, statistics
@@ -81,6 +81,16 @@ class Panel:
     series: tuple[Series, ...]
     y_range: tuple[float, float] | None = None
     lines: tuple[float, ...] = ()
+
+    @property
+    def remark(self) -> str | None:
+        """What stands in place of a drawing that would show nothing; None if it shows something."""
+        points = [point for series in self.series for point in series.points]
+        if not points:
+            return "No results yet."
+        drawn = [value for point in points for value in (point.y, *point.band)]
+        is_zero = all(value == 0 or math.isnan(value) for value in drawn)
+        return "0 everywhere." if is_zero and any(value == 0 for value in drawn) else None
 
 
 @dataclass(frozen=True, repr=False)
@@ -231,7 +241,7 @@ def _is_chosen(figure: Figure, layer: str, channel: int | None) -> bool:
 
 
 def _heading(figure: Figure, name: str) -> str:
-    return unit(name).heading(figure.labels.get(name, name))
+    return unit(name).heading(words(figure, name))
 
 
 def _related(

@@ -30,15 +30,15 @@ def has_lines(plot: Plot) -> bool:
 
 
 def chart(plot: Plot, panel: Panel) -> Spec | None:
-    """Write the specification of one panel; None if it has no points.
+    """Write the specification of one panel; None if a remark stands in its place.
 
     The signal ``shown`` lists the labels of the visible series. The page's theme sets the
     colours, in the order of the series, which is that of the whole figure.
     """
+    if panel.remark:
+        return None
     labels = labels_of(plot)
     rows = [_row(series.label, point) for series in panel.series for point in series.points]
-    if not rows:
-        return None
     tooltip = [
         {"field": "series", "title": "series"},
         {"field": "x", "title": panel.x_label},

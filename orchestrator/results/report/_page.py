@@ -77,9 +77,11 @@ def _figures(results: Results) -> list[dict[str, Any]]:
 
 def _figure(plot: Plot) -> dict[str, Any]:
     labels = labels_of(plot)
+    rows = [[(panel, chart(plot, panel)) for panel in row] for row in plot.panels]
+    is_drawn = any(spec for row in rows for _, spec in row)
     return {
         "plot": plot,
-        "labels": labels if len(labels) > 1 else [],
+        "labels": labels if is_drawn and len(labels) > 1 else [],
         "mark": "line" if has_lines(plot) else "area",
-        "rows": [[(panel, chart(plot, panel)) for panel in row] for row in plot.panels],
+        "rows": rows,
     }
