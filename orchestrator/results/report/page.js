@@ -38,8 +38,8 @@ async function drawFigure(figure) {
   if (boxes.some((box) => !box.checked)) await toggle();
 }
 
-function drawAll() {
-  return Promise.all([...document.querySelectorAll(".figure")].map(drawFigure));
+function drawFigures(part) {
+  return Promise.all([...part.querySelectorAll(".figure")].map(drawFigure));
 }
 
 // The sort key of a cell: its stored mean, or else its text; NaN, for no value, sorts last.
@@ -81,11 +81,18 @@ function makeSortable(table) {
   });
 }
 
-document.querySelectorAll("table").forEach(makeSortable);
-document.getElementById("all-seeds").onchange = (event) => {
-  const all = event.target.checked;
-  for (const span of document.querySelectorAll("td .mean")) span.hidden = all;
-  for (const span of document.querySelectorAll("td .seeds")) span.hidden = !all;
-};
-dark.onchange = drawAll;
-drawAll().then(() => document.documentElement.setAttribute("data-drawn", ""));
+function showSeeds(part, all) {
+  for (const span of part.querySelectorAll("td .mean")) span.hidden = all;
+  for (const span of part.querySelectorAll("td .seeds")) span.hidden = !all;
+}
+
+// Have the tables and figures of the page, or of a part of it, do what a reader asks.
+function enliven(part) {
+  part.querySelectorAll("table").forEach(makeSortable);
+  const allSeeds = part.querySelector("#all-seeds");
+  if (allSeeds) allSeeds.onchange = () => showSeeds(document, allSeeds.checked);
+  return drawFigures(part);
+}
+
+dark.onchange = () => drawFigures(document);
+enliven(document).then(() => document.documentElement.setAttribute("data-drawn", ""));
