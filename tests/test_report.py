@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import shutil
 from html.parser import HTMLParser
 from pathlib import Path
@@ -159,6 +160,19 @@ def test_notes_of_all_tables_stand_once_below_them(folder: Path):
     note = "<li>Mean ± sample standard deviation over seeds (number of seeds).</li>"
     assert note in below
     assert text.count(note) == 1
+
+
+def test_notes_of_all_figures_stand_once_below_them(page: Path):
+    text = page.read_text(encoding="utf-8")
+    below = text.partition("<p>All figures:</p>")[2].partition("</ul>")[0]
+    note = "<li>Means over seeds; bands and bars are ± one sample standard deviation.</li>"
+    assert note in below
+    assert text.count(note) == 1
+
+
+def test_a_verdict_is_marked_for_the_page_to_show_a_sign(page: Path):
+    text = page.read_text(encoding="utf-8")
+    assert re.findall(r'data-verdict="([a-z]+)', text) == ["supported"]
 
 
 def test_a_legend_shows_the_dashes_of_the_lines_in_the_order_of_the_figure():

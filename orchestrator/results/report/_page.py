@@ -10,7 +10,7 @@ import vl_convert
 from jinja2 import Environment, PackageLoader
 
 from orchestrator.results.report._charts import DASHES
-from orchestrator.results.report._sections import SECTIONS
+from orchestrator.results.report._sections import SECTIONS, Content
 from orchestrator.results.report._summary import Origin, commands, failures, unfinished
 from orchestrator.results.tables import html_listing
 
@@ -33,7 +33,7 @@ def render(results: Results, file: str | Path | None = None) -> str:
         ShowError: the store lacks a metric or probe that the page shows.
     """
     origin = Origin.of(results, file)
-    sections = {}
+    sections: Content = {}
     for content_of in SECTIONS.values():
         sections |= content_of(results, origin)
     failed = failures(results)

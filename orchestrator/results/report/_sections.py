@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from orchestrator.results.claims.findings import listed, remarks
 from orchestrator.results.claims.watching import looks_listed
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from orchestrator.results.results import Results
 
 Content = dict[str, Any]
+Noted = TypeVar("Noted", Pivot, Plot)
 
 
 def _summary(results: Results, origin: Origin) -> Content:
@@ -34,14 +35,15 @@ def _claims(results: Results, _origin: Origin) -> Content:
 
 
 def _tables(results: Results, _origin: Origin) -> Content:
-    tables, shared_notes = _apart(results.tables())
-    return {"tables": list(map(html, tables)), "shared_notes": shared_notes}
+    tables, notes = _apart(results.tables())
+    return {"tables": list(map(html, tables)), "table_notes": notes}
 
 
 def _figures(results: Results, _origin: Origin) -> Content:
     if not any(selection.best for selection in results.selections):
         return {"figures": []}
-    return {"figures": [_drawn(results.figure(name)) for name in results.figures]}
+    plots, notes = _apart([results.figure(name) for name in results.figures])
+    return {"figures": list(map(_drawn, plots)), "figure_notes": notes}
 
 
 SECTIONS: Mapping[str, Callable[[Results, Origin], Content]] = {
@@ -53,13 +55,13 @@ SECTIONS: Mapping[str, Callable[[Results, Origin], Content]] = {
 """What computes each section that the template of its name shows, in the order of the page."""
 
 
-def _apart(tables: Sequence[Pivot]) -> tuple[list[Pivot], list[str]]:
-    """Take the notes that all tables have off them, if there are several tables."""
-    if len(tables) < 2:
-        return list(tables), []
-    shared = [note for note in tables[0].notes if all(note in table.notes for table in tables)]
-    own = [tuple(note for note in table.notes if note not in shared) for table in tables]
-    return [replace(t, notes=notes) for t, notes in zip(tables, own, strict=True)], shared
+def _apart(shown: Sequence[Noted]) -> tuple[list[Noted], list[str]]:
+    """Take the notes that several tables or figures all have off them."""
+    if len(shown) < 2:
+        return list(shown), []
+    shared = [note for note in shown[0].notes if all(note in each.notes for each in shown)]
+    own = [tuple(note for note in each.notes if note not in shared) for each in shown]
+    return [replace(each, notes=notes) for each, notes in zip(shown, own, strict=True)], shared
 
 
 def _drawn(plot: Plot) -> Content:

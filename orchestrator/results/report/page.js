@@ -13,7 +13,7 @@ function theme() {
   return {
     background: "transparent",
     view: { stroke: null },
-    axis: { labelColor: text, titleColor: text, gridColor: line, domainColor: line, tickColor: line },
+    axis: { labelFontSize: 12, titleFontSize: 13, titleFontWeight: "normal", labelColor: text, titleColor: text, gridColor: line, domainColor: line, tickColor: line },
     range: { category: colours() },
   };
 }
