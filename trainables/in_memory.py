@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
-from trainables.augment import augment
+from trainables.augment import augment, draw
 from trainables.datasets.cache import Images
 from trainables.subset import Index
 
@@ -47,10 +47,13 @@ class MemoryPart:
         order = self.index
         if shuffle:
             order = order[torch.randperm(len(order), generator=generator).to(order.device)]
-        for index in torch.split(order, batch_size):
-            if len(index) > 1:  # batch norm cannot train on a single last image
-                images = augment(self.images.index_select(0, index), kind, generator)
-                yield self._standardised(images), self.labels[index]
+        # Batch norm cannot train on a single last image.
+        indices = [index for index in torch.split(order, batch_size) if len(index) > 1]
+        counts = list(map(len, indices))
+        crops = draw(kind, counts, self.images.shape[1], generator, self.images.device)
+        for index, crop in zip(indices, crops, strict=True):
+            images = augment(self.images.index_select(0, index), crop)
+            yield self._standardised(images), self.labels[index]
 
     def _standardised(self, images: Tensor) -> Tensor:
         count, height, width, channels = images.shape

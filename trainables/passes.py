@@ -40,7 +40,7 @@ def train_epoch(
         Mean loss and accuracy over the images, each with the weights before its step.
     """
     model.train()
-    totals = Totals()
+    totals = Totals(model)
     batches = images.training_batches(
         settings.batch_size, settings.augment, generator, shuffle=settings.shuffle
     )
@@ -59,7 +59,7 @@ def train_epoch(
 def evaluate(model: nn.Module, images: Part, batches: int | None = None) -> tuple[float, float]:
     """Mean loss and accuracy over all images, or the first `batches` batches, in eval mode."""
     model.eval()
-    totals = Totals()
+    totals = Totals(model)
     for x, labels in islice(images.batches(), batches):
         logits = model(x)
         totals.add(functional.cross_entropy(logits, labels), logits, labels)
@@ -67,17 +67,18 @@ def evaluate(model: nn.Module, images: Part, batches: int | None = None) -> tupl
 
 
 class Totals:
-    """Sums of losses and correct predictions, kept on the device so that no step waits for them."""
+    """Sums of losses and correct predictions, kept on the network's device: no step waits."""
 
-    def __init__(self) -> None:
-        self._sums = torch.zeros(2, dtype=torch.float64)
+    def __init__(self, model: nn.Module) -> None:
+        device = next(model.parameters()).device
+        self._sums = torch.zeros(2, dtype=torch.float64, device=device)
         self._count = 0
 
     def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
         """Add a batch: its mean loss, logits (n, classes) and labels (n,)."""
         correct = (logits.argmax(1) == labels).sum()
         batch = torch.stack([loss.double() * len(labels), correct.double()])
-        self._sums = self._sums.to(batch.device) + batch
+        self._sums += batch
         self._count += len(labels)
 
     def means(self) -> tuple[float, float]:
