@@ -143,7 +143,7 @@ def _test(
     if "gates" in settings.probes:
         probes.log_gates(model, trial)
     if "gradients" in settings.probes:
-        probes.log_gradients(model, images.train, trial)
+        probes.log_gradients(model, images.train, trial, settings.seed)
     return _named("test", result)
 
 

@@ -10,8 +10,17 @@ from trainables.augment import augment, draw
 from trainables.datasets.cache import Images
 from trainables.subset import Index
 
-# The batch size at which evaluation is fastest on one CPU core.
-EVAL_BATCH = 128
+_EVAL_IMAGES = 128
+"""Images per batch at which evaluation is fastest on one CPU core."""
+_EVAL_PIXELS = 1 << 22
+"""Pixels per batch on a GPU, which small batches leave idle: 4,096 images of 32 by 32 pixels."""
+
+
+def eval_batch(device: torch.device, side: int) -> int:
+    """Return how many square images to evaluate at once on a device."""
+    if device.type == "cpu":
+        return _EVAL_IMAGES
+    return max(_EVAL_IMAGES, _EVAL_PIXELS // side**2)
 
 
 @dataclass(frozen=True)
@@ -35,9 +44,10 @@ class MemoryPart:
     def __len__(self) -> int:
         return len(self.index)
 
-    def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """All images once, in order: float32 (n, C, H, W) in channels_last memory, and labels."""
-        for index in torch.split(self.index, EVAL_BATCH):
+    def batches(self, first: int | None = None) -> Iterator[tuple[Tensor, Tensor]]:
+        """Images in order: float32 (n, C, H, W) in channels_last memory, and labels."""
+        size = eval_batch(self.images.device, self.images.shape[1])
+        for index in torch.split(self.index[:first], size):
             yield self._standardised(self.images.index_select(0, index)), self.labels[index]
 
     def training_batches(

@@ -1,7 +1,5 @@
 """Passes over images: an epoch of training, and an evaluation."""
 
-from itertools import islice
-
 import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional
@@ -12,9 +10,9 @@ from trainables.data import Part
 from trainables.devices import subnormals_as_zero
 from trainables.settings import Settings
 
-# Batches of test images, 1,024 images in all, for each `test_loss` logged between epochs.
-# 004 uses all 10,000 of MNIST, and only a part on CIFAR-10 for lack of memory.
-_STEP_BATCHES = 8
+# Test images for each `test_loss` logged between epochs. 004 uses all 10,000 of MNIST, and only a
+# part on CIFAR-10 for lack of memory.
+_STEP_IMAGES = 1024
 
 
 @subnormals_as_zero()
@@ -56,11 +54,11 @@ def train_epoch(
 
 
 @torch.inference_mode()
-def evaluate(model: nn.Module, images: Part, batches: int | None = None) -> tuple[float, float]:
-    """Mean loss and accuracy over all images, or the first `batches` batches, in eval mode."""
+def evaluate(model: nn.Module, images: Part, first: int | None = None) -> tuple[float, float]:
+    """Mean loss and accuracy over all images, or the first so many, in eval mode."""
     model.eval()
     totals = Totals(model)
-    for x, labels in islice(images.batches(), batches):
+    for x, labels in images.batches(first):
         logits = model(x)
         totals.add(functional.cross_entropy(logits, labels), logits, labels)
     return totals.means()
@@ -114,7 +112,7 @@ class AfterStep:
         self._trial.step(images, of=self._of)
         if self._every is None or self._step % self._every:
             return
-        test_loss, _ = evaluate(self._model, self._test, _STEP_BATCHES)
+        test_loss, _ = evaluate(self._model, self._test, _STEP_IMAGES)
         self._model.train()
         self._trial.probe("train_loss", "network", float(loss), index=0, at=self._step)
         self._trial.probe("test_loss", "network", test_loss, index=0, at=self._step)

@@ -8,7 +8,7 @@ import torch
 from torch import Generator, Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from trainables.in_memory import EVAL_BATCH
+from trainables.in_memory import eval_batch
 from trainables.subset import Index
 
 # Statistics of ImageNet per channel, in units of bytes, as torchvision's models use them.
@@ -70,10 +70,10 @@ class StreamedPart:
     def __len__(self) -> int:
         return len(self.index)
 
-    def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """All images once, in order: float32 (n, C, H, W) in channels_last memory, and labels."""
-        keys = [(index, 0) for index in self.index.tolist()]
-        return self._loaded(keys, EVAL_BATCH, "none")
+    def batches(self, first: int | None = None) -> Iterator[tuple[Tensor, Tensor]]:
+        """Images in order: float32 (n, C, H, W) in channels_last memory, and labels."""
+        keys = [(index, 0) for index in self.index[:first].tolist()]
+        return self._loaded(keys, eval_batch(self.device, self.size), "none")
 
     def training_batches(
         self, batch_size: int, kind: str, generator: Generator, *, shuffle: bool = True

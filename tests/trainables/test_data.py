@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch import Generator
 
 from trainables import data
-from trainables.in_memory import standardisation
+from trainables.in_memory import eval_batch, standardisation
 from trainables.subset import split
 
 CPU = torch.device("cpu")
@@ -70,6 +70,7 @@ def test_digits_come_in_standardised_channels_last_batches():
     assert abs(x.mean()) < 1e-5
     assert abs(x.std() - 1) < 1e-3
     assert sum(len(batch) for _, batch in digits.test.batches()) == 597
+    assert [len(batch) for _, batch in digits.test.batches(150)] == [128, 22]
 
 
 def test_an_epoch_has_every_image_once_in_an_order_of_the_generator():
@@ -110,3 +111,17 @@ def test_a_smoke_run_makes_images_up_only_if_they_are_missing(monkeypatch, tmp_p
     assert real.channels == 1
     with pytest.raises(ValueError, match=r"no .*nowhere/train.parquet in"):
         data.load(data.Choice("parquet:nowhere"), CPU)
+
+
+@pytest.mark.parametrize(
+    ("device", "side", "images"),
+    [
+        ("cpu", 32, 128),
+        ("cpu", 224, 128),
+        ("cuda", 28, 5349),
+        ("cuda", 32, 4096),
+        ("cuda", 224, 128),
+    ],
+)
+def test_a_gpu_evaluates_as_many_small_images_at_once_as_keep_it_busy(device, side, images):
+    assert eval_batch(torch.device(device), side) == images

@@ -118,7 +118,7 @@ def test_histograms_of_unknown_units_and_channels_are_rejected(model, params, me
 def test_gradients_are_those_of_the_mean_loss(model, make_trial):
     trial = make_trial()
     part = data.load(data.Choice("digits", train_size=200), torch.device("cpu")).train
-    probes.log_gradients(model, part, trial)
+    probes.log_gradients(model, part, trial, seed=3)
     logged = {(row.probe, row.layer): row.value for row in trial.rows}
     assert len(logged) == 3 * 5
     expected = {"weight": [], "input": [], "activation": []}
@@ -127,7 +127,7 @@ def test_gradients_are_those_of_the_mean_loss(model, make_trial):
     unit.get_submodule("weight").register_forward_hook(
         lambda _m, inputs, y: kept.update(x=inputs[0], y=y) or y.retain_grad()
     )
-    for x, labels in part.batches():
+    for x, labels in part.training_batches(128, "none", torch.Generator().manual_seed(3)):
         model.zero_grad()
         functional.cross_entropy(model(x), labels).backward()
         expected["weight"].append(unit.get_parameter("weight.weight").grad.abs().mean())
@@ -145,7 +145,7 @@ def test_gradients_are_those_of_the_mean_loss(model, make_trial):
 def test_gradients_leave_nothing_behind(model, make_trial):
     before = {name: value.clone() for name, value in model.state_dict().items()}
     part = data.load(data.Choice("digits", train_size=50), torch.device("cpu")).train
-    probes.log_gradients(model, part, make_trial())
+    probes.log_gradients(model, part, make_trial(), seed=0)
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert all(parameter.grad is None for parameter in model.parameters())
     assert not any(m._forward_pre_hooks or m._backward_hooks for m in model.modules())

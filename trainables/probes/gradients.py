@@ -4,19 +4,21 @@ from collections import defaultdict
 from itertools import islice
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 from torch.nn import functional
 
 from trainables.contract import Trial
 from trainables.data import Part
 from trainables.units import Unit, named_units
 
-# Number of batches to average over; the paper does not give it.
-_BATCHES = 8
+# Number of batches to average over, and their images; the paper does not give them.
+_BATCHES, _BATCH_SIZE = 8, 128
 
 
-def log_gradients(model: nn.Module, images: Part, trial: Trial) -> None:
-    """Log three rows per unit: means over the first batches of 128 images, in eval mode.
+def log_gradients(model: nn.Module, images: Part, trial: Trial, seed: int) -> None:
+    """Log three rows per unit: means over 1,024 images, in batches of 128 and in eval mode.
+
+    The images are drawn at random by the seed, since some data sets are sorted by class.
 
     `convolution_input` is the mean |input of the convolution|, `weight_gradient` the mean
     |gradient of its weight| and `activation_gradient` the mean |gradient at the activation's
@@ -31,7 +33,8 @@ def log_gradients(model: nn.Module, images: Part, trial: Trial) -> None:
         for handle in (_watch_input(name, unit, totals), _watch_gradient(name, unit, totals))
     ]
     count = 0
-    for x, labels in islice(images.batches(), _BATCHES):
+    generator = Generator().manual_seed(seed)
+    for x, labels in islice(images.training_batches(_BATCH_SIZE, "none", generator), _BATCHES):
         model.zero_grad()
         torch.autograd.backward(functional.cross_entropy(model(x), labels))
         for name, unit in units:
