@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from support.scripts import imported
 
 from orchestrator.spec.grid import expand
 from orchestrator.spec.loading import load
@@ -78,3 +79,47 @@ def build(params):
 def shape_of(dataset, image_size):
     images, _ = datasets.generated(dataset, image_size)
     return images.shape
+
+
+@cache
+def costs():
+    return imported(SWEEPS.parent / "docs/costs.py")
+
+
+@pytest.mark.parametrize(
+    "path", [p for p in FILES if "EFLOP" in p.read_text()], ids=lambda p: p.stem
+)
+def test_a_head_states_the_cost_that_the_formula_gives(path):
+    assert costs().head(path) in path.read_text(), "run `python docs/costs.py`"
+
+
+@pytest.mark.parametrize(
+    ("model", "dataset", "multiplications"),
+    [
+        ("vgg16", "cifar10", 313.2e6),
+        ("vgg16", "imagenet", 15.47e9),
+        ("mobilenet", "imagenet", 569e6),
+    ],
+)
+def test_a_forward_pass_costs_what_is_published(model, dataset, multiplications):
+    """Two operations per multiplication, as the papers of the networks count those."""
+    flop = costs().forward_flop(model, "relu", dataset, 1.0)
+    assert flop / 2 == pytest.approx(multiplications, rel=0.05)
+
+
+def test_a_trial_costs_three_passes_an_image_at_the_rate_of_its_precision():
+    params = {"model": "vgg16", "dataset": "cifar10", "lr": 0.1, "epochs": 10}
+    exact, rounded = (
+        costs().of_trial(validated(Settings, {**params, "precision": name}))
+        for name in ("tf32", "bf16")
+    )
+    flop = 10 * (3 * 50_000 + 10_000) * costs().forward_flop("vgg16", "relu", "cifar10", 1.0)
+    assert exact.flop == rounded.flop == pytest.approx(flop)
+    assert exact.hours == pytest.approx(flop / (0.15 * 156e12) / 3600)
+    assert rounded.hours == pytest.approx(exact.hours / 2)
+
+
+def test_steps_of_small_networks_cost_their_start():
+    params = {"model": "tf_mnist", "dataset": "mnist", "order": "nobn", "lr": 0.1, "epochs": 2}
+    cost = costs().of_trial(validated(Settings, {**params, "batch_size": 10, "loss_every": 60}))
+    assert cost.hours == pytest.approx(2 * (6000 + 100) / 2000 / 3600)
