@@ -429,7 +429,7 @@ BAD_ENDINGS = {
     "too many decimals": (TABLE + "precision: 20}]", "`tables[0].precision`: expected a number"),
     "published figures of an unknown factor": (
         TABLE + "published: {source: p, columns: [ordr], rows: [[1]]}}]",
-        "`tables[0].published.columns[0]`: unknown factor or value of the table `ordr`",
+        "`tables[0].published.columns[0]`: unknown factor, value of the table or param `ordr`",
     ),
     "a published row too short": (
         TABLE + "published: {source: p, columns: [order, accuracy], rows: [[swap]]}}]",

@@ -347,6 +347,23 @@ def test_published_figures_are_checked(columns, row, said):
 PROBED = make_sweep(tables=table(rows=("dataset",), columns=("order",), values=("probe:skewness",)))
 
 
+def test_published_params_stand_beside_those_of_the_selected_config():
+    published = {
+        "source": "a paper",
+        "columns": ("dataset", "order", "test_accuracy", "lr", "weight_decay"),
+        "rows": (("digits", "swap", 51, 0.1, None), ("digits", "convention", None, 0.01, 5e-4)),
+    }
+    sweep = make_sweep(fixed={"weight_decay": 0.0005}, tables=table(published=published))
+    shown = pivot_of(sweep, make_trials(sweep, accuracy))
+    *_, listing = shown.listings
+    assert listing.title == "Selected beside a paper"
+    assert listing.header == ("dataset", "order", "lr", "published", "weight_decay", "published")
+    assert listing.rows == (
+        ("digits", "swap", "0.01", "0.1", "0.0005", "—"),
+        ("digits", "convention", "0.01", "0.01", "0.0005", "0.0005"),
+    )
+
+
 def test_a_probe_is_its_mean_over_layers_at_the_last_epoch():
     early = make_probes(PROBED, "skewness", lambda _: [100.0, 100.0, 100.0], epoch=1)
     late = make_probes(PROBED, "skewness", lambda t: [1.0, 2.0, 3.0 + 3 * t.seed], epoch=2)

@@ -128,10 +128,11 @@ def _table(sweep: Sweep, table: Table, key: Key) -> Iterator[Problem]:
 
 def _published(sweep: Sweep, table: Table, published: Published, key: Key) -> Iterator[Problem]:
     values = table.values or (sweep.select.metric,)
+    known = [*sweep.factors, *values, *sweep.search, *sweep.fixed]
     for index, name in enumerate(published.columns):
-        if name not in (*sweep.factors, *values):
-            what = "factor or value of the table"
-            yield Problem((*key, "columns", index), unknown(what, name, [*sweep.factors, *values]))
+        if name not in known:
+            what = "factor, value of the table or param"
+            yield Problem((*key, "columns", index), unknown(what, name, known))
     for index, row in enumerate(published.rows):
         if len(row) != len(published.columns):
             text = f"expected {len(published.columns)} values, one per column"

@@ -16,7 +16,8 @@ class Published(Part):
     source: Annotated[str, Field(min_length=1)]
     """The publication, and where in it the numbers are."""
     columns: Annotated[tuple[str, ...], Field(min_length=1)]
-    """Names of factors and of values of the table."""
+    """Names of factors, of values of the table, and of other params, which are compared with those
+    of the selected config."""
     rows: Annotated[tuple[tuple[ParamValue, ...], ...], Field(min_length=1)]
     """One value per column in each row; numbers in the table's unit, null where there is none."""
 

@@ -30,6 +30,7 @@ TRIALS = {
     "neurips_table": 912,
     "shifted_tanh": 60,
     "table1": 624,
+    "table1_selected": 80,
     "table2": 144,
     "table7": 27,
     "wsgaf_cifar10": 165,
@@ -56,6 +57,21 @@ def test_a_file_has_as_many_trials_as_its_first_lines_say(path):
     [stated] = re.findall(r"^# ([\d,]+) trials", head, re.MULTILINE)
     assert count == int(stated.replace(",", ""))
     assert count == TRIALS.get(path.stem, count)
+
+
+def test_the_papers_winners_are_trials_of_its_grid_one_config_a_cell():
+    _, trials = read(SWEEPS / "table1_selected.yaml")
+    grid, of_grid = read(SWEEPS / "table1.yaml")
+    assert {t.trial_id for t in trials} < {t.trial_id for t in of_grid}
+    published = grid.tables[0].published
+    won = {tuple(row[:4]): tuple(row[5:]) for row in published.rows}
+    names = ("dataset", "model", "activation", "order")
+    ours = {
+        tuple(t.params[n] for n in names): (t.params["lr"], t.params["weight_decay"])
+        for t in trials
+    }
+    assert ours == won
+    assert len(won) == 32
 
 
 @pytest.mark.no_cover

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def published(
     results: Results, table: Table, figures: Published, factors: Labels
 ) -> Iterator[Listing]:
-    """List, for each published value, ours, the published one and their difference per cell.
+    """List what is published beside ours, by cell: each value with the difference, and the params.
 
     Args:
         results: the results of a sweep.
@@ -30,14 +30,16 @@ def published(
         factors: the factors that identify a cell.
     """
     rows = [dict(zip(figures.columns, row, strict=True)) for row in figures.rows]
-    for name in (n for n in figures.columns if n in results.sweep.values_of(table)):
+    found = [
+        (selection, row)
+        for row in rows
+        for selection in results.selections
+        if _agree(selection.cell.factors, row)
+    ]
+    values = results.sweep.values_of(table)
+    for name in (n for n in figures.columns if n in values):
         value_unit = unit(name, table.percent, table.precision)
-        pairs = [
-            (selection, row[name])
-            for row in rows
-            for selection in results.selections
-            if row[name] is not None and _agree(selection.cell.factors, row)
-        ]
+        pairs = [(selection, row[name]) for selection, row in found if row[name] is not None]
         measured = results.measure(name)
         lines = tuple(
             (
@@ -50,6 +52,21 @@ def published(
         )
         title = f"{value_unit.heading(name)} beside {figures.source}"
         yield Listing(title, (*factors, "ours", "published", "difference"), lines)
+    params = [n for n in figures.columns if n not in {*values, *results.sweep.factors}]
+    if params:
+        header = (*factors, *(text for name in params for text in (name, "published")))
+        lines = tuple(
+            (*cell_labels(selection, factors), *_chosen(selection, row, params))
+            for selection, row in found
+        )
+        yield Listing(f"Selected beside {figures.source}", header, lines)
+
+
+def _chosen(selection: CellSelection, row: Mapping[str, Value], params: list[str]) -> Labels:
+    """Write each param of the selected config, and the published one."""
+    ours = selection.best.config.values if selection.best else {}
+    pairs = ((ours.get(name), row[name]) for name in params)
+    return tuple(NOTHING if value is None else label(value) for pair in pairs for value in pair)
 
 
 def cell_labels(selection: CellSelection, factors: Labels) -> Labels:
