@@ -151,22 +151,20 @@ def test_report_says_what_ran_what_failed_and_how_to_make_it_again(page: Path):
     assert "Unfinished: of 12 trials, 1 failed. Tables mark what they lack." in text
 
 
-def test_notes_of_all_tables_stand_once_below_them(folder: Path):
+@pytest.mark.parametrize(
+    ("shown", "note"),
+    [
+        ("tables", "Mean ± sample standard deviation over seeds (number of seeds)."),
+        ("figures", "Means over seeds; bands and bars are ± one sample standard deviation."),
+    ],
+)
+def test_notes_of_all_tables_or_figures_stand_once_below_them(folder: Path, shown: str, note: str):
     second = "  - {name: second, rows: [order]}\nclaims:"
     (folder / "two.yaml").write_text(FILE.replace("claims:", second), encoding="utf-8")
     invoke(reading.report, "two.yaml", "-o", "two.html")
     text = (folder / "two.html").read_text(encoding="utf-8")
-    below = text.partition("<p>All tables:</p>")[2].partition("</ul>")[0]
-    note = "<li>Mean ± sample standard deviation over seeds (number of seeds).</li>"
-    assert note in below
-    assert text.count(note) == 1
-
-
-def test_notes_of_all_figures_stand_once_below_them(page: Path):
-    text = page.read_text(encoding="utf-8")
-    below = text.partition("<p>All figures:</p>")[2].partition("</ul>")[0]
-    note = "<li>Means over seeds; bands and bars are ± one sample standard deviation.</li>"
-    assert note in below
+    below = text.partition(f"<p>All {shown}:</p>")[2].partition("</ul>")[0]
+    assert f"<li>{note}</li>" in below
     assert text.count(note) == 1
 
 
