@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 
-.PHONY: quickstart test test-slow test-cluster lint docs bench
+.PHONY: quickstart test test-slow test-cluster test-gpu lint docs bench
 
 quickstart: $(READY)
 	$(BIN)/orch sweep sweeps/quickstart.yaml
@@ -19,6 +19,10 @@ test-slow: $(READY)
 test-cluster: $(READY)
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev,cluster]'
 	$(BIN)/pytest tests/cluster -m cluster -n 0
+
+# What only a GPU can show.
+test-gpu: $(READY)
+	$(BIN)/pytest tests/trainables -m gpu -n 0 -rs
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -54,7 +54,7 @@ def train(params: Mapping[str, Any], trial: Trial) -> Iterator[Mapping[str, floa
     settings = validated(Settings, params)
     if trial.smoke:
         settings = settings.for_smoke()
-    device = devices.choose(trial, settings.precision)
+    device = devices.choose(trial, settings.precision, deterministic=settings.deterministic)
     images = data.load(_choice(settings), device, workers=trial.threads, smoke=trial.smoke)
     if images.made_up:
         trial.log(f"the data set {settings.dataset} is missing: using made-up images")

@@ -2,6 +2,7 @@
 
 import ctypes
 import gc
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal, cast
@@ -18,16 +19,26 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _LARGEST_KEPT = 1 << 30  # bytes
 
 
-def choose(trial: Trial, precision: Precision) -> torch.device:
+def choose(trial: Trial, precision: Precision, *, deterministic: bool = False) -> torch.device:
     """Return the trial's GPU if it has one, else the CPU, configured for the trial.
 
     Worker processes are reused, so everything that an earlier trial may have set is set again.
     On a shared GPU, the process is limited to the trial's share of the memory.
 
+    Args:
+        trial: The trial.
+        precision: Of its convolutions and matrix products.
+        deterministic: Whether a GPU is to compute the same bits every time.
+
     Raises:
+        ValueError: If the trial has more than one GPU.
         RuntimeError: If the trial has a GPU that torch cannot use.
     """
     torch.set_num_threads(trial.threads)
+    if trial.gpus > 1:
+        raise ValueError(
+            f"the trial has {trial.gpus:g} GPUs and trains on one: set `resources.gpu` to 1 or less"
+        )
     if not trial.gpus:
         trial.record(device="cpu")
         _keep_freed_memory()
@@ -42,7 +53,12 @@ def choose(trial: Trial, precision: Precision) -> torch.device:
     # Both are set, since by default torch lets convolutions round to 10 bits.
     torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
     torch.backends.cudnn.allow_tf32 = precision == "tf32"
-    torch.backends.cudnn.benchmark = True  # the batches of a trial have few shapes
+    if deterministic:  # cuBLAS reads it at its first use
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(deterministic)
+    torch.backends.cudnn.deterministic = deterministic
+    # The batches of a trial have few shapes; but which kernel is fastest depends on the moment.
+    torch.backends.cudnn.benchmark = not deterministic
     gc.collect()  # memory of an earlier trial would count against this one
     torch.cuda.empty_cache()
     torch.cuda.set_per_process_memory_fraction(memory_fraction(trial.gpus), device)

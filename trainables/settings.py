@@ -51,6 +51,7 @@ class Settings(Params):
         histogram_channels: Channels of each of these units that get their own histogram.
         loss_every: Number of steps between logged losses; None logs them once an epoch only.
         precision: fp32, bf16, or tf32, which is fp32 on a CPU; see `trainables.devices`.
+        deterministic: Whether a GPU computes the same bits every time, at some cost of speed.
         compile: Whether the network is compiled for training; evaluation does not use that.
         seed: Seed of initial weights, dropout, order of images and augmentation.
     """
@@ -86,6 +87,7 @@ class Settings(Params):
     histogram_channels: list[NonNegativeInt] = Field(default=[])
     loss_every: PositiveInt | None = None
     precision: Precision = "fp32"
+    deterministic: bool = False
     compile: bool = False
     seed: NonNegativeInt = 0
 

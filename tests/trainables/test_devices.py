@@ -18,6 +18,22 @@ def test_a_trial_gets_its_share_of_one_gpus_memory(gpus, share):
     assert devices.memory_fraction(gpus) == share
 
 
+def test_more_than_one_gpu_is_refused_in_words(digits_params, make_trial):
+    with pytest.raises(ValueError, match=r"has 2 GPUs and trains on one: set `resources.gpu` to 1"):
+        run(digits_params, make_trial(gpus=2))
+
+
+def test_a_cpu_computes_the_same_bits_with_deterministic_and_without(digits_params, make_trial):
+    params = {**digits_params, "epochs": 1}
+    assert run({**params, "deterministic": True}, make_trial()) == run(params, make_trial())
+
+
+@pytest.mark.gpu
+def test_a_gpu_computes_the_same_bits_every_time_with_deterministic(digits_params, make_trial):
+    params = {**digits_params, "deterministic": True}
+    assert run(params, make_trial(gpus=1)) == run(params, make_trial(gpus=1))
+
+
 def test_bf16_learns_as_well_and_keeps_float32_parameters(digits_params, make_trial):
     exact, rounded = make_trial(), make_trial()
     expected = run(digits_params, exact)[-1]

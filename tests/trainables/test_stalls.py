@@ -82,7 +82,7 @@ def test_no_step_copies_to_its_device_or_reads_from_it(augment: str) -> None:
     assert counts == counts[:1] * STEPS
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU that torch can use")
+@pytest.mark.gpu
 @pytest.mark.parametrize("augment", AUGMENTS)
 def test_no_step_waits_for_a_gpu(augment: str) -> None:
     steps = 0
