@@ -30,6 +30,7 @@ class Settings(Params):
         wsgaf_init: relu, tanh, sigmoid or all.
         wsgaf_std: small or large.
         order: convention, swap or nobn; see `trainables.units`.
+        init: torch or xavier: the initial weights; None means xavier for nobn, else torch.
         width: Factor applied to all numbers of channels.
         dataset: Name of a data set; see `trainables.datasets`.
         image_size: Side to which images are downsampled by averaging; None keeps their size.
@@ -66,6 +67,7 @@ class Settings(Params):
     wsgaf_init: str = "tanh"
     wsgaf_std: str = "small"
     order: str = "convention"
+    init: Literal["torch", "xavier"] | None = None
     width: PositiveFloat = 1
     dataset: str
     image_size: PositiveInt | None = None

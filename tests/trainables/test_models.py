@@ -179,3 +179,18 @@ def test_a_preactivation_unit_ends_with_its_weight(order, names, output):
 def test_unknown_names_are_rejected_with_the_known_ones(params, message):
     with pytest.raises(ValueError, match=message):
         models.build(params, 3, 10)
+
+
+@pytest.mark.parametrize(("order", "usual"), [("convention", "torch"), ("nobn", "xavier")])
+def test_networks_of_every_order_may_start_alike(order, usual):
+    def weights(**params):
+        torch.manual_seed(0)
+        model = models.build({"model": "vgg16_8", "order": order, "width": 0.125, **params}, 3, 10)
+        return [layer.weight for layer in model.modules() if isinstance(layer, nn.Conv2d)]
+
+    starts = {init: weights(init=init) for init in ("torch", "xavier")}
+    assert all(map(torch.equal, weights(), starts[usual]))
+    for weight in starts["xavier"]:
+        fan = 9 * (weight.shape[0] + weight.shape[1])
+        assert weight.abs().max() == pytest.approx((6 / fan) ** 0.5, rel=0.1)
+    assert not torch.equal(starts["torch"][0], starts["xavier"][0])

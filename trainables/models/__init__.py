@@ -24,7 +24,8 @@ def build(params: Mapping[str, Any], in_channels: int, num_classes: int) -> nn.M
 
     Args:
         params: `model`, `order` (convention), `width` (1), `image_size` (32), `activation`
-            (relu) and the activation's own params; others are ignored.
+            (relu) and the activation's own params; `init`, torch or xavier (by default xavier
+            for the order nobn, else torch); others are ignored.
         in_channels: Channels of the images, which have shape (N, in_channels, size, size).
         num_classes: Number of logits; the output has shape (N, num_classes).
 
@@ -35,7 +36,8 @@ def build(params: Mapping[str, Any], in_channels: int, num_classes: int) -> nn.M
     builder = look_up("model", params.get("model"), MODELS)
     complete = {**defaults, **params}
     model = builder(complete, in_channels, num_classes)
-    if complete["order"] == "nobn":
+    usual = "xavier" if complete["order"] == "nobn" else "torch"
+    if complete.get("init", usual) == "xavier":
         _xavier(model)
     return model
 
