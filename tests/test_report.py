@@ -151,6 +151,19 @@ def test_report_says_what_ran_what_failed_and_how_to_make_it_again(page: Path):
     assert "Unfinished: of 12 trials, 1 failed. Tables mark what they lack." in text
 
 
+def test_a_report_of_failed_trials_alone_says_so(folder: Path):
+    text = FILE.replace("name: small", "name: unlucky").replace(
+        "order: [convention, swap]", "order: [swap]"
+    )
+    text = text.replace("lr: [0.1, 0.01]", "lr: [0.1]").replace("seeds: [0, 1, 2]", "seeds: [1]")
+    (folder / "unlucky.yaml").write_text(text[: text.index("claims:")], encoding="utf-8")
+    run("unlucky.yaml", runner="inline", progress=False)
+    invoke(reading.report, "unlucky.yaml", "-o", "unlucky.html")
+    page = (folder / "unlucky.html").read_text(encoding="utf-8")
+    assert "1: 0 completed, 0 diverged, 1 failed, 0 missing" in page
+    assert "<dt>Time</dt>" not in page
+
+
 @pytest.mark.parametrize(
     ("shown", "note"),
     [

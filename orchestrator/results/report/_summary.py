@@ -110,7 +110,8 @@ def _facts(results: Results, trials: pd.DataFrame, origin: Origin) -> Iterator[t
         yield "Artifacts", f"of {extent(results)}"
     yield "Hardware", _counted(_hardware(trials))
     yield "Threads", _counted(trials["threads"].astype(str))
-    yield "Time", _time(trials)
+    if trials["started_at"].notna().any():  # not of a trial that failed
+        yield "Time", _time(trials)
     expected = left(results)
     more = f", about {expected} left" if expected else ""
     yield "Cost", f"{results.cost} spent, failed attempts included{more}"
