@@ -50,15 +50,27 @@ class SweepStatus:
     @classmethod
     def of(cls, results: Results) -> SweepStatus:
         """Look at a store, and at whoever drives it."""
-        outcomes = results.snapshot.outcomes
+        return cls.given(results, results.snapshot.outcomes, results.snapshot.checkpoint_ids)
+
+    @classmethod
+    def given(
+        cls, results: Results, outcomes: Mapping[str, Outcome], begun: Collection[str]
+    ) -> SweepStatus:
+        """Look at whoever drives a store.
+
+        Args:
+            results: of the sweep.
+            outcomes: how its trials have ended by now.
+            begun: the trials that have a checkpoint by now.
+        """
         asked = {trial.trial_id for trial in results.wanted.trials}
         done = frozenset(i for i in asked if i in outcomes and outcomes[i].status in FINISHED)
         failed = frozenset(
             i for i in asked if i in outcomes and outcomes[i].status == Status.FAILED
         )
         driver = heartbeat.driver_of(results.store)
-        begun = asked.intersection(results.snapshot.checkpoint_ids)
-        interrupted = begun - done - failed - (driver.running.keys() if driver else set())
+        waiting = asked.intersection(begun) - done - failed
+        interrupted = waiting - (driver.running.keys() if driver else set())
         return cls(results, driver, done, failed, frozenset(interrupted))
 
     @property

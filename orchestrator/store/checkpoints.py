@@ -57,7 +57,12 @@ def head_ids(paths: Iterable[str]) -> list[str]:
 
 
 def read_checkpoint(
-    files: Files, trial_id: str, on_damage: OnDamage, *, with_state: bool = False
+    files: Files,
+    trial_id: str,
+    on_damage: OnDamage,
+    *,
+    with_state: bool = False,
+    tables: dict[str, pa.Table] | None = None,
 ) -> Checkpoint | None:
     """Read a trial as of the whole head of its highest attempt; None if it has none.
 
@@ -66,11 +71,13 @@ def read_checkpoint(
         trial_id: the trial.
         on_damage: receives what is damaged; the next best head counts then.
         with_state: read the state, and check the files of the trial's folder, too.
+        tables: the parts of rows that were read before, by name; those that are read are added.
 
     Raises:
         StoreError: the checkpoint cannot be read now.
     """
-    reader = _Reader(files, checkpoint_folder(trial_id), on_damage, with_state=with_state)
+    tables = {} if tables is None else tables
+    reader = _Reader(files, checkpoint_folder(trial_id), on_damage, tables, with_state=with_state)
     for _ in range(_TRIES):
         try:
             return reader.best()
@@ -83,10 +90,18 @@ def read_checkpoint(
 class _Reader:
     """Reads one trial's checkpoint; what was read of it once is not read again."""
 
-    def __init__(self, files: Files, folder: str, on_damage: OnDamage, *, with_state: bool) -> None:
+    def __init__(
+        self,
+        files: Files,
+        folder: str,
+        on_damage: OnDamage,
+        tables: dict[str, pa.Table],
+        *,
+        with_state: bool,
+    ) -> None:
         self._files, self._folder = files, folder
         self._on_damage, self._with_state = on_damage, with_state
-        self._tables: dict[str, pa.Table] = {}
+        self._tables = tables
         self._damaged: set[str] = set()
 
     def best(self) -> Checkpoint | None:

@@ -16,6 +16,7 @@ from orchestrator.errors import CorruptFileError, StoreError
 from orchestrator.store.checkpoint import Checkpoint
 from orchestrator.store.checkpoints import head_ids, read_checkpoint
 from orchestrator.store.index import Index
+from orchestrator.store.kept import Kept
 from orchestrator.store.parts import joined
 from orchestrator.store.schema import Layout, conform
 
@@ -57,10 +58,12 @@ class Snapshot:
         store: the store, whose `on_corrupt` is called with each file that cannot be read, before it
             is left out.
         trial_id: look at this trial alone, which was committed since a driver last merged files.
+        kept: what earlier looks have read, and need not be read again.
     """
 
-    def __init__(self, store: Store, trial_id: str | None = None) -> None:
+    def __init__(self, store: Store, trial_id: str | None = None, kept: Kept | None = None) -> None:
         self.store = store
+        self._read = kept.read if kept else Index.read
         self._trial_id = trial_id
         self._files = store.files
         self._index: Index | None = None
@@ -124,7 +127,7 @@ class Snapshot:
         if self.layout is None:
             return pa.table({})
         schema = self.layout.schema("trials")
-        return self._reading(lambda index: index.read("trials", index.committed, schema))
+        return self._reading(lambda index: self._read(index, "trials", index.committed, schema))
 
     @cached_property
     def outcomes(self) -> dict[str, Outcome]:
@@ -208,7 +211,7 @@ class Snapshot:
 
     def _frame(self, table: str, schema: pa.Schema, probe: str | None = None) -> pd.DataFrame:
         def read(index: Index) -> tuple[frozenset[str], pa.Table]:
-            return index.committed, index.read(table, index.committed, schema, probe)
+            return index.committed, self._read(index, table, index.committed, schema, probe)
 
         committed, rows = self._reading(read)
         unfinished = self._unfinished_rows(table, schema, committed)

@@ -9,9 +9,10 @@ from orchestrator.errors import CorruptFileError
 from orchestrator.store.archives import Archives
 from orchestrator.store.artifacts import Artifacts
 from orchestrator.store.checkpoint import Checkpoint
-from orchestrator.store.checkpoints import OnCorrupt, read_checkpoint
+from orchestrator.store.checkpoints import OnCorrupt, head_ids, read_checkpoint
 from orchestrator.store.files import Files
 from orchestrator.store.index import layout_of
+from orchestrator.store.kept import Kept
 from orchestrator.store.names import log_file
 from orchestrator.store.schema import SCHEMA_FILE, Layout
 from orchestrator.store.snapshot import Snapshot
@@ -52,13 +53,21 @@ class Store:
         """Whether a sweep has ever run in it."""
         return self.files.exists("sweep.yaml")
 
-    def snapshot(self) -> Snapshot:
-        """Look at what it holds now."""
-        return Snapshot(self)
+    def snapshot(self, kept: Kept | None = None) -> Snapshot:
+        """Look at what it holds now.
+
+        Args:
+            kept: what earlier looks have read, and need not be read again.
+        """
+        return Snapshot(self, kept=kept)
 
     def layout(self) -> Layout | None:
         """Read the columns as they are now, while trials run; None if it has no tables yet."""
         return layout_of(self.files, [f"trials/{SCHEMA_FILE}"], self.on_corrupt)
+
+    def checkpoint_ids(self) -> list[str]:
+        """List the trials that have a checkpoint now."""
+        return head_ids(self.files.whole_tree("checkpoints"))
 
     def checkpoint(self, trial_id: str, *, with_state: bool = False) -> Checkpoint | None:
         """Read a trial's checkpoint; None if it has no readable one.
