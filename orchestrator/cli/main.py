@@ -13,6 +13,7 @@ from orchestrator.cli.beginning import init
 from orchestrator.cli.cluster import cluster
 from orchestrator.cli.interruption import Handler, handled
 from orchestrator.cli.typed import Group, command_line
+from orchestrator.cli.watching import watch
 from orchestrator.errors import OrchError
 
 
@@ -58,6 +59,7 @@ for command in (
     running.plan,
     reading.status,
     reading.logs,
+    watch,
     reading.table,
     running.again,
     running.prune,

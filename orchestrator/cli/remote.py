@@ -12,7 +12,7 @@ from click.core import ParameterSource
 
 from orchestrator.cli.options import SweepFile
 from orchestrator.cli.typed import arguments_for
-from orchestrator.cluster import config, jobs, tunnel
+from orchestrator.cluster import config, jobs, page, tunnel
 from orchestrator.errors import ClusterError, InputError
 from orchestrator.spec import Sweep
 
@@ -61,6 +61,20 @@ def run_reader(context: click.Context, sweep: Sweep, cluster_path: Path) -> int:
         except KeyboardInterrupt:
             jobs.stop(client, reader_id)
             raise
+
+
+def watch(context: click.Context, sweep: Sweep, cluster_path: Path, port: int) -> None:
+    """Show the page of `orch watch`, which the head serves, at a port of this machine.
+
+    Raises:
+        ClusterError: the page has ended.
+    """
+    _require_lasting_store(context)
+    is_typed = context.get_parameter_source("root") is ParameterSource.COMMANDLINE
+    options = ["--store", context.params["root"]] if is_typed else []
+    text = sweep.source.text if sweep.source else ""
+    file = (f"{sweep.name}.yaml", text)
+    page.serve_page(config.load(cluster_path), file, options, port, click.echo)
 
 
 def follow_sweep(context: click.Context, sweep: Sweep, cluster_path: Path) -> int:

@@ -45,8 +45,12 @@ def down(cluster: Cluster) -> None:
 
 def on_head(cluster: Cluster, command: str) -> subprocess.CompletedProcess[str]:
     """Run a shell command in the working copy on the head."""
-    command = f". {ENVIRONMENT} && cd {WORKING_COPY} && {command}"
-    return _ray("exec", str(cluster.path), command, cluster=cluster)
+    return _ray("exec", str(cluster.path), in_working_copy(command), cluster=cluster)
+
+
+def in_working_copy(command: str) -> str:
+    """Write a shell command that runs another in the working copy on a node."""
+    return f". {ENVIRONMENT} && cd {WORKING_COPY} && {command}"
 
 
 def command_line(*arguments: str) -> list[str]:
