@@ -120,6 +120,27 @@ def test_a_sweep_is_started_followed_and_looked_at_from_afar(
     assert "attempt 1, process" in log
 
 
+def test_the_page_of_a_sweep_comes_from_the_head_and_ends_with_the_command(cluster: Lab) -> None:
+    head = cluster.hosts[0]
+    with cluster.start(*LAPTOP_ORCH, "watch", *QUICKSTART) as watch:
+        assert watch.stdout is not None
+        url = watch.stdout.readline().strip()
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+/[\w-]{40,}/", url), url + watch.stdout.read()
+        assert head.processes("orchestrator watch")
+        assert "24 completed" in _read("laptop", f"{url}report.html")
+        watch.send_signal(signal.SIGINT)
+        assert "the page has ended" in watch.stdout.read()
+    assert watch.returncode == 130
+    until(lambda: not head.processes("orchestrator watch"), what="the end of the page on the head")
+
+
+def _read(where: str, url: str) -> str:
+    """Read a page on one of the machines."""
+    program = "import sys, urllib.request as u; print(u.urlopen(sys.argv[1]).read().decode())"
+    command = ["ip", "netns", "exec", where, LAPTOP_ORCH[0], "-c", program, url]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
 @pytest.mark.parametrize("answer", ["", "y"], ids=["left-running", "stopped"])
 def test_ctrl_c_asks_whether_the_sweep_is_to_stop_too(cluster: Lab, answer: str) -> None:
     keyboard, stdin = pty.openpty()
