@@ -22,7 +22,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 USUAL = (
     *("training", "probes", "trial_profile", "memory", "processes"),
     *("scheduling", "first_epoch", "startup", "packing", "makespan"),
-    *("store", "bucket", "staleness"),
+    *("store", "bucket", "watch", "staleness"),
     "statistics",
 )
 """The scripts that run by default; together they take 35 minutes on two cores."""
