@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -51,3 +52,10 @@ def test_a_store_that_cannot_be_locked_is_told_in_words(tmp_path: Path) -> None:
         holding(Store(str(tmp_path / "file/toy")), str),
     ):
         pass
+
+
+def test_a_store_that_is_deleted_while_it_is_held_leaves_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "results/toy"
+    with holding(Store(str(folder)), str):
+        shutil.rmtree(folder)
+    assert not folder.exists()

@@ -46,7 +46,7 @@ def holding(store: Store, holder: Callable[[], str]) -> Iterator[None]:
     try:
         yield
     finally:
-        if made and [path.name for path in root.iterdir()] == [LOCK]:
+        if made and root.is_dir() and [path.name for path in root.iterdir()] == [LOCK]:
             (root / LOCK).unlink()
             for folder in made:
                 with suppress(OSError):  # another sweep has a store in it by now
