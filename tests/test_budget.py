@@ -116,6 +116,32 @@ def test_a_trial_that_takes_longer_than_any_run_starts_and_goes_on(
     assert len(sim.trials()) == 2
 
 
+def test_what_is_committed_while_the_runner_closes_counts_as_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = {"seeds": [0, 1, 2], "factors": {"x": [1]}, "fixed": {}}
+    sim = Simulation(tmp_path, monkeypatch, **keys)
+    with pytest.raises(TimeUpError, match="time is up: 2 of 3 trials done"):
+        sim.run(train=slow, ahead=0, hours=7 * SECOND, lingers=True)
+    assert sim.run(train=slow, hours=7 * SECOND, lingers=True).closing
+    assert len(sim.trials()) == 3, "all is done, and so the run has not ended early"
+
+
+def test_a_trial_that_failed_is_not_left_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def train(params: Mapping[str, Any], _trial: Any) -> Any:
+        for epoch in range(3 if params["x"] == 1 else 9):
+            yield {"score": float(epoch)}
+        if params["x"] == 1:
+            raise ValueError("no luck")
+
+    keys = {"seeds": [0], "fixed": {}, "retries": 0}
+    sim = Simulation(tmp_path, monkeypatch, **keys)
+    sim.run(train=train, hours=7 * SECOND, lingers=True, keep_going=True)
+    assert sorted(sim.trials()["status"]) == ["completed", "failed"]
+
+
 def test_failures_that_are_held_back_are_told_when_the_time_is_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

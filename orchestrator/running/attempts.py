@@ -12,6 +12,7 @@ from orchestrator.errors import (
     NodeMemoryError,
     OrchError,
     RunError,
+    TimeUpError,
     UsageError,
 )
 from orchestrator.running import failures
@@ -137,7 +138,7 @@ class Attempts:
         while self._failures:
             self._follow(self._failures.popleft())
         if self._waiting or self._taken:
-            raise self._budget.error(self._progress)
+            raise TimeUpError
 
     def started(self, attempt: Attempt) -> None:
         """An attempt starts."""

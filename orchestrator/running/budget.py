@@ -8,6 +8,7 @@ from orchestrator.errors import TimeUpError
 from orchestrator.labels import duration
 from orchestrator.results.durations import Durations
 from orchestrator.running.clock import Clock
+from orchestrator.running.inventory import Inventory
 from orchestrator.running.progress import Progress
 from orchestrator.spec.grid import PlannedTrial
 
@@ -81,11 +82,24 @@ class Budget:
             left = min(left, self._every / self._epochs)
         return expected * left < self._left
 
-    def error(self, progress: Progress) -> TimeUpError:
-        """Make the error that says what is left to do."""
-        left = progress.seconds_left()
-        more = f", about {duration(left)} left" if left is not None else ""
-        return TimeUpError(
+    def require_done(self, inventory: Inventory, progress: Progress) -> None:
+        """Say what is left to do after the run.
+
+        Args:
+            inventory: of the store, in which a trial that is missing and has a row has failed.
+            progress: of the run; it learns what has been committed at the very end.
+
+        Raises:
+            TimeUpError: something is left.
+        """
+        failed = inventory.snapshot.outcomes
+        left = [trial for trial in inventory.missing if trial.trial_id not in failed]
+        if not left:
+            return
+        progress.settled(inventory, left)
+        seconds = progress.seconds_left()
+        more = f", about {duration(seconds)} left" if seconds is not None else ""
+        raise TimeUpError(
             f"time is up: {progress.done:,} of {progress.total:,} trials done{more}; "
             "run the same command again to go on"
         )

@@ -122,12 +122,17 @@ class Driver:
                     f"{self.sweep.name}: all {inventory.done:,} trials are already done"
                 )
                 return prepared
+            time_is_up = False
             try:
                 self._run(inventory)
-            except (KeyboardInterrupt, TimeUpError):
+            except KeyboardInterrupt:
                 settle(self.store, self.sweep)
                 raise
+            except TimeUpError:
+                time_is_up = True
             ended = settle(self.store, self.sweep)
+            if time_is_up:  # trials may have been committed since, while the runner closed
+                self._budget.require_done(self._compare(ended), self._progress)
             self._warn_of_unwatched(ended)
             return ended
 
@@ -245,7 +250,7 @@ class Driver:
         location = self.store.files.location
         return make_job(self.sweep, trials, location, layout, self.code, self.scope, stops_at)
 
-    def _budget(self, inventory: Inventory) -> Budget:
+    def _make_budget(self, inventory: Inventory) -> Budget:
         outcomes = inventory.snapshot.outcomes.values()
         epochs = max((outcome.epochs_run or 0 for outcome in outcomes), default=0)
         return Budget(
@@ -269,16 +274,16 @@ class Driver:
                 "`artifacts: winners` keeps what is in {trial.folder}/keep"
             )
         layout = inventory.snapshot.layout or Layout.of(self.sweep)
-        budget = self._budget(inventory)
-        job = self._job([*todo, *self._may_follow(inventory)], layout, budget.stops_at)
-        progress = Progress(self.sweep, inventory, self.store, self._clock)
+        self._budget = self._make_budget(inventory)
+        job = self._job([*todo, *self._may_follow(inventory)], layout, self._budget.stops_at)
+        self._progress = progress = Progress(self.sweep, inventory, self.store, self._clock)
         attempts = Attempts(
             self.sweep,
             todo,
             progress,
             self._alike(todo),
             growth,
-            budget,
+            self._budget,
             add_metrics=MetricColumns(self.store, layout).add,
             give_up=functools.partial(self._commit_failure, job),
         )

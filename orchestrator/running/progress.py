@@ -170,6 +170,15 @@ class Progress:
             self._stop(trial_id)
             self.not_run[text] += 1
 
+    def settled(self, inventory: Inventory, left: Iterable[PlannedTrial]) -> None:
+        """The run has ended; the store tells what is done, and which trials are left."""
+        with self.lock:
+            waiting = {trial.trial_id: trial for trial in left}
+            self.done, self.total = inventory.done, inventory.wanted.in_all
+            self.running = {i: running for i, running in self.running.items() if i in waiting}
+            self._waiting = {i: t for i, t in waiting.items() if i not in self.running}
+            self._durations = inventory.durations
+
     def _stop(self, trial_id: str) -> None:
         """An attempt has ended, whatever came of it."""
         if (running := self.running.pop(trial_id, None)) is not None:

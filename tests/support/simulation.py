@@ -120,6 +120,7 @@ class FakeRunner:
         ahead: how many attempts it takes before it has room for them.
         portion: how many attempts it takes before it returns.
         look: called every second.
+        lingers: whether what runs at its end goes on to its commit while it closes.
     """
 
     train: Trainable
@@ -129,9 +130,11 @@ class FakeRunner:
     ahead: int
     portion: int | None
     look: Callable[[FakeRunner], object]
+    lingers: bool
     live: list[Live] = field(default_factory=list)
     cut_off: list[Live] = field(default_factory=list)
     """Attempts on hosts that were cut off: the driver has given them up, and they go on."""
+    closing: list[Live] = field(default_factory=list)
     started: list[str] = field(default_factory=list)
     """Every attempt, in the order of their starts."""
     calls: int = 0
@@ -152,10 +155,18 @@ class FakeRunner:
         except EndedError as ended:
             return ended.error
         finally:
-            for live in self.live:
+            for live in [] if self.lingers else self.live:
                 live.epochs.close()
-            self.live = []
+            self.closing, self.live = self.live, []
         return None
+
+    @contextlib.contextmanager
+    def opened(self) -> Iterator[FakeRunner]:
+        """Close it at the end of the block."""
+        yield self
+        for live in self.closing:
+            for _ in live.epochs:
+                self.clock.advance(1)
 
     def _fill(self) -> bool:
         """Take attempts, start those that there is room for, and tell whether any runs."""
@@ -277,6 +288,7 @@ class Simulation:
         keep_going: bool = False,
         rerun_stale: bool = False,
         hours: float | None = None,
+        lingers: bool = False,
     ) -> FakeRunner:
         """Run the sweep by the driver, and return the runner that ran its attempts.
 
@@ -285,14 +297,21 @@ class Simulation:
         self.clock.now = 0.0
         self.display = _KeptDisplay(quiet=True)
         runner = FakeRunner(
-            self._noting(train), self.clock, [*hosts], dict(plan or {}), ahead, portion, look
+            self._noting(train),
+            self.clock,
+            [*hosts],
+            dict(plan or {}),
+            ahead,
+            portion,
+            look,
+            lingers,
         )
         Driver(
             load(self.keys),
             Stores(str(self.folder / "results")),
             Options(keep_going=keep_going, rerun_stale=rerun_stale, hours=hours),
             self.display,
-            lambda _: contextlib.nullcontext(runner),
+            lambda _: runner.opened(),
             self.clock,
         ).run()
         return runner
