@@ -14,6 +14,7 @@ from support.commands import orch
 from orchestrator import SpecError, load
 from orchestrator.errors import InputError
 from orchestrator.spec import Sweep, load_text
+from orchestrator.spec.loading import differences
 from orchestrator.spec.overrides import Override
 
 SWEEP = """# Kept.
@@ -152,6 +153,32 @@ def test_what_cannot_be_set_is_refused_naming_what_was_typed(
     assert said in str(error.value)
 
 
+def differences_of(file: Path, *texts: str) -> list[str]:
+    return list(differences(file, [*map(Override.parse, texts)]))
+
+
+def test_the_differences_to_the_file_are_those_of_what_runs(file: Path) -> None:
+    file.write_text(SWEEP.replace("epochs: 2,", "epochs: 2, k: 0, z: null,"))
+    assert differences_of(file, "fixed.k=0.0") == ["fixed.k is 0.0, and is 0 in the file"]
+    last = differences_of(file, "fixed.k=5", "fixed.k=6", "name=zz", "name=yy")
+    assert last == ["fixed.k is 6, and is 0 in the file", "name is yy, and is toy in the file"]
+    assert differences_of(file, "fixed.z=null", "fixed.k=0", "seeds=[0, 1]") == []
+    assert differences_of(file, "fixed.z=[1.0, a]") == [
+        'fixed.z is [1.0, "a"], and is null in the file'
+    ]
+    assert differences_of(file, "fixed.z=1", "fixed={k: 1}")[0].startswith('fixed is {"k": 1}, and')
+
+
+def test_a_param_that_the_file_does_not_have_is_told_with_the_nearest_one(file: Path) -> None:
+    missing = "is not set in the file"
+    assert differences_of(file, "fixed.epoch=3", "fixed.net.widht=1", "fixed.dropout=0.5") == [
+        f"fixed.epoch is 3, and {missing}; did you mean epochs?",
+        f"fixed.net.widht is 1, and {missing}; did you mean width?",
+        f"fixed.dropout is 0.5, and {missing}",
+    ]
+    assert differences_of(file, "retries=3") == [f"retries is 3, and {missing}"]
+
+
 def test_commands_run_show_and_read_what_was_set(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -166,6 +193,7 @@ def test_commands_run_show_and_read_what_was_set(
     assert "set: name is tried, and is toy in the file" in plan
     done = orch(tmp_path, "sweep", "toy.yaml", "--runner", "inline", *options)
     assert done.exit_code == 0
+    assert done.stderr.startswith("set: search.lr is [0.5], and is [0.1, 0.2] in the file\n")
     stored = load(tmp_path / "results/tried/sweep.yaml")
     assert (stored.name, dict(stored.search)["lr"], stored.fixed["epochs"]) == ("tried", (0.5,), 4)
     for command in ("table", "status", "report"):

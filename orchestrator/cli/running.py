@@ -122,6 +122,7 @@ def _run(
         sys.exit(remote().run_sweep(context, planned, cluster, detach=detach))
     if detach:
         raise InputError("--detach needs --cluster; without it, the sweep runs in this process")
+    _show_differences(file, err=True)
     from orchestrator.running.driver import Options
     from orchestrator.running.run import run_sweep
 
@@ -144,6 +145,11 @@ def _run(
             why = "not run, since a file was edited; to run them with the new version"
             click.echo(f"{counted(not_run, 'trial')} {why}: {retry}", err=True)
         sys.exit(1)
+
+
+def _show_differences(file: SweepFile, *, err: bool = False) -> None:
+    for difference in differences(file.path, file.overrides):
+        click.echo(f"set: {difference}", err=err)
 
 
 def _show_claims(results: Results) -> None:
@@ -207,8 +213,7 @@ def plan(
         click.echo(json.dumps(counts.as_dict() | (profiles.as_dict() if profiles else {})))
     else:
         print_plan(counts, Console())
-        for difference in differences(file.path, file.overrides):
-            click.echo(f"set: {difference}")
+        _show_differences(file)
         if profiles:
             from orchestrator.pilot.show import print_pilot
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from orchestrator.errors import InputError, SpecError
-from orchestrator.labels import label
+from orchestrator.labels import label, printable
 from orchestrator.spec.checks import check
-from orchestrator.spec.extends import extended, resolve
-from orchestrator.spec.keys import dotted
+from orchestrator.spec.extends import SECTIONS, extended, resolve
+from orchestrator.spec.keys import Key, dotted
 from orchestrator.spec.model import Decide, Sweep
 from orchestrator.spec.overrides import Override, overridden
 from orchestrator.spec.problems import check_quotes, explain, raise_all
@@ -49,11 +51,33 @@ def load(
 def differences(file: str | Path, overrides: Sequence[Override]) -> Iterator[str]:
     """Say what overrides set that is not so in a file."""
     source = read_source(file)
-    for each in overrides:
-        before = source.get(source.written(each.key))
-        if before is None or canonical(before) != canonical(each.value):
-            was = "is not set" if before is None else f"is {label(before)}"
-            yield f"{dotted(each.key)} is {label(each.value)}, and {was} in the file"
+    changed = overridden(source, overrides)
+    for key in changed.changes:
+        before, after = (each.get(key, _UNSET) for each in (source, changed))
+        if before is _UNSET:
+            was = f"is not set in the file{_nearest(source, key)}"
+        elif canonical(before) != canonical(after):
+            was = f"is {_typed(before)} in the file"
+        else:
+            continue
+        yield f"{dotted(key)} is {_typed(after)}, and {was}"
+
+
+_UNSET = object()
+
+
+def _typed(value: Any) -> str:
+    """Write a value so that 1 and 1.0, which are two, differ."""
+    return label(value) if isinstance(value, str) else printable(json.dumps(value))
+
+
+def _nearest(source: Source, key: Key) -> str:
+    """Ask whether another param of the section is meant, if one has nearly the same name."""
+    params = source.get(key[:-1]) if key[0] in SECTIONS else None
+    if not isinstance(params, Mapping):
+        return ""
+    names = get_close_matches(str(key[-1]), params, n=1, cutoff=0.7)
+    return f"; did you mean {names[0]}?" if names else ""
 
 
 def read_source(file: str | Path | Mapping[str, Any]) -> Source:

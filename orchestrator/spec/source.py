@@ -87,14 +87,14 @@ class Source:
                 return self.written((*outer, ".".join(parts[at:])))
         return key
 
-    def get(self, key: Key) -> Any:
-        """Return the value at a key; None without one."""
+    def get(self, key: Key, default: Any = None) -> Any:
+        """Return the value at a key, else a default."""
         value: Any = self.data
         for part in key:
             try:
                 value = value[part]
             except (KeyError, IndexError, TypeError):
-                return None
+                return default
         return value
 
     def with_value(
