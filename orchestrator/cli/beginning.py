@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import re
+from importlib.machinery import PathFinder
 from pathlib import Path
 
 import click
 
 from orchestrator.cli.typed import Command, examples
 from orchestrator.errors import InputError
+from orchestrator.labels import label
 
 SWEEP = """\
 # Which schedule learns the slope of a line better? Each cell tunes its own learning rate.
@@ -103,31 +105,45 @@ KINDS = {
 }
 """What runs trials: the lines of the sweep file that say so, and the file that they name."""
 
+_KIND = click.Choice(tuple(KINDS))
+
 
 @click.command(
     cls=Command,
     epilog=examples("orch init lines --kind generator", "orch init lines --kind command"),
 )
 @click.argument("name")
-@click.option(
-    "--kind",
-    type=click.Choice(tuple(KINDS)),
-    prompt="a trainable that yields (generator) or reports (function), or any program (command)",
-    help="What runs trials; asked for without it.",
-)
-def init(name: str, kind: str) -> None:
+@click.option("--kind", type=_KIND, help="What runs trials; asked for without it.")
+def init(name: str, kind: str | None) -> None:
     """Write NAME.yaml, a small sweep file, and NAME.py, what it runs."""
     if not re.fullmatch("[a-z][a-z0-9_]{0,63}", name):
         raise InputError(f"{name}: expected a name of a-z, 0-9 and _, a letter first")
-    if kind != "command" and importlib.util.find_spec(name) is not None:
-        raise InputError(f"{name}: there is a module of this name, which Python would import")
-    runs, program = KINDS[kind]
-    files = {f"{name}.yaml": SWEEP.format(name=name, runs=runs.format(name=name))}
-    files[f"{name}.py"] = program
-    for path in files:
+    for path in (f"{name}.yaml", f"{name}.py"):
         if Path(path).exists():
             raise InputError(f"{path} is there already; give another name, or move it away")
-    for path, text in files.items():
+    kind = kind or _asked_for()
+    if kind != "command" and _is_taken(name):
+        raise InputError(f"{name}: there is a module of this name, which Python would import")
+    runs, program = KINDS[kind]
+    sweep = SWEEP.format(name=label(name), runs=runs.format(name=name))  # `null` in quotes
+    for path, text in {f"{name}.yaml": sweep, f"{name}.py": program}.items():
         Path(path).write_text(text, encoding="utf-8")
         click.echo(path)
     click.echo(f"next: orch plan {name}.yaml; then: orch sweep {name}.yaml")
+
+
+def _asked_for() -> str:
+    try:
+        kind: str = click.prompt(
+            "a trainable that yields (generator) or reports (function), or any program (command)",
+            type=_KIND,
+        )
+    except click.Abort:
+        raise InputError(f"what runs trials? Give it by --kind: {', '.join(KINDS)}") from None
+    return kind
+
+
+def _is_taken(name: str) -> bool:
+    """Tell whether Python would import something else; a mere folder gives way to a file."""
+    found = (importlib.util.find_spec(name), PathFinder.find_spec(name, [str(Path.cwd())]))
+    return any(spec is not None and spec.origin is not None for spec in found)
