@@ -77,7 +77,7 @@ def test_a_trial_of_ray_is_equal_to_the_bit_and_an_edit_shows(folder: Path) -> N
     assert files(folder) == before, "nothing is stored"
     assert "{'score': " in run(folder, "again", "noise.yaml", "x=1,seed=1", "--pdb")
     debugged = run(
-        folder, "again", "noise.yaml", "x=3,seed=1", "--pdb", keys="p params\nc\n", code=0
+        folder, "again", "noise.yaml", "x=3,seed=1", "--pdb", keys="p params\nc\n", code=1
     )
     assert "ValueError: no luck" in debugged
     assert "{'x': 3, 'seed': 1}" in debugged
@@ -86,7 +86,31 @@ def test_a_trial_of_ray_is_equal_to_the_bit_and_an_edit_shows(folder: Path) -> N
     lost = run(folder, "again", "noise.yaml", "x=1,seed=1", "--stored", code=2)
     assert "does not hold the code that the trial ran" in lost
     failed = run(folder, "again", "noise.yaml", "x=3,seed=1", code=2)
-    assert "has not finished: there is nothing to compare with" in failed
+    told = "(x=3, seed=1) has failed: there is nothing to compare with; to debug it: "
+    assert f"{told}orch again noise.yaml x=3,seed=1 --pdb" in failed
+
+
+def test_a_trial_that_fails_is_told_with_its_place_and_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "late.py").write_text(
+        "import pathlib\ndef train(params, trial):\n    yield {'score': 1.0}\n"
+        "    if pathlib.Path('data.txt').read_text():\n        raise ValueError('late')\n"
+    )
+    (tmp_path / "data.txt").touch()
+    (tmp_path / "late.yaml").write_text(
+        "name: late\ntrainable: late:train\nseeds: [0]\nselect: {metric: score}\n"
+    )
+    assert orch(tmp_path, "sweep", "late.yaml", "--runner", "inline").exit_code == 0
+    (tmp_path / "data.txt").write_text("more")
+    failed = run(tmp_path, "again", "late.yaml", "seed=0", code=1)
+    assert "(seed=0) fails when it runs again:\n" in failed
+    assert '  File "late.py", line 5, in train\n    raise ValueError' in failed
+    assert "ValueError: late; to debug it: orch again late.yaml seed=0 --pdb" in failed
+    alone = run(tmp_path, "again", "late.yaml", "seed=0", "--stored", code=1)
+    assert '  File "late.py", line 4, in train' in alone
+    assert "with --stored it finds only the code that the store holds" in alone
 
 
 def test_what_cannot_run_again_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

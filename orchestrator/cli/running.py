@@ -15,6 +15,7 @@ from orchestrator.cli.options import (
     Seeds,
     SweepFile,
     cluster_option,
+    command_on,
     file_argument,
     places,
     print_artifacts,
@@ -249,7 +250,7 @@ def prune(file: SweepFile, root: str) -> None:
 )
 @file_argument
 @click.argument("trial")
-@click.option("--stored", is_flag=True, help="Run the code that the store holds.")
+@click.option("--stored", is_flag=True, help="Run the code that the store holds, alone.")
 @click.option("--keep", is_flag=True, help="If they are equal, keep the artifact that it leaves.")
 @click.option(
     "--pdb", "with_pdb", is_flag=True, help="Run in this process, and debug what it raises."
@@ -260,9 +261,11 @@ def again(file: SweepFile, trial: str, stored: bool, keep: bool, with_pdb: bool,
 
     A TRIAL is the start of an id, or order=swap,lr=0.1,seed=0. It runs in a process of its own, as
     under Ray, and stores nothing but the artifact with --keep. The exit code is 1 if the numbers
-    differ. With --pdb nothing is compared.
+    differ, or the trial fails. With --stored it finds no other files of the working folder. With
+    --pdb nothing is compared.
     """
     from orchestrator.running import again as repeating
+    from orchestrator.running.show_again import print_again
 
     results = results_of(file, root)
     found = find(results, trial)
@@ -271,12 +274,16 @@ def again(file: SweepFile, trial: str, stored: bool, keep: bool, with_pdb: bool,
     if with_pdb and keep:
         raise InputError("--pdb compares nothing; leave out --keep")
     if with_pdb:
-        repeating.debug(results, found)
-        return
+        sys.exit(0 if repeating.debug(results, found) else 1)
     compared = repeating.again(
-        results, found, stored=stored, keep=keep, say=lambda line: click.echo(line, err=True)
+        results,
+        found,
+        stored=stored,
+        keep=keep,
+        say=lambda line: click.echo(line, err=True),
+        debugger=command_on("again", file, root, trial, "--pdb"),
     )
-    repeating.print_again(compared, Console())
+    print_again(compared, Console())
     if not compared.is_equal:
         sys.exit(1)
 

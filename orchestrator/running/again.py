@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import pdb
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.filesize import decimal
-
 from orchestrator.code import Archive, Scope
 from orchestrator.code.recorder import Recorder
-from orchestrator.columns import FINISHED
-from orchestrator.errors import InputError
-from orchestrator.labels import counted, quoted
+from orchestrator.columns import FINISHED, Status
+from orchestrator.errors import InputError, RunError
+from orchestrator.labels import printable, quoted
 from orchestrator.results import Results
 from orchestrator.results.selection import metric_columns
-from orchestrator.results.tables import Listing, print_listing
+from orchestrator.running import failures
 from orchestrator.running.execution import Execution
 from orchestrator.running.job import Job, make_job
 from orchestrator.running.live_trial import LiveTrial, Report, Start, run_trainable
+from orchestrator.running.one_trial import named
 from orchestrator.running.processes.descendants import become_subreaper
 from orchestrator.running.processes.host import TrialProcesses
 from orchestrator.running.processes.seeding import Seeding, seed_of
@@ -39,8 +39,12 @@ from orchestrator.temporary import temporary
 if TYPE_CHECKING:
     import pandas as pd
 
-_ROWS = 10
-"""How many of the first epochs, and of the last, are shown."""
+_LINES = 20
+"""How many of the last lines that a trial has printed are shown where it fails."""
+_ALONE = (
+    "; with --stored it finds only the code that the store holds, and no other file of the working "
+    "folder; what `code:` lists is stored with it"
+)
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,7 @@ def again(
     stored: bool,
     keep: bool,
     say: Callable[[str], object],
+    debugger: str,
 ) -> Again:
     """Run a finished trial once more, in a process of its own as under Ray.
 
@@ -87,19 +92,28 @@ def again(
         stored: run the code that the store holds, instead of the present files.
         keep: put what the trial leaves in its ``keep`` into the store, if the numbers are equal.
         say: takes a line per epoch.
+        debugger: the command that runs it in the debugger.
 
     Raises:
         InputError: it has not finished, or the store lacks its code.
-        OrchError: it cannot run.
+        OrchError: it cannot run, or fails.
         StoreError: the artifact cannot be kept.
     """
     rows = results.trials[results.trials["trial_id"] == trial.trial_id]
+    advice = f"; to debug it: {debugger}" if results.sweep.trainable else ""
+    if rows["status"].isin([Status.FAILED]).any():
+        raise InputError(f"{named(trial)} has failed: there is nothing to compare with{advice}")
     if not rows["status"].isin(FINISHED).any():
-        raise InputError(f"{trial.trial_id} has not finished: there is nothing to compare with")
+        raise InputError(f"{named(trial)} has not finished: there is nothing to compare with")
     row = rows.iloc[0]
     with _store() as store, _code(results, str(row["code_digest"]), stored=stored) as code:
         job = replace(_job(results, trial, store, *code), keeps_artifacts=keep)
-        _run(job, trial, store, say)
+        printed = deque[str](maxlen=_LINES)
+        try:
+            _run(job, trial, store, say, printed.append)
+        except RunError as error:
+            text = f"{named(trial)} fails when it runs again:\n{_told(error, printed, job.folder)}"
+            raise RunError(text + (_ALONE if stored else advice)) from None
         ended = store.snapshot()
         now, own = ended.epochs(), ended.trials().iloc[0]
         before = results.epochs[results.epochs["trial_id"] == trial.trial_id]
@@ -165,7 +179,13 @@ def _job(results: Results, trial: PlannedTrial, store: Store, code: Archive, sco
     return make_job(results.sweep, [trial], store.files.location, layout, code, scope)
 
 
-def _run(job: Job, trial: PlannedTrial, store: Store, say: Callable[[str], object]) -> None:
+def _run(
+    job: Job,
+    trial: PlannedTrial,
+    store: Store,
+    say: Callable[[str], object],
+    printed: Callable[[str], None],
+) -> None:
     """Run the trial to its commit in another store."""
     writer, task = Writer(store), job.tasks[trial.trial_id]
     run_code = RunCode(job, store)
@@ -175,15 +195,20 @@ def _run(job: Job, trial: PlannedTrial, store: Store, say: Callable[[str], objec
     execution = Execution(job, task, writer, 1, code)
     processes = TrialProcesses(job.runs, job.folder, task.threads, run_code)
     try:
-        reports = processes.run(execution.start, execution.state, _ignore, code.note)
+        reports = processes.run(execution.start, execution.state, printed, code.note)
         for epoch in execution.follow(reports):
             say(f"epoch {epoch.number}")
     finally:
         processes.close()
 
 
-def _ignore(_line: str) -> None:
-    """Drop what the trial prints, which is in the log of its first run."""
+def _told(error: RunError, printed: Iterable[str], folder: str) -> str:
+    """Write an error behind the frames of the user's code, else behind what the trial printed."""
+    frames, _ = failures.in_user_code(error)
+    before = frames or "".join(f"{line.rstrip()}\n" for line in printed)
+    reason = failures.reason(error)
+    text = before.rstrip() if before.rstrip().endswith(reason) else f"{before}{reason}"
+    return printable(text.replace(f"{folder}{os.sep}", ""))
 
 
 def _compare(
@@ -214,34 +239,11 @@ def _notes(before: pd.Series[Any], now: pd.Series[Any]) -> Iterator[str]:
         yield f"the stored run went on after epochs {before['resumed_at']}"
 
 
-def print_again(found: Again, console: Console) -> None:
-    """Print both curves, and whether they are equal."""
-    frames = [frame.set_index("epoch")[found.metric] for frame in (found.stored, found.now)]
-    epochs = sorted({*frames[0].index, *frames[1].index})
-    hidden = len(epochs) - 2 * _ROWS
-    shown = [*epochs[:_ROWS], *epochs[-_ROWS:]] if hidden > 0 else epochs
-    rows = tuple(
-        (str(epoch), *(repr(float(f[epoch])) if epoch in f.index else "—" for f in frames))
-        for epoch in shown
-    )
-    print_listing(Listing(found.metric, ("epoch", "stored", "again"), rows), console)
-    if hidden > 0:
-        console.print(f"{counted(hidden, 'epoch')} between them not shown")
-    if found.is_equal:
-        console.print(f"equal to the bit in all metrics and all {counted(len(epochs), 'epoch')}")
-    else:
-        which = f" in {', '.join(found.differing)}" if found.differing else ""
-        console.print(f"not equal: from epoch {found.differs_from} on{which}")
-    if found.artifact is not None:
-        told = ", ".join(f"{path} ({decimal(size)})" for path, size in found.artifact.items())
-        told = f"kept: {told}" if told else "nothing to keep: the trial has left nothing in `keep`"
-        console.print(told, markup=False, highlight=False, soft_wrap=True)
-    for note in found.notes:
-        console.print(f"• {note}", markup=False, highlight=False)
-
-
-def debug(results: Results, trial: PlannedTrial) -> None:
+def debug(results: Results, trial: PlannedTrial) -> bool:
     """Run a trial in this process, and stop in the debugger where it raises.
+
+    Returns:
+        Whether it has run to its end.
 
     Raises:
         InputError: it is a command's.
@@ -261,6 +263,8 @@ def debug(results: Results, trial: PlannedTrial) -> None:
             except Exception:  # noqa: BLE001  (a trainable may raise anything)
                 traceback.print_exc()
                 pdb.post_mortem()
+                return False
+    return True
 
 
 def _say(line: str) -> None:

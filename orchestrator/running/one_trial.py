@@ -51,11 +51,11 @@ def find(results: Results, text: str) -> PlannedTrial:
     if not trials:
         raise InputError(f"{results.sweep.name} has no trial {text}")
     if len(trials) > 1:
-        named = [f"{trial.trial_id} ({assignments(_told(trial))})" for trial in trials[:_SHOWN]]
+        shown = map(named, trials[:_SHOWN])
         more = f" and {len(trials) - _SHOWN:,} more" if len(trials) > _SHOWN else ""
         raise InputError(
             f"{counted(len(trials), 'trial')} of {results.sweep.name} "
-            f"{'begin with' if '=' not in text else 'have'} {text}: {', '.join(named)}{more}"
+            f"{'begin with' if '=' not in text else 'have'} {text}: {', '.join(shown)}{more}"
         )
     return trials[0]
 
@@ -109,6 +109,11 @@ def _with_values(trials: list[PlannedTrial], text: str, results: Results) -> lis
         value = by_value(override.value)
         trials = [trial for trial in trials if by_value(trial.values[name]) == value]
     return trials
+
+
+def named(trial: PlannedTrial) -> str:
+    """Name a trial by its id and its values."""
+    return f"{trial.trial_id} ({assignments(_told(trial))})"
 
 
 def _told(trial: PlannedTrial) -> dict[str, Any]:
