@@ -203,3 +203,19 @@ def test_commands_run_show_and_read_what_was_set(
     refused = orch(tmp_path, "table", "toy.yaml", "--name", "tried")
     assert "differs" in refused.stderr
     assert "`fixed.epochs` was 4, is 2" in refused.stderr
+
+
+def test_a_file_of_a_store_is_read_with_its_store_from_any_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "toy.py").write_text("def train(params, trial):\n    yield {'accuracy': 0.5}\n")
+    (tmp_path / "toy.yaml").write_text(SWEEP)
+    assert orch(tmp_path, "sweep", "toy.yaml", "--runner", "inline").exit_code == 0
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    shown = orch(elsewhere, "table", "../results/toy/sweep.yaml")
+    assert shown.exit_code == 0, shown.stderr
+    assert orch(tmp_path / "results/toy", "table", "sweep.yaml").stdout == shown.stdout
+    named = orch(elsewhere, "table", "../results/toy/sweep.yaml", "--store", "results")
+    assert "results has no store of `toy`" in named.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
@@ -47,7 +48,8 @@ def up(file: Path) -> None:
         nodes = survey.nodes_of(description, wait_for=description.nodes)
     survey.require_healthy(description, nodes)
     _print_nodes(nodes)
-    click.echo(f"all nodes are ready; next: orch sweep FILE --cluster {file}")
+    option = shlex.join(["--cluster", str(file)])
+    click.echo(f"all nodes are ready; to run a sweep there, add {option} to orch sweep")
 
 
 @cluster.command(

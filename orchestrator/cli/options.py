@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from orchestrator.errors import InputError
 from orchestrator.results import Results
@@ -59,6 +60,8 @@ def file_argument(command: Decorated) -> Decorated:
         **options: Any,
     ) -> Any:
         changed = SweepFile(file, (*overrides, *name_of_sweep))
+        if (root := _root_around(file)) is not None and _is_default("root"):
+            options["root"] = root
         return command(*arguments, file=changed, **options)
 
     argument = click.argument("file", type=click.Path(path_type=Path, dir_okay=True))
@@ -78,6 +81,18 @@ def file_argument(command: Decorated) -> Decorated:
         help="Another name for the sweep, and so another store.",
     )
     return argument(set_option(name_option(with_file)))  # type: ignore[return-value]
+
+
+def _root_around(file: Path) -> str | None:
+    """Return the folder of stores if a file is a store's own sweep.yaml."""
+    folder = file.absolute().parent
+    is_stored = file.name == "sweep.yaml" and (folder / "trials").is_dir()
+    return os.path.relpath(folder.parent) if is_stored else None
+
+
+def _is_default(option: str) -> bool:
+    source = click.get_current_context().get_parameter_source(option)
+    return source is ParameterSource.DEFAULT
 
 
 def _seeds(_context: click.Context, _param: click.Parameter, text: str | None) -> Any:
@@ -132,7 +147,8 @@ def places(command: Decorated) -> Decorated:
         envvar=STORE,
         default="results",
         metavar="FOLDER",
-        help="Folder (or URI) of the stores, one per sweep [default: $ORCH_STORE, else results].",
+        help="Folder (or URI) of the stores, one per sweep [default: $ORCH_STORE, else that around "
+        "FILE if it is a store's own sweep.yaml, else results].",
     )
     data = click.option(
         "--data-dir",
