@@ -82,6 +82,21 @@ def test_claims_match_cells_on_the_factors_that_are_not_paired_with_the_compared
     assert len(cells(sweep_of(**keys))) == 4  # and `each` has cells to compare
     keys["claims"][0]["where"] = {"momentum": 0.9}
     refused("no cells to compare", **keys)
+    keys["claims"][0]["over"] = "mean"
+    refused("no cells to compare", **keys)
+
+
+def test_a_condition_that_holds_in_one_of_several_cells_is_taken() -> None:
+    sweep = sweep_of(
+        factors={"x": [1, 2]},
+        search={"a, b": [[1, 2], [3, 4]]},
+        variants=[
+            {"when": {"x": 1}, "search": {"a, b": [[5, 6]]}},
+            {"when": {"a": 1, "b": 2}, "resources": {"cpu": 2}},
+        ],
+        exclude=[{"x": 2, "a": [3, 5]}],
+    )
+    assert searched(sweep) == [{"a": 5, "b": 6}, {"a": 1, "b": 2}]
 
 
 def test_later_variants_win_whether_they_match_cells_or_search_values() -> None:
@@ -188,6 +203,10 @@ def test_grids_are_expanded_as_the_plainest_way_does(keys: dict[str, Any]) -> No
     if not plainly(keys):
         refused("excludes every trial", **keys)
         return
+    for variant in keys["variants"]:
+        if not any(variant["when"].items() <= config.items() for config in plainly(keys)):
+            refused("when: never matches", **keys)
+            return
     sweep = sweep_of(**keys)
     found = [{**config.factors, **config.search} for c in cells(sweep) for config in c.configs]
     in_order = [sorted(config.items()) for config in found]
@@ -358,6 +377,42 @@ def test_names_with_dots_and_mappings_are_the_same_and_reach_the_trainable_neste
             {
                 "search": {"a, b": [[1, 2], [3, 4]]},
                 "variants": [{"when": {"a": 1, "b": 4}, "resources": {"cpu": 2}}],
+            },
+        ),
+        (
+            "exclude[0]: never matches: no config has these values together",
+            {"search": {"a, b": [[1, 2], [3, 4]]}, "exclude": [{"a": 1, "b": 4}]},
+        ),
+        (
+            "exclude[0]: never matches",
+            {"factors": {"a, b": [[1, 2], [3, 4]]}, "exclude": [{"a": 1, "b": 4}]},
+        ),
+        (
+            "variants[0].when: never matches",
+            {
+                "factors": {"x": [1, 2]},
+                "exclude": [{"x": 1}],
+                "variants": [{"when": {"x": 1}, "resources": {"cpu": 2}}],
+            },
+        ),
+        (
+            "variants[0].when: never matches",
+            {
+                "factors": {"x": [1, 2]},
+                "search": {"lr": [0.1, 0.2]},
+                "variants": [
+                    {"when": {"lr": 0.1}, "resources": {"cpu": 2}},
+                    {"when": {"x": [1, 2]}, "search": {"lr": [0.3]}},
+                ],
+            },
+        ),
+        (
+            "exclude[0]: never matches",  # of the first cell there is no b
+            {
+                "factors": {"x": [1, 2]},
+                "search": {"a": [1]},
+                "variants": [{"when": {"x": 2}, "search": {"b": [5]}}],
+                "exclude": [{"x": 1, "b": 5}],
             },
         ),
         (

@@ -163,7 +163,7 @@ def test_a_newer_format_is_refused_in_words(tmp_path: Path) -> None:
 
 
 def test_a_stored_file_without_mode_selects_the_largest() -> None:
-    sweep = load_text((DATA / "store" / "sweep.yaml").read_text(), "old", mode_required=False)
+    sweep = load_text((DATA / "store" / "sweep.yaml").read_text(), "old", strict=False)
     assert sweep.select.mode == "max"
 
 

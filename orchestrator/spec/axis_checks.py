@@ -6,13 +6,15 @@ from collections.abc import Iterator, Mapping
 
 from orchestrator.errors import unknown
 from orchestrator.labels import quoted
-from orchestrator.spec.axes import names_of, product
+from orchestrator.spec.axes import names_of
+from orchestrator.spec.exclusions import Exclusions
 from orchestrator.spec.keys import Key
 from orchestrator.spec.model import Sweep, Variant
 from orchestrator.spec.name_checks import matcher
 from orchestrator.spec.problems import Problem
 from orchestrator.spec.ranges import MOST_DIMENSIONS, Range
-from orchestrator.spec.values import Value, by_value, canonical, matches
+from orchestrator.spec.searched import has_config
+from orchestrator.spec.values import Value, by_value, canonical
 
 
 def check_params(sweep: Sweep) -> Iterator[Problem]:
@@ -26,27 +28,15 @@ def check_params(sweep: Sweep) -> Iterator[Problem]:
     ]
 
 
-def check_exceptions(sweep: Sweep) -> Iterator[Problem]:
-    """Refuse an exception for values that nothing has together."""
+def check_conditions(sweep: Sweep) -> Iterator[Problem]:
+    """Refuse a variant, and an entry of ``exclude``, for values that no config has together."""
+    text = "never matches: no config has these values together"
     for index, variant in enumerate(sweep.variants):
-        if not _ever_matches(sweep, variant):
-            text = "never matches: no config has these values together"
+        if not has_config(sweep, variant.when, sweep.exclusions):
             yield Problem(("variants", index, "when"), text)
-
-
-def _ever_matches(sweep: Sweep, variant: Variant) -> bool:
-    of_search = {n: value for n, value in variant.when.items() if n not in sweep.factors}
-    of_cell = {n: value for n, value in variant.when.items() if n in sweep.factors}
-    if not any(matches(of_cell, factors) for factors in product(sweep.factor_grid)):
-        return False
-    sections = [sweep.search_axes, *(other.search for other in sweep.variants)]
-    axes = [axis for section in sections for axis in sweep.search_grid(section)]
-    for axis in axes:
-        own = {n: value for n, value in of_search.items() if n in axis.names}
-        rows = [dict(zip(axis.names, row, strict=True)) for row in axis.rows]
-        if len(own) > 1 and not any(matches(own, row) for row in rows):
-            return False
-    return True
+    for index, entry in enumerate(sweep.exclude):
+        if not has_config(sweep, entry, Exclusions(())):
+            yield Problem(("exclude", index), text)
 
 
 def _places(sweep: Sweep) -> Iterator[Problem]:

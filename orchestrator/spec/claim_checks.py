@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from orchestrator.errors import unknown
 from orchestrator.labels import PROBE, quoted
+from orchestrator.spec.axes import product
 from orchestrator.spec.claim import LEAST_AXIS, PAIR, Claim, Factors, match
 from orchestrator.spec.grid import factors_of_cells
 from orchestrator.spec.keys import Key
@@ -35,16 +36,20 @@ def check_claim(sweep: Sweep, claim: Claim, key: Key) -> Iterator[Problem]:
 
 
 def check_cells(sweep: Sweep) -> Iterator[Problem]:
-    """Refuse a claim about each cell where there is none, or about one of several for a value.
+    """Refuse a claim that nothing can decide, or one about one of several cells for a value.
+
+    A claim about each cell needs one. One about their mean stays undecided where all are excluded,
+    and is refused where factors that are paired never have its values together.
 
     The sweep has no other problem.
     """
     is_paired = any(len(axis.names) > 1 for axis in sweep.factor_grid)
     needed = any(claim.over == "each" for claim in sweep.claims) or (is_paired and sweep.claims)
     cells = list(factors_of_cells(sweep)) if needed else []
+    combinations = list(product(sweep.factor_grid)) if needed else []
     for index, claim in enumerate(sweep.claims if needed else ()):
         aside = sweep.paired_with(claim.factors)
-        if claim.over == "each" and not match(claim, sweep, cells):
+        if not match(claim, sweep, cells if claim.over == "each" else combinations):
             text = "no cells to compare: `where` and `exclude` leave none with all these values"
             yield Problem(("claims", index), text)
         if aside and _is_ambiguous(claim, cells, aside):

@@ -91,22 +91,22 @@ def read_source(file: str | Path | Mapping[str, Any]) -> Source:
     return resolve(Path(file))
 
 
-def load_text(text: str, name: str, *, mode_required: bool = True) -> Sweep:
+def load_text(text: str, name: str, *, strict: bool = True) -> Sweep:
     """Read and check the text of a sweep file that errors name ``name``.
 
     Args:
         text: the text of the file.
         name: the file's name in errors.
-        mode_required: whether `select.mode` is required where the metric's name does not say
-            which; it was not in stores of format 1.
+        strict: refuse what stores may hold, since it was allowed once: no `select.mode` where the
+            metric's name does not say which, and conditions that never match.
 
     Raises:
         SpecError: as `load`.
     """
-    return parse(read_text(text, name), mode_required=mode_required)
+    return parse(read_text(text, name), strict=strict)
 
 
-def parse(source: Source, *, mode_required: bool = True) -> Sweep:
+def parse(source: Source, *, strict: bool = True) -> Sweep:
     """Validate a file's data as a sweep, and check every name in it.
 
     Raises:
@@ -117,7 +117,7 @@ def parse(source: Source, *, mode_required: bool = True) -> Sweep:
         sweep = Sweep.model_validate(source.data).with_source(source)
     except ValidationError as error:
         raise SpecError(explain(error, source, Sweep)) from None
-    raise_all(check(sweep, mode_required=mode_required), source)
+    raise_all(check(sweep, strict=strict), source)
     if not sweep.tables:
         table = Table(name="results", rows=tuple(sweep.factors), values=(sweep.select.metric,))
         sweep = sweep.model_copy(update={"tables": (table,)})

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from orchestrator.spec.axes import Axis, product, size
+from orchestrator.spec.exclusions import Exclusions
 from orchestrator.spec.model import Resources, Sweep, Variant
 from orchestrator.spec.ranges import Range
 from orchestrator.spec.values import Value, matches
@@ -103,6 +104,28 @@ def searched(
             search = {**nothing, **chosen}
             if not sweep.exclusions.include({**factors, **search}):
                 yield search, part.resources
+
+
+def has_config(sweep: Sweep, condition: Mapping[str, Value], excluded: Exclusions) -> bool:
+    """Tell whether some config that is not excluded has the values of a condition."""
+    for factors in product([_matching(axis, condition) for axis in sweep.factor_grid]):
+        for _, axes in _parts(sweep, grid_of(sweep, factors), factors):
+            known = {**dict.fromkeys(sweep.search), **factors}
+            own = {name for axis in axes for name in axis.names}
+            others = {n: value for n, value in condition.items() if n not in own}
+            if matches(others, known) and any(
+                not excluded.include({**known, **chosen})
+                for chosen in product([_matching(axis, condition) for axis in axes])
+            ):
+                return True
+    return False
+
+
+def _matching(axis: Axis, condition: Mapping[str, Value]) -> Axis:
+    """Keep the points of an axis that have the values of a condition."""
+    own = {name: value for name, value in condition.items() if name in axis.names}
+    rows = (row for row in axis.rows if matches(own, dict(zip(axis.names, row, strict=True))))
+    return Axis(axis.names, tuple(rows)) if own else axis
 
 
 def points_of(sweep: Sweep) -> set[int]:

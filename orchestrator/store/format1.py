@@ -32,7 +32,7 @@ def new_ids(files: Files) -> Mapping[str, str]:
     """
     try:
         text = (files.read("sweep.yaml") or b"").decode()
-        sweep = load_text(text, files.shown("sweep.yaml"), mode_required=False)
+        sweep = load_text(text, files.shown("sweep.yaml"), strict=False)
     except (SpecError, UnicodeDecodeError):
         return {}  # whoever needs the file itself says what is wrong with it
     pairs = (pair for trial in expand(sweep) for pair in _pairs(trial))

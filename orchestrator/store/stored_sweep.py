@@ -23,7 +23,7 @@ def stored_sweep(store: Store) -> Sweep:
         raise StoreError(_not_a_store(store))
     try:
         name = store.files.shown("sweep.yaml")
-        return load_text(text.decode(), name, mode_required=False)
+        return load_text(text.decode(), name, strict=False)
     except (SpecError, UnicodeDecodeError) as error:
         raise StoreError(f"the store's copy of its sweep file is damaged: {error}") from None
 
