@@ -13,7 +13,10 @@ from support.commands import orch
 from support.documented import schema
 from support.simulation import Simulation
 
+from orchestrator.errors import TimeUpError
 from orchestrator.results import Results
+from orchestrator.running import heartbeat
+from orchestrator.running.heartbeat import Heartbeat
 from orchestrator.spec import load
 from orchestrator.store import Store
 
@@ -119,12 +122,32 @@ def test_what_programs_get_is_what_the_documentation_says(
     found = json.loads(shown, parse_constant=lambda text: pytest.fail(f"{text} is no JSON"))
     rules = schema(name)
     jsonschema.validate(found, rules)
-    listed = [key for key in rules["properties"] if key in found]
-    assert list(found) == listed
-    if name != "trial":
-        assert listed == list(rules["properties"])
+    assert list(found) == list(rules["properties"])
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(found | {"further": 1}, rules)
+
+
+def test_a_trial_that_has_not_ended_is_told_by_its_checkpoint_and_the_heartbeat(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sim = Simulation(tmp_path, monkeypatch, factors={"x": [1]}, seeds=[0], fixed={})
+    (tmp_path / "toy.yaml").write_text(json.dumps(sim.keys))
+
+    def train(_params: Mapping[str, Any], trial: Any) -> Any:
+        for epoch in range(1, 9):
+            trial.save(b"state")
+            yield {"score": epoch}
+
+    with pytest.raises(TimeUpError):
+        sim.run(train=train, hours=6 / 3600)
+    left = trial_of(tmp_path, "seed=0")
+    assert (left["status"], left["metrics"], left["epoch"]) == ("unfinished", {"score": 6.0}, None)
+    with heartbeat.beating(sim.store, lambda: Heartbeat({left["trial_id"]: 5})):
+        runs = trial_of(tmp_path, "seed=0")
+    assert (runs["status"], runs["epoch"], runs["epochs_run"]) == ("running", 6, 6)
+    for trial in (left, runs):
+        jsonschema.validate(trial, schema("trial"))
+        assert list(trial) == list(schema("trial")["properties"])
 
 
 def test_what_programs_get_of_a_sweep(folder: Path) -> None:

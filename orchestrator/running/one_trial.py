@@ -13,7 +13,7 @@ from rich.filesize import decimal
 from rich.markup import escape
 
 from orchestrator.code import Currency
-from orchestrator.columns import columns_of
+from orchestrator.columns import BEST, columns_of
 from orchestrator.errors import InputError, unknown
 from orchestrator.labels import assignments, counted, label
 from orchestrator.results import Results
@@ -128,11 +128,17 @@ def facts(results: Results, trial: PlannedTrial) -> dict[str, Any]:
     driver = heartbeat.driver_of(store)
     epoch = driver.running.get(trial_id) if driver else None
     status = "running" if epoch is not None else row.get("status", "missing")
+    if epoch is not None:  # the heartbeat is a second old, and a checkpoint may be newer
+        epoch = max(epoch, row.get("epochs_run") or 0)
     digest = row.get("code_digest")
     is_current = None
     if digest is not None:
         currency = Currency(scope_beside(sweep, store))
         is_current = currency.is_current(digest, store.archives.read)
+    metrics = {name: row[name] for name in metric_columns(sweep, rows) if name in row}
+    best = f"{BEST}{sweep.select.metric}"
+    if metrics.get(best) is None:  # it is taken when the trial ends
+        metrics.pop(best, None)
     row |= {name: json.loads(row[name]) for name in _JSON if row.get(name) is not None}
     own = [column.name for column in columns_of("trials")]
     return {
@@ -144,8 +150,8 @@ def facts(results: Results, trial: PlannedTrial) -> dict[str, Any]:
         "role": _role(results, trial),
         "params": {name: value for name, value in trial.values.items() if name != "seed"},
         "seed": trial.seed,
-        "metrics": {name: row[name] for name in metric_columns(sweep, rows) if name in row},
-        **{n: row.get(n) for n in own if n not in _TOLD and n in row},
+        "metrics": metrics,
+        **{n: row.get(n) for n in own if n not in _TOLD},
         "code_digest": digest,
         "code_is_current": is_current,
         "epoch": epoch,
