@@ -183,6 +183,13 @@ def test_a_command_says_what_is_left_and_exits_with_75(
     assert "run the same command again to go on" in done.stderr
 
 
+@pytest.mark.parametrize("hours", ["nan", "inf", "0", "-1", "eight"])
+def test_hours_are_a_number_above_0(tmp_path: Path, hours: str) -> None:
+    refused = orch(tmp_path, "sweep", "toy.yaml", "--hours", hours)
+    assert refused.exit_code == 2
+    assert "Invalid value for '--hours'" in refused.stderr
+
+
 @pytest.mark.parametrize(
     ("text", "seconds"), [("90s", 90), ("1.5m", 90), ("2h", 7200), ("1d", 86400), (30, 30)]
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import os
 import shlex
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from orchestrator.results.retained import remarks
 from orchestrator.running.display import Display
 from orchestrator.running.job import DATA_DIR, STORE
 from orchestrator.spec import Sweep, load, parse_seeds, with_seeds
+from orchestrator.spec.loading import differences
 from orchestrator.spec.model import Decide
 from orchestrator.spec.overrides import OPTION, Override
 from orchestrator.store import Stores
@@ -116,6 +118,22 @@ cluster_option = click.option(
 )
 
 
+class _Positive(click.FloatRange):
+    """A finite number above 0."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Refuse what is no such number; a range takes not-a-number."""
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number.", param, ctx)
+        return number
+
+
+POSITIVE = _Positive(min=0, min_open=True)
+
+
 def format_option(*formats: str, help_text: str) -> Callable[[Decorated], Decorated]:
     """Add the option that chooses how results are printed."""
     return click.option(
@@ -172,6 +190,12 @@ def sweep_of(file: SweepFile, seeds: Seeds = None, *, decide: Decide | None = No
     """Read a sweep file, with other seeds, or a `decide` if it has none."""
     sweep = load(file.path, overrides=file.overrides, decide=decide)
     return sweep if seeds is None else with_seeds(sweep, seeds)
+
+
+def print_differences(file: SweepFile, *, err: bool = False) -> None:
+    """Print what the command line sets that is not so in the file."""
+    for difference in differences(file.path, file.overrides):
+        click.echo(f"set: {difference}", err=err)
 
 
 def print_artifacts(results: Results, file: SweepFile, root: str) -> None:

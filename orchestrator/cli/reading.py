@@ -11,6 +11,7 @@ import click
 from rich.console import Console
 
 from orchestrator.cli.options import (
+    POSITIVE,
     Seeds,
     SweepFile,
     cluster_option,
@@ -144,7 +145,7 @@ def table(file: SweepFile, format_: tables.Format, seeds: Seeds, root: str) -> N
 @click.option("--json", "as_json", is_flag=True, help="Print them as one JSON object.")
 @click.option(
     "--smallest",
-    type=click.FloatRange(min=0, min_open=True),
+    type=POSITIVE,
     metavar="EFFECT",
     help="Smallest difference that would matter, for claims that do not state it.",
 )

@@ -11,6 +11,7 @@ import click
 from rich.console import Console
 
 from orchestrator.cli.options import (
+    POSITIVE,
     Decorated,
     Seeds,
     SweepFile,
@@ -19,6 +20,7 @@ from orchestrator.cli.options import (
     file_argument,
     places,
     print_artifacts,
+    print_differences,
     results_of,
     seeds_option,
     sweep_of,
@@ -34,7 +36,6 @@ from orchestrator.running.one_trial import find
 from orchestrator.running.plan import plan as make_plan
 from orchestrator.running.plan import print_plan
 from orchestrator.running.runners import NAMES
-from orchestrator.spec.loading import differences
 from orchestrator.spec.model import Decide
 from orchestrator.spec.problems import placed
 from orchestrator.store import Stores
@@ -59,7 +60,7 @@ def _run_options(command: Decorated) -> Decorated:
         ),
         click.option(
             "--hours",
-            type=click.FloatRange(min=0, min_open=True),
+            type=POSITIVE,
             metavar="HOURS",
             help="End after so long, with exit code 75 if something is left to do.",
         ),
@@ -123,7 +124,7 @@ def _run(
         sys.exit(remote().run_sweep(context, planned, cluster, detach=detach))
     if detach:
         raise InputError("--detach needs --cluster; without it, the sweep runs in this process")
-    _show_differences(file, err=True)
+    print_differences(file, err=True)
     from orchestrator.running.driver import Options
     from orchestrator.running.run import run_sweep
 
@@ -146,11 +147,6 @@ def _run(
             why = "not run, since a file was edited; to run them with the new version"
             click.echo(f"{counted(not_run, 'trial')} {why}: {retry}", err=True)
         sys.exit(1)
-
-
-def _show_differences(file: SweepFile, *, err: bool = False) -> None:
-    for difference in differences(file.path, file.overrides):
-        click.echo(f"set: {difference}", err=err)
 
 
 def _show_claims(results: Results) -> None:
@@ -214,7 +210,7 @@ def plan(
         click.echo(json.dumps(counts.as_dict() | (profiles.as_dict() if profiles else {})))
     else:
         print_plan(counts, Console())
-        _show_differences(file)
+        print_differences(file)
         if profiles:
             from orchestrator.pilot.show import print_pilot
 
