@@ -225,6 +225,17 @@ RANGES: dict[str, Any] = {
 }
 
 
+@pytest.mark.parametrize("bounds", [[1.0e-310, 1.0e10], [5.0e-324, 1.0]])
+def test_a_range_of_magnitudes_may_be_as_wide_as_numbers_are(bounds: list[float]) -> None:
+    found = searched(sweep_of(search={"lr": {"loguniform": bounds}}, samples=8))
+    assert len({point["lr"] for point in found}) == 8
+    assert sum(point["lr"] < (bounds[0] * bounds[1]) ** 0.5 for point in found) == 4
+
+
+def test_a_mapping_in_fixed_is_no_range() -> None:
+    assert sweep_of(fixed={"x": {"uniform": [0, 1]}}).fixed == {"x.uniform": (0, 1)}
+
+
 def test_samples_are_points_of_a_shifted_sobol_sequence() -> None:
     found = searched(sweep_of(search=RANGES, samples=16))
     shares = qmc.Sobol(3, scramble=False).random(16)
@@ -366,7 +377,12 @@ def test_names_with_dots_and_mappings_are_the_same_and_reach_the_trainable_neste
             "search.a, b: a range is for one param",
             {"search": {"a, b": {"uniform": [0, 1]}}, "samples": 4},
         ),
-        ("factors.x: expected a list of values", {"factors": {"x": {"uniform": [0, 1]}}}),
+        (
+            "factors.x: expected a list of values; a range is for a param of search",
+            {"factors": {"x": {"uniform": [0, 1]}}},
+        ),
+        ("search.x: a mapping is no value; list", {"search": {"x": [{"lr": 1}, {"lr": 2}]}}),
+        ("factors.x: a mapping is no value; list", {"factors": {"x": [1, {"lr": 2}]}}),
         ("samples: expected a number greater than or equal to 1", {"samples": 0}),
         (
             "is one range too many: 64 at most",

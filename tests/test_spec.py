@@ -299,7 +299,7 @@ BAD_KEYS = {
 BAD_PARAMS = {
     "an empty axis": ("[1, 2]", "[]", 6, "`factors.depth`: an empty axis"),
     "a value for an axis": ("[1, 2]", "3", 6, "`factors.depth`: expected a list of values", "[3]"),
-    "a mapping as a value": ("[1, 2]", "[{a: 1}]", 6, "`factors.depth`: expected a number, string"),
+    "a mapping as a value": ("[1, 2]", "[{a: 1}]", 6, "`factors.depth`: a mapping is no value"),
     "a value twice": ("[1, 2]", "[a, b, a]", 6, "`factors.depth`: the value a is repeated"),
     "one as two numbers": (
         "[1, 2]",

@@ -75,11 +75,18 @@ def _axis_key(key: str) -> str:
 
 def _points(value: Value) -> tuple[Value, ...]:
     """Read the values of an axis."""
+    if isinstance(value, dict):
+        raise ValueError("expected a list of values; a range is for a param of `search`")
     if not isinstance(value, tuple):
         raise ValueError(f"expected a list of values, such as [{label(value)}]")
     if not value:
         raise ValueError("an empty axis; expected at least one value")
     for item in value:
+        if isinstance(item, dict):
+            raise ValueError(
+                "a mapping is no value; list the values of its params together, as in "
+                '"optim.name, optim.lr": [[sgd, 0.1], [adam, 0.001]]'
+            )
         is_param_value(item)
     return distinct(value)
 

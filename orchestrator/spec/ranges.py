@@ -51,7 +51,9 @@ def _uniform(low: float, high: float, share: float) -> float:
 
 
 def _loguniform(low: float, high: float, share: float) -> float:
-    return _rounded(math.exp(math.log(low) + share * math.log(high / low)), low, high)
+    ratio = high / low
+    span = math.log(ratio) if math.isfinite(ratio) else math.log(high) - math.log(low)
+    return _rounded(math.exp(math.log(low) + share * span), low, high)
 
 
 def _integers(low: float, high: float, share: float) -> float:
