@@ -232,6 +232,13 @@ def test_a_range_of_magnitudes_may_be_as_wide_as_numbers_are(bounds: list[float]
     assert sum(point["lr"] < (bounds[0] * bounds[1]) ** 0.5 for point in found) == 4
 
 
+def test_an_unknown_point_is_told_with_the_nearest_one() -> None:
+    keys = {"search": {"a": {"uniform": [0.0, 1.0]}}, "samples": 8}
+    for point in searched(sweep_of(**keys)):
+        exclude = [{"a": point["a"] * 1.001}]
+        refused(f"; did you mean {point['a']}?", **keys, exclude=exclude)
+
+
 def test_a_mapping_in_fixed_is_no_range() -> None:
     assert sweep_of(fixed={"x": {"uniform": [0, 1]}}).fixed == {"x.uniform": (0, 1)}
 

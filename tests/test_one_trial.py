@@ -76,6 +76,23 @@ def test_the_log_of_a_trial_is_found_by_its_values(folder: Path) -> None:
     assert "x is 1" in orch(folder, "logs", "toy.yaml", "x=1,lr=0.1,seed=0").stdout
 
 
+STRINGS = ["null", None, "a, b=1", "x: y", "[1]", [1, 2], ["a, b=1", 1], "#c", "", " sp", "a'b"]
+
+
+def test_a_trial_is_found_by_what_is_printed_as_its_name_and_by_values_in_quotes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = {"factors": {"x": STRINGS}, "fixed": {}, "seeds": [0]}
+    sim = Simulation(tmp_path, monkeypatch, **keys)
+    (tmp_path / "toy.yaml").write_text(json.dumps(sim.keys))
+    sim.run(train=lambda *_: iter([{"score": 1}]))
+    for value in STRINGS:
+        found = trial_of(tmp_path, f"x={json.dumps(value)}, seed=0")
+        assert found["params"] == {"x": value}
+        shown = orch(tmp_path, "status", "toy.yaml", found["trial_id"]).stdout
+        assert trial_of(tmp_path, shown.splitlines()[0]) == found
+
+
 def test_a_value_may_be_a_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     keys = {"search": {"lr": [[0.1, 1], [0.1, 2]]}, "fixed": {}, "seeds": [0]}
     sim = Simulation(tmp_path, monkeypatch, **keys)
@@ -88,9 +105,11 @@ def test_a_value_may_be_a_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     ("text", "said"),
     [
         ("x=1,seed=0", "2 trials of toy have x=1,seed=0: "),
-        ("", "16 trials of toy begin with : "),
+        ("", "expected a trial: the start of its id, or values such as order=swap,seed=0"),
         ("nowhere", "toy has no trial nowhere"),
-        ("x=3", "toy has no trial x=3"),
+        ("x=3", "toy has no trial x=3: `x`: unknown value `3` (known: 1, 2)"),
+        ("x=1,lr=0.19,seed=0", "`lr`: unknown value `0.19`; did you mean `0.2`? (known: 0.1, 0.2)"),
+        ("=1", "trial =1: expected values such as order=swap,seed=0"),
         ("y=3", "unknown factor or search param `y` (known: x, lr, seed)"),
         ("x=[", "trial x=[: not valid YAML"),
     ],

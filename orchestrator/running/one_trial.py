@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ from orchestrator.results.wanted import possible
 from orchestrator.running import heartbeat
 from orchestrator.spec import PlannedTrial
 from orchestrator.spec.overrides import Override
-from orchestrator.spec.values import by_value
+from orchestrator.spec.values import by_value, unknown_value
 from orchestrator.store import Store
 from orchestrator.store.names import log_file
 from orchestrator.store.sweep_code import scope_beside
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 VERSION = 1
 """Of what `facts` and `TrialLog.as_dict` return: it grows if a key goes or changes its meaning."""
 
+_SUCH = "values such as order=swap,seed=0"
 _SHOWN = 5
 """How many trials a message names."""
 
@@ -44,7 +46,13 @@ def find(results: Results, text: str) -> PlannedTrial:
         InputError: there is no such trial, or more than one.
     """
     trials = list({trial.trial_id: trial for trial in possible(results.sweep)}.values())
-    if "=" in text:
+    if not text.strip():
+        raise InputError(
+            "expected a trial: the start of its id, or values such as order=swap,seed=0"
+        )
+    if as_printed := [trial for trial in trials if assignments(_told(trial)) == text]:
+        trials = as_printed
+    elif "=" in text:
         trials = _with_values(trials, text, results)
     else:
         trials = [trial for trial in trials if trial.trial_id.startswith(text)]
@@ -99,15 +107,40 @@ def log_of(results: Results, text: str) -> TrialLog | None:
     return TrialLog(trial_id, store.log_name(trial_id), data.decode(errors="replace"))
 
 
+_PART = re.compile(
+    r"""(?x)  \s* (?P<name>[A-Za-z_][\w.]*) \s* = \s*
+    (?P<value> "(?:\\.|[^"\\])*" | '(?:''|[^'])*' | \[(?:"(?:\\.|[^"\\])*"|[^"])*\] | .*? )
+    \s* (?: , (?=\s*[A-Za-z_][\w.]*\s*=) | $ ) """,
+    re.DOTALL,
+)
+"""One value of a trial: in quotes, or up to the next name; lists and strings may hold commas."""
+
+
+def _parts(text: str) -> Iterator[tuple[str, str]]:
+    """Split a text into names and what is written for each."""
+    position = 0
+    while position < len(text):
+        part = _PART.match(text, position)
+        if part is None:
+            raise InputError(f"trial {text}: expected {_SUCH}")
+        yield part["name"], part["value"]
+        position = part.end()
+
+
 def _with_values(trials: list[PlannedTrial], text: str, results: Results) -> list[PlannedTrial]:
     known = [*results.sweep.axes, "seed"]
-    for part in re.split(r",(?=\s*[A-Za-z_][\w.]*\s*=)", text):  # a value may be a list
-        override = Override.parse(part, "trial")
-        name = part.partition("=")[0].strip()
+    for name, written in _parts(text):
         if name not in known:
             raise InputError(unknown("factor or search param", name, known))
-        value = by_value(override.value)
-        trials = [trial for trial in trials if by_value(trial.values[name]) == value]
+        found = [trial for trial in trials if label(trial.values[name]) == written]
+        if not found:
+            value = Override.parse(f"{name}={written}", "trial").value
+            found = [t for t in trials if by_value(t.values[name]) == by_value(value)]
+        if not found:
+            others = {by_value(trial.values[name]): trial.values[name] for trial in trials}
+            reason = f"`{name}`: {unknown_value(value, others.values())}"
+            raise InputError(f"{results.sweep.name} has no trial {text}: {reason}")
+        trials = found
     return trials
 
 

@@ -6,11 +6,10 @@ from collections.abc import Iterator, Mapping
 
 from orchestrator.columns import STEP, logged_name
 from orchestrator.errors import unknown
-from orchestrator.labels import label
 from orchestrator.spec.keys import Key
 from orchestrator.spec.model import Sweep
 from orchestrator.spec.problems import Problem
-from orchestrator.spec.values import Value, by_value
+from orchestrator.spec.values import Value, by_value, unknown_value
 
 
 def matcher(
@@ -31,7 +30,7 @@ def on_axis(value: Value, axis: tuple[Value, ...], key: Key) -> Iterator[Problem
         return
     for item in value if isinstance(value, tuple) else (value,):
         if by_value(item) not in known:
-            yield Problem(key, unknown("value", label(item), map(label, axis)))
+            yield Problem(key, unknown_value(item, axis))
 
 
 def free(sweep: Sweep, metric: str, key: Key) -> Iterator[Problem]:

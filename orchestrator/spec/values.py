@@ -11,6 +11,7 @@ from typing import Annotated, Any, TypeAlias
 from pydantic import AfterValidator, Field, PlainValidator
 
 from orchestrator import columns
+from orchestrator.errors import unknown
 from orchestrator.labels import label
 from orchestrator.nesting import flat
 
@@ -50,6 +51,18 @@ def options_of(pattern: Value) -> list[str]:
     """Write, as `by_value` does, what an entry's value stands for: itself, or those of a list."""
     listed = pattern if isinstance(pattern, tuple) else ()
     return [by_value(pattern), *map(by_value, listed)]
+
+
+def unknown_value(value: Value, known: Collection[Value]) -> str:
+    """Say that a value is none of those known, and suggest a similar one: of numbers a near one."""
+    labels = [label(each) for each in known]
+    numbers = [each for each in known if type(each) in {int, float}]
+    if type(value) not in {int, float} or not numbers:
+        return unknown("value", label(value), labels)
+    nearest = min(numbers, key=lambda number: abs(number - value))
+    is_near = math.isclose(nearest, value, rel_tol=0.1)
+    hint = f"; did you mean `{label(nearest)}`?" if is_near else ""
+    return f"unknown value `{label(value)}`{hint} (known: {', '.join(labels)})"
 
 
 def _with_integers(value: Value) -> Value:
