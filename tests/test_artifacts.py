@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -249,7 +250,10 @@ def test_programs_and_python_find_them(runs: Runs) -> None:
     best = orchestrator.open_store(runs.folder / "results/toy").best()
     read = [[Path(p, "weights.txt").read_text() for p in paths] for paths in best["artifacts"]]
     assert read == [["1 1 0.4 0", "1 1 0.4 1"], ["1 2 0.4 0", "1 2 0.4 1"]]
-    assert "of 4 trials, 36 bytes" in orchestrator.open_store(runs.folder / "results/toy").report()
+    shutil.rmtree(best["artifacts"][0][0])
+    left = orchestrator.open_store(runs.folder / "results/toy").best()["artifacts"]
+    assert list(left) == [(None, best["artifacts"][0][1]), best["artifacts"][1]]
+    assert "of 3 trials, 27 bytes" in orchestrator.open_store(runs.folder / "results/toy").report()
 
 
 def test_a_command_hears_that_its_files_are_not_kept(runs: Runs) -> None:

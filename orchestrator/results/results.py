@@ -188,9 +188,9 @@ class Results:
             values: metrics, or ``probe:NAME``; by default the selection metric.
 
         Returns:
-            The columns of `orchestrator.results.tables.tidy`, and ``artifacts``: the paths (or
-            URIs) of the folders that the store retains of the trials whose numbers these are, in
-            the order of their seeds.
+            The columns of `orchestrator.results.tables.tidy`, and ``artifacts``: of each trial
+            whose numbers these are, in the order of their seeds, the path (or URI) of the folder
+            that the store retains, or None without one.
 
         Raises:
             ShowError: the store has no such metric or probe.
@@ -200,7 +200,8 @@ class Results:
         found, there = tidy(self, [Table(name="best", values=values)]), self.artifacts
         places = {
             selection.best.config.config_id: tuple(
-                self.store.artifacts.place(i) for i in selection.reported_ids if i in there
+                self.store.artifacts.place(i) if i in there else None
+                for i in selection.reported_ids
             )
             for selection in self.selections
             if selection.best is not None
