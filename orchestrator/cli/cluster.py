@@ -18,7 +18,9 @@ VERSIONS = ("python", "torch", "ray")
 cluster_file = click.argument("file", type=click.Path(path_type=Path, dir_okay=True))
 
 
-@click.group()
+@click.group(
+    epilog=examples("orch cluster up cluster.yaml", "orch cluster status clusters/on-prem.yaml")
+)
 def cluster() -> None:
     """Start, check and stop the cluster that FILE describes."""
 

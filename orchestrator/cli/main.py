@@ -12,7 +12,7 @@ from orchestrator.cli import reading, running
 from orchestrator.cli.beginning import init
 from orchestrator.cli.cluster import cluster
 from orchestrator.cli.interruption import Handler, handled
-from orchestrator.cli.typed import Group, command_line
+from orchestrator.cli.typed import Group, command_line, examples
 from orchestrator.cli.watching import watch
 from orchestrator.errors import OrchError
 
@@ -34,7 +34,11 @@ class _Orch(Group):
             sys.exit(handler.exit_code if handler else Handler().exit_code)
 
 
-@click.group(cls=_Orch, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=_Orch,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=examples("orch plan sweeps/quickstart.yaml", "orch sweep sweeps/quickstart.yaml"),
+)
 @click.version_option(importlib.metadata.version("orch-sweeps"), prog_name="orch")
 @click.pass_context
 def main(context: click.Context) -> None:
