@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
+from rich.console import Console
 from support.commands import orch
 from support.folder import environment
+
+from orchestrator.running.again import Again
+from orchestrator.running.show_again import print_again
 
 TRAINABLE = """
 import random
@@ -111,6 +117,13 @@ def test_a_trial_that_fails_is_told_with_its_place_and_what_to_do(
     alone = run(tmp_path, "again", "late.yaml", "seed=0", "--stored", code=1)
     assert '  File "late.py", line 4, in train' in alone
     assert "with --stored it finds only the code that the store holds" in alone
+
+
+def test_a_trial_of_one_epoch_is_told_in_the_singular() -> None:
+    epochs = pd.DataFrame({"epoch": [1], "score": [0.5]})
+    console = Console(file=io.StringIO())
+    print_again(Again("score", epochs, epochs, None, (), (), None), console)
+    assert "equal to the bit in all metrics and its one epoch" in console.file.getvalue()
 
 
 def test_what_cannot_run_again_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -78,6 +78,12 @@ def test_a_param_is_found_however_its_name_is_nested(tmp_path: Path, fixed: str)
         load(file)
 
 
+def test_an_axis_of_several_params_is_found_whatever_blanks_are_in_it(file: Path) -> None:
+    file.write_text(SWEEP.replace("  lr: [0.1, 0.2]", '  "lr, mom": [[0.1, 0.9]]'))
+    for name in ("lr,mom", "lr, mom", "lr ,  mom"):
+        assert dict(changed(file, f"search.{name}=[[1, 2]]").search)["mom"] == (2,)
+
+
 def test_entries_of_lists_have_numbers_and_mappings_are_added(file: Path) -> None:
     sweep = changed(file, "variants.0.fixed.epochs=9", "race.keep=0.5", "resources={cpu: 2}")
     assert sweep.variants[0].fixed == {"epochs": 9}
@@ -142,6 +148,8 @@ def test_the_last_of_several_values_of_a_key_holds_in_what_is_stored_too(file: P
         ("race.kep=1", "--set race.kep=1: `race.kep`: unknown key `kep`; did you mean `keep`?"),
         ("fixed.epochs='3'", "--set fixed.epochs='3': `fixed.epochs`: a number in quotes"),
         ("retries=many", "--set retries=many: `retries`: expected an integer"),
+        ("seeds.1=0", "--set seeds.1=0: `seeds`: the value 0 is repeated"),
+        ("search.lr.a=[3]", "--set search.lr.a=[3]: `search.lr.a`: `lr` is a param, and `lr.a`"),
         ("search.epochs=[1]", "toy.yaml: line 9: `fixed.epochs`: `epochs` is also under `search`"),
     ],
 )

@@ -709,6 +709,12 @@ def test_a_grid_too_large_is_counted_and_refused_without_expanding_it(
     )
 
 
+def test_a_grid_too_large_without_factors_is_told_at_its_search() -> None:
+    searched = f"search: {{a: {[*range(1001)]}, b: {[*range(1000)]}}}"
+    text = f"name: toy\ntrainable: toy:train\nseeds: [0]\nselect: {{metric: accuracy}}\n{searched}"
+    assert "line 5: `search`: the grid has 1,001,000 trials" in refusal(text)
+
+
 @pytest.mark.no_cover
 def test_exactly_the_largest_grid_is_accepted() -> None:
     text = replaced("[0.1, 1e-2]", f"{list(range(125))}\n{axes(1, 1000)}")

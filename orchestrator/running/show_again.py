@@ -27,7 +27,8 @@ def print_again(found: Again, console: Console) -> None:
     if hidden > 0:
         console.print(f"{counted(hidden, 'epoch')} between them not shown")
     if found.is_equal:
-        console.print(f"equal to the bit in all metrics and all {counted(len(epochs), 'epoch')}")
+        which = "its one epoch" if len(epochs) == 1 else f"all {len(epochs):,} epochs"
+        console.print(f"equal to the bit in all metrics and {which}")
     else:
         which = f" in {', '.join(found.differing)}" if found.differing else ""
         console.print(f"not equal: from epoch {found.differs_from} on{which}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 
 from orchestrator.errors import unknown
@@ -41,26 +42,30 @@ def check_conditions(sweep: Sweep) -> Iterator[Problem]:
 
 def _places(sweep: Sweep) -> Iterator[Problem]:
     """Refuse a param in two places, and one that is part of another one's name."""
-    seen: dict[str, str] = {}
+    seen: dict[str, Key] = {}
     sections: dict[str, Mapping[str, object]] = {
         "factors": sweep.factor_axes,
         "search": sweep.search_axes,
         "fixed": sweep.fixed,
     }
     for section, params in sections.items():
-        for key in params:
-            for name in names_of(key):
+        for axis in params:
+            for name in names_of(axis):
                 if name in seen:
-                    text = f"`{name}` is also under `{seen[name]}`; keep it in one place"
-                    yield Problem((section, key), text)
-                seen.setdefault(name, section if key == name else f"{section}.{key}")
-    added = {n for variant in sweep.variants for key in variant.search for n in names_of(key)}
-    names = [*seen, *(name for name in added if name not in seen)]
-    for name in names:
-        for other in names:
-            if other.startswith(f"{name}."):
-                text = f"`{name}` is a param, and `{other}` a param in it; keep one of them"
-                yield Problem((seen.get(name, "variants"), name), text)
+                    other, key = seen[name]
+                    where = other if key == name else f"{other}.{key}"
+                    text = f"`{name}` is also under `{where}`; keep it in one place"
+                    yield Problem((section, axis), text)
+                seen.setdefault(name, (section, axis))
+    for index, variant in enumerate(sweep.variants):
+        for axis in variant.search:
+            for name in names_of(axis):
+                seen.setdefault(name, ("variants", index, "search", axis))
+    for name, other in itertools.combinations(seen, 2):
+        outer, inner = sorted((name, other), key=len)
+        if inner.startswith(f"{outer}."):
+            text = f"`{outer}` is a param, and `{inner}` a param in it; keep one of them"
+            yield Problem(seen[other], text)
 
 
 def _sections(sweep: Sweep) -> Iterator[tuple[Key, Mapping[str, tuple[Value, ...] | Range]]]:

@@ -182,7 +182,8 @@ def _size(sweep: Sweep) -> Iterator[Problem]:
     trials = count_trials(sweep) if cells <= MAX_TRIALS else _full_grid(sweep)
     if trials > MAX_TRIALS:
         text = f"the grid has {trials:,} trials; the limit is {MAX_TRIALS:,}"
-        yield Problem(("factors",), text)
+        section = "factors" if sweep.factor_axes else "search" if sweep.search_axes else "seeds"
+        yield Problem((section,), text)
     elif is_empty(sweep):
         yield Problem(("exclude",), "excludes every trial; nothing is left to run")
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.errors import InputError, SpecError
+from orchestrator.spec.axes import names_of
 from orchestrator.spec.keys import Key
 from orchestrator.spec.source import Place, Source, read_text
 
@@ -84,8 +85,17 @@ def overridden(source: Source, overrides: Iterable[Override]) -> Source:
     for each in overrides:
         place = Place(str(each), 0)
         try:
-            key = source.written(each.key)
+            key = _written(source, each.key)
             source = source.with_value(key, each.value, place, each.quoted_numbers)
         except KeyError as error:
             raise InputError(f"{place}: there is no `{error.args[0]}` to change") from None
     return source
+
+
+def _written(source: Source, key: Key) -> Key:
+    """Find where the file has a key: an axis of several params also if other blanks are in it."""
+    *around, name = source.written(key)
+    section = source.get(tuple(around))
+    if isinstance(name, str) and "," in name and isinstance(section, Mapping):
+        name = next((axis for axis in section if names_of(axis) == names_of(name)), name)
+    return (*around, name)

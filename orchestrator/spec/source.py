@@ -118,8 +118,9 @@ class Source:
         places = self.places
         if place is not None:
             around = dict.fromkeys((key[:n] for n in range(1, len(key) + 1)), place)
-            places = {**around, **_outside(places, key)}
-            places[key] = place
+            places = {**around, **_outside(places, key), key: place}
+            if isinstance(key[-1], int):  # the list is another one
+                places[key[:-1]] = place
         return replace(
             self,
             data=changed_data(self.data, key, value),
