@@ -132,7 +132,7 @@ class Attempts:
         """Decide about all failures, and end the run if something is left to do.
 
         Raises:
-            TimeUpError: attempts wait, or run.
+            TimeUpError: attempts wait, or run; the driver says how much is left.
         """
         self._alike.end()
         while self._failures:

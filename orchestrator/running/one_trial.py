@@ -47,13 +47,10 @@ def find(results: Results, text: str) -> PlannedTrial:
     """
     trials = list({trial.trial_id: trial for trial in possible(results.sweep)}.values())
     if not text.strip():
-        raise InputError(
-            "expected a trial: the start of its id, or values such as order=swap,seed=0"
-        )
-    if as_printed := [trial for trial in trials if assignments(_told(trial)) == text]:
-        trials = as_printed
-    elif "=" in text:
-        trials = _with_values(trials, text, results)
+        raise InputError(f"expected a trial: the start of its id, or {_SUCH}")
+    if "=" in text:
+        as_printed = [trial for trial in trials if assignments(_told(trial)) == text]
+        trials = as_printed or _with_values(trials, text, results)
     else:
         trials = [trial for trial in trials if trial.trial_id.startswith(text)]
     if not trials:

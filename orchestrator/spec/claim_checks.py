@@ -46,10 +46,11 @@ def check_cells(sweep: Sweep) -> Iterator[Problem]:
     is_paired = any(len(axis.names) > 1 for axis in sweep.factor_grid)
     needed = any(claim.over == "each" for claim in sweep.claims) or (is_paired and sweep.claims)
     cells = list(factors_of_cells(sweep)) if needed else []
-    combinations = list(product(sweep.factor_grid)) if needed else []
+    combinations = list(product(sweep.factor_grid)) if is_paired and needed else []
     for index, claim in enumerate(sweep.claims if needed else ()):
         aside = sweep.paired_with(claim.factors)
-        if not match(claim, sweep, cells if claim.over == "each" else combinations):
+        among = cells if claim.over == "each" else combinations
+        if (among is cells or is_paired) and not match(claim, sweep, among):
             text = "no cells to compare: `where` and `exclude` leave none with all these values"
             yield Problem(("claims", index), text)
         if aside and _is_ambiguous(claim, cells, aside):
