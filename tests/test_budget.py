@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from support.commands import orch
-from support.simulation import Simulation
+from support.simulation import FakeRunner, Simulation
 
 from orchestrator import SpecError, load
 from orchestrator.errors import TimeUpError
@@ -188,6 +188,42 @@ def test_hours_are_a_number_above_0(tmp_path: Path, hours: str) -> None:
     refused = orch(tmp_path, "sweep", "toy.yaml", "--hours", hours)
     assert refused.exit_code == 2
     assert "Invalid value for '--hours'" in refused.stderr
+
+
+def warn(runner: FakeRunner) -> None:
+    """Do what the driver does for SIGUSR1."""
+    runner.attempts.wind_down()
+
+
+def unsaving(params: Mapping[str, Any], _trial: Any) -> Any:
+    for epoch in range(params["epochs"]):
+        yield {"score": float(epoch)}
+
+
+def test_a_warned_run_ends_once_its_trials_have_saved_and_the_next_one_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sim = Simulation(tmp_path, monkeypatch, seeds=[0, 1], fixed={}, checkpoint_every=1000)
+    with pytest.raises(TimeUpError, match="time is up: 0 of 4 trials done") as error:
+        sim.run({3: warn}, train=slow)
+    assert error.value.exit_code == 75
+    assert list(sim.store.snapshot().saved_epochs.values()) == [4, 4], "the epoch under way"
+    assert len(sim.trained) == 8, "no other trial has started"
+    sim.run(train=slow)
+    assert len(sim.trials()) == 4
+    assert len(sim.trained) == 40, "no epoch twice"
+
+
+def test_a_warned_run_waits_for_trials_that_do_not_save(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = {"seeds": [0, 1], "factors": {"x": [1]}, "fixed": {"epochs": 6}}
+    sim = Simulation(tmp_path, monkeypatch, **keys)
+    with pytest.raises(TimeUpError, match="1 of 2 trials done"):
+        sim.run({2: warn}, train=unsaving, hosts=(1,))
+    assert len(sim.trained) == 6
+    sim.run({2: warn}, train=unsaving, hosts=(1,))
+    assert len(sim.trials()) == 2, "with nothing left to start, it is done"
 
 
 @pytest.mark.parametrize(

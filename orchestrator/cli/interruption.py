@@ -42,4 +42,6 @@ def handled() -> Handler:
     handler = Handler()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, handler)
+    # Of a sweep it means more while trials run; before and after, it is not to end the process.
+    signal.signal(signal.SIGUSR1, lambda *_: None)
     return handler

@@ -94,6 +94,8 @@ class Attempts:
         """The attempts that a runner has, and whether each has started."""
         self._failures: deque[_Failure] = deque()
         """Those of which it is not decided what follows."""
+        self._unsaved: set[Attempt] | None = None
+        """Once the run winds down, the attempts for which it waits, unless they have ended."""
         self._has_committed = False
         self._most_started = 0
         """How many attempts have run at once: the slots, as far as they have been filled."""
@@ -103,9 +105,21 @@ class Attempts:
         """Whether no attempt waits or runs, so that none can follow in time."""
         return not self._taken and self._next() is None
 
+    def wind_down(self) -> None:
+        """Start no further attempt, and end the run once those that run have saved or ended.
+
+        A handler of signals may call it at any time, in the runner's own thread.
+        """
+        self._unsaved = {attempt for attempt, has_started in self._taken.items() if has_started}
+
+    @property
+    def winds_down(self) -> bool:
+        """Whether it does so: trials are asked to save."""
+        return self._unsaved is not None
+
     def take(self) -> Attempt | None:
         """Take the next attempt; None if there is none now."""
-        if not self._waiting:
+        if not (self._waiting or self.winds_down):
             self._look_ahead()
         attempt = self._next()
         if attempt is None:
@@ -116,6 +130,8 @@ class Attempts:
 
     def _next(self) -> Attempt | None:
         """Find the first attempt that waits and gets somewhere in the time that is left."""
+        if self.winds_down:
+            return None
         fits = self._budget.fits
         return next((a for a in self._waiting if fits(self._trials[a.trial_id])), None)
 
@@ -125,7 +141,8 @@ class Attempts:
         Raises:
             TimeUpError: it is.
         """
-        if self._budget.is_spent:
+        has_saved = self._unsaved is not None and self._unsaved.isdisjoint(self._taken)
+        if has_saved or self._budget.is_spent:
             self.end()
 
     def end(self) -> None:
@@ -154,6 +171,8 @@ class Attempts:
             StoreError: the store cannot be written.
         """
         self._budget.epoch(attempt.trial_id, epoch.number)
+        if epoch.is_saved and self._unsaved is not None:
+            self._unsaved.discard(attempt)
         if attempt in self._taken:
             self._add_metrics(epoch.metrics)
             self._progress.epoch(attempt.trial_id, epoch)

@@ -24,7 +24,7 @@ from orchestrator.results.claims import first_look
 from orchestrator.results.claims.first_look import FirstLook
 from orchestrator.results.observed import Observed, came_to, deciding_seeds, grows, is_followed
 from orchestrator.results.wanted import possible
-from orchestrator.running import heartbeat, preflight, reuse, runners, spending
+from orchestrator.running import heartbeat, preflight, reuse, runners, spending, warning
 from orchestrator.running.alike import Alike
 from orchestrator.running.attempts import Attempts
 from orchestrator.running.budget import Budget
@@ -289,6 +289,7 @@ class Driver:
         )
         try:
             with (
+                warning.received(attempts.wind_down),
                 heartbeat.beating(self.store, progress.heartbeat, self._clock),
                 spending.recording(self.store, progress.spent, self._clock),
                 self.display.following(progress),

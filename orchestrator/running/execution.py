@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -20,6 +20,7 @@ from orchestrator.running.resuming import (
     GapError,
     can_go_on,
     counters_of,
+    goes_on_after,
     require_loaded,
     rows_before,
 )
@@ -44,6 +45,8 @@ class Epoch:
     number: int
     """From 1."""
     metrics: Metrics
+    is_saved: bool = False
+    """Whether another attempt could go on from it."""
 
 
 class Execution:
@@ -51,17 +54,25 @@ class Execution:
 
     Whoever runs the trainable gives it ``start`` and ``state``, hands over each epoch to `take`
     until the trainable has ended or `is_over`, and calls `commit`; `follow` does so for what
-    another process reports.
+    another process reports. ``must_save`` tells whether the run ends once the trial has saved.
 
     Raises:
         EditedError: a file that the trial needs was edited while the sweep ran.
     """
 
-    def __init__(self, job: Job, task: Task, writer: Writer, attempt: int, code: TrialCode) -> None:
+    def __init__(
+        self,
+        job: Job,
+        task: Task,
+        writer: Writer,
+        attempt: int,
+        code: TrialCode,
+        must_save: Callable[[], bool] = lambda: False,
+    ) -> None:
         code.run.require_inputs_unedited()
         self._clock = time.perf_counter()
         self._job, self._task, self._writer, self._attempt = job, task, writer, attempt
-        self._code = code
+        self._code, self.must_save = code, must_save
         self._epochs: list[dict[str, Any]] = []
         self._probes: list[pa.Table] = [_NO_PROBES]
         """The probe rows since the last checkpoint."""
@@ -190,14 +201,15 @@ class Execution:
             self._status = Status.DIVERGED
         elif report.state is not None or self._is_kept_unsaved(number):
             self._save(report.state)
+            return Epoch(number, metrics, is_saved=goes_on_after(report))
         return Epoch(number, metrics)
 
     def _is_kept_unsaved(self, epoch: int) -> bool:
         """Tell whether an epoch's rows are kept though the trial has not saved a state so far."""
         has_state = self.state is not None or self._saving.has_state
-        is_due = epoch % self._job.checkpoint_every == 0
-        ends_soon = self._pace.ends_soon(self._job.stops_at)
-        return not (has_state or self._job.smoke) and (is_due or ends_soon)
+        is_due = epoch % self._job.checkpoint_every == 0 or self.must_save()
+        is_due = is_due or self._pace.ends_soon(self._job.stops_at)
+        return is_due and not (has_state or self._job.smoke)
 
     def _save(self, state: bytes | None) -> None:
         new = self._epochs[self._saving.epochs :]

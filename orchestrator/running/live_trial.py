@@ -118,6 +118,8 @@ class LiveTrial:
     """Takes each epoch; an error that it raises fails the trial, even if the trainable goes on."""
     is_closed: Callable[[], bool] = lambda: False
     """Tells whether no further epoch is wanted; `hand_over` raises ClosedError then."""
+    must_save: Callable[[], bool] = lambda: False
+    """Tells whether the run ends as soon as the trial has saved."""
     epoch: int = field(init=False)
     """The current epoch, from 1."""
     facts: dict[str, str] = field(init=False)
@@ -182,7 +184,7 @@ class LiveTrial:
     def checkpoint_due(self) -> bool:
         """Whether the current epoch should save a checkpoint."""
         # A smoke run has one epoch, and the state of a large network takes a gigabyte to write.
-        is_due = self.epoch % self.start.checkpoint_every == 0
+        is_due = self.epoch % self.start.checkpoint_every == 0 or self.must_save()
         return not self.smoke and (is_due or self._pace.ends_soon(self.start.stops_at))
 
     def probe(

@@ -36,6 +36,11 @@ def counters_of(report: Report) -> dict[str, float | None]:
     return {"step": report.step, "logged/epoch": report.metrics.get("logged/epoch")}
 
 
+def goes_on_after(report: Report) -> bool:
+    """Tell whether an attempt can be expected to go on after an epoch that is kept."""
+    return report.state is not None or any(v is not None for v in counters_of(report).values())
+
+
 def can_go_on(checkpoint: Checkpoint) -> bool:
     """Tell whether an attempt may go on from a checkpoint, rather than begin anew."""
     if not checkpoint.head.epochs:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 from support.folder import Folder
+from support.waiting import HANG_SECONDS, until
 
 from orchestrator.store import Store
 
@@ -79,3 +82,39 @@ def test_trials_save_before_the_time_is_up_and_go_on(cluster_folder: Folder) -> 
     trials = folder.trials()
     went_on = dict(zip(trials["trial_id"], trials["score"], strict=True))
     assert went_on == states
+
+
+WAITING = """
+import time
+
+
+def train(params, trial):
+    for epoch in range(1, 1_000_000):
+        while not trial.checkpoint_due:
+            time.sleep(0.05)
+        trial.save(str(epoch).encode())
+        yield {"score": float(epoch)}
+"""
+
+
+@pytest.mark.parametrize("runner", ["tune", "inline"])
+def test_trials_that_run_save_in_the_epoch_in_which_the_driver_gets_sigusr1(
+    cluster_folder: Folder, runner: str
+) -> None:
+    folder = cluster_folder
+    (folder.path / "waiting.py").write_text(WAITING)
+    sweep = folder.write(
+        trainable="waiting:train", seeds=[0], search={}, fixed={}, checkpoint_every=1_000
+    )
+    run = folder.start("sweep", sweep, "--runner", runner)
+    logs = folder.path / "results/toy/logs"
+    at_once = {"tune": 2, "inline": 1}[runner]
+    until(
+        lambda: len(list(logs.glob("*.log"))) == at_once,
+        run,
+        what="trials",
+        output=folder.said.read_text,
+    )
+    run.send_signal(signal.SIGUSR1)
+    assert run.wait(HANG_SECONDS) == 75, folder.said.read_text()
+    assert len(saved_states(folder)) == at_once

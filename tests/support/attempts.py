@@ -76,11 +76,15 @@ def keeping(_params: Mapping[str, Any], trial: Any) -> Iterator[Mapping[str, flo
 
 
 def reports(
-    train: Trainable, start: Start, state: bytes | None, log: Callable[[str], None]
+    train: Trainable,
+    start: Start,
+    state: bytes | None,
+    log: Callable[[str], None],
+    must_save: Callable[[], bool] = lambda: False,
 ) -> Generator[Report, None, None]:
     """Run a generator in this process, an epoch whenever the next report is asked for."""
     handed: list[Report] = []
-    trial = LiveTrial(start, state, log, handed.append)
+    trial = LiveTrial(start, state, log, handed.append, must_save=must_save)
     with contextlib.closing(train(start.params, trial)) as yielded:
         for metrics in yielded:
             trial.take(metrics)

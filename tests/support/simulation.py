@@ -190,8 +190,10 @@ class FakeRunner:
         task = self.job.tasks[attempt.trial_id]
         code = TrialCode(RunCode(self.job, self.writer.store))
         log = functools.partial(self.writer.log, attempt.trial_id)
-        execution = Execution(self.job, task, self.writer, attempt.number, code)
-        epochs = execution.follow(reports(self.train, execution.start, execution.state, log))
+        asked = functools.partial(getattr, self.attempts, "winds_down")
+        execution = Execution(self.job, task, self.writer, attempt.number, code, asked)
+        trial = reports(self.train, execution.start, execution.state, log, asked)
+        epochs = execution.follow(trial)
         self.live.append(Live(attempt, host, epochs, self.clock.now))
 
     def _advance(self, live: Live) -> None:

@@ -69,6 +69,43 @@ def _receive_start(connection: Connection[Any, Any]) -> tuple[Start, bytes | Non
     return Start(**message.content), message.state
 
 
+class _Worker:
+    """The worker, as the threads of this process hear it."""
+
+    def __init__(self, connection: Connection[Any, Any]) -> None:
+        self._connection, self._lock = connection, threading.Lock()
+        self._heard: set[str] = set()
+
+    def wants_another_after(self, epoch: dict[str, Any]) -> bool:
+        """Report an epoch, and wait for whether another one is wanted."""
+        with self._lock:
+            send(self._connection, "report", epoch, epoch.pop("state"))
+            while self._heard.isdisjoint({"continue", "close"}):
+                self._hear()
+            self._heard.discard("continue")
+            return "close" not in self._heard
+
+    def has_closed(self) -> bool:
+        """Tell whether no further epoch is wanted."""
+        return self._has_said("close")
+
+    def has_asked_to_save(self) -> bool:
+        """Tell whether the run ends as soon as the trial has saved."""
+        return self._has_said("save")
+
+    def _has_said(self, kind: str) -> bool:
+        with self._lock:
+            while "close" not in self._heard and self._connection.poll():
+                self._hear()
+            return kind in self._heard
+
+    def _hear(self) -> None:
+        try:
+            self._heard.add(receive(self._connection).kind)
+        except (EOFError, OSError):
+            self._heard.add("close")  # it is gone
+
+
 def _report_all(
     connection: Connection[Any, Any],
     trainable: Trainable,
@@ -78,19 +115,19 @@ def _report_all(
     recorder: Recorder,
 ) -> None:
     """Report every epoch, then the end or why there is none."""
+    worker = _Worker(connection)
 
     def hand_over(report: Report) -> None:
         recorder.require_unedited()
         content = {**report._asdict(), **loading(recorder)}
-        send(connection, "report", content, content.pop("state"))
-        if receive(connection).kind == "close":
-            if threading.current_thread() is not threading.main_thread():
-                _leave_now()  # the error would end this thread alone
-            raise ClosedError
+        if worker.wants_another_after(content):
+            return
+        if threading.current_thread() is not threading.main_thread():
+            _leave_now()  # the error would end this thread alone
+        raise ClosedError
 
-    trial = LiveTrial(
-        start, state, functools.partial(print, flush=True), hand_over, connection.poll
-    )
+    log = functools.partial(print, flush=True)
+    trial = LiveTrial(start, state, log, hand_over, worker.has_closed, worker.has_asked_to_save)
     trial.announce()
     try:
         run_trainable(trainable, trial)

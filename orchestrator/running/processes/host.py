@@ -27,6 +27,7 @@ from orchestrator.errors import (
 from orchestrator.running import failures
 from orchestrator.running.live_trial import Report, Start
 from orchestrator.running.processes.descendants import children, kill_descendants
+from orchestrator.running.processes.environment import environment
 from orchestrator.running.processes.full_memory import killed_by_kernel
 from orchestrator.running.processes.lines import Lines
 from orchestrator.running.processes.messages import Message, loaded, receive, send
@@ -36,13 +37,8 @@ from orchestrator.running.trial_code import Note, RunCode
 
 GRACE_SECONDS = 10.0
 """How long a trial that is ended early may take to leave."""
-_THREAD_SETTINGS = (
-    "OMP_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-)
+_PAUSE_SECONDS = 1.0
+"""Between two looks at whether a trial must save."""
 
 
 _REFUSALS: dict[str, type[OrchError]] = {"broken": TrainableError, "edited": EditedError}
@@ -74,6 +70,7 @@ class TrialProcesses:
         state: bytes | None,
         log: Callable[[str], None],
         note: Note = lambda _loaded: None,
+        must_save: Callable[[], bool] = lambda: False,
     ) -> Generator[Report, None, None]:
         """Run one trial; close the iterator to end it.
 
@@ -82,6 +79,7 @@ class TrialProcesses:
             state: of its checkpoint.
             log: takes each line that it prints.
             note: takes what it has loaded.
+            must_save: tells whether the run ends as soon as it has saved.
 
         Raises:
             EditedError: a file that the trial imports was edited while the sweep ran.
@@ -98,7 +96,7 @@ class TrialProcesses:
             warm.require_ready()
             if warm.cannot_fork:
                 log(f"this trial starts a new Python, since {warm.cannot_fork}")
-            yield from warm.run(start, state, log, note)
+            yield from warm.run(start, state, log, note, must_save)
         finally:
             if warm.is_used_up:
                 self.close()
@@ -140,7 +138,7 @@ class _Warm:
                 [sys.executable, "-P", "-m", "orchestrator.running.processes.warm",
                  str(theirs.fileno()), runs, folder],
                 pass_fds=[theirs.fileno()],
-                env=_environment(threads),
+                env=environment(threads),
                 cwd=folder if Path(folder).is_dir() else None,
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
@@ -178,7 +176,12 @@ class _Warm:
         return self._process.poll() is not None
 
     def run(
-        self, start: Start, state: bytes | None, log: Callable[[str], None], note: Note
+        self,
+        start: Start,
+        state: bytes | None,
+        log: Callable[[str], None],
+        note: Note,
+        must_save: Callable[[], bool],
     ) -> Generator[Report, None, None]:
         """Run one trial in a process of its own."""
         ours, theirs = Pipe()
@@ -189,10 +192,19 @@ class _Warm:
         os.close(written)
         lines = Lines(output, log)
         running, began, killed = True, time.monotonic(), killed_by_kernel()
+        has_asked = False
+
+        def look() -> None:
+            nonlocal has_asked
+            if not has_asked and must_save():
+                has_asked = True
+                with contextlib.suppress(OSError):
+                    send(ours, "save", {})
+
         try:
             with contextlib.suppress(OSError):
                 send(ours, "start", asdict(start), state)
-            while message := self._next(ours, began, start.timeout):
+            while message := self._next(ours, began, start.timeout, look):
                 note(loaded(message.content))
                 if message.kind != "report":
                     break
@@ -222,18 +234,26 @@ class _Warm:
         _raise_failure(message)
 
     def _next(
-        self, connection: Connection[Any, Any], began: float, timeout: float | None
+        self,
+        connection: Connection[Any, Any],
+        began: float,
+        timeout: float | None,
+        look: Callable[[], None],
     ) -> Message | None:
-        """Wait for a message; None if the process ends without one.
+        """Wait for a message, looking now and then; None if the process ends without one.
 
         Raises:
             TrialError: it takes longer than the attempt may.
         """
-        left = _left(began, timeout)
-        # The connection alone does not tell: what the trial started may hold its other end.
-        ready = wait([connection, self._control], left)
-        if not ready and timeout is not None:
-            raise failures.timed_out(timeout)
+        while True:
+            look()
+            left = _left(began, timeout)
+            pause = _PAUSE_SECONDS if left is None else min(left, _PAUSE_SECONDS)
+            # The connection alone does not tell: what the trial started may hold its other end.
+            if ready := wait([connection, self._control], pause):
+                break
+            if left == 0 and timeout is not None:
+                raise failures.timed_out(timeout)
         try:
             return receive(connection) if connection in ready or connection.poll() else None
         except (EOFError, OSError):
@@ -278,17 +298,6 @@ class _Warm:
 
 def _left(began: float, timeout: float | None) -> float | None:
     return None if timeout is None else max(0.0, began + timeout - time.monotonic())
-
-
-def _environment(threads: int) -> dict[str, str]:
-    """Make the environment in which the trainable is imported; what the user has set stays."""
-    return {
-        **dict.fromkeys(_THREAD_SETTINGS, str(threads)),
-        "PYTHONHASHSEED": "0",
-        # Asks the driver for GPUs without a context, which a forked process could not use.
-        "PYTORCH_NVML_BASED_CUDA_CHECK": "1",
-        **os.environ,
-    }
 
 
 def _raise_failure(last: Message) -> None:

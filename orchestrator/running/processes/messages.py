@@ -15,7 +15,8 @@ class Message(NamedTuple):
     """What one side says to the other.
 
     Attributes:
-        kind: ``start``, ``report``, ``continue``, ``close``, ``ended``, ``edited`` or ``failed``.
+        kind: ``start``, ``report``, ``continue``, ``save``, ``close``, ``ended``, ``edited`` or
+            ``failed``.
         content: what belongs to it, as plain values.
         state: a checkpoint's state; None without one.
     """

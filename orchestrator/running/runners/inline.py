@@ -66,7 +66,12 @@ class InlineRunner:
                 try:
                     with _trial_errors(is_interrupted):
                         execution = Execution(
-                            job, job.tasks[attempt.trial_id], writer, attempt.number, code
+                            job,
+                            job.tasks[attempt.trial_id],
+                            writer,
+                            attempt.number,
+                            code,
+                            lambda: attempts.winds_down,
                         )
                         with contextlib.closing(execution):
                             taking = _Taking(execution, attempts, attempt, recorder, code)
@@ -100,7 +105,9 @@ class _Taking:
         execution = self.execution
         if execution.resumed_from is not None:
             self._tell(execution.resumed_from)
-        trial = LiveTrial(execution.start, execution.state, log, self._take)
+        trial = LiveTrial(
+            execution.start, execution.state, log, self._take, must_save=execution.must_save
+        )
         trial.announce()
         with contextlib.suppress(ClosedError):
             run_trainable(trainable, trial)

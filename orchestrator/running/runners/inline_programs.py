@@ -48,10 +48,11 @@ def _run(
         print(text, file=sys.stderr)  # standard output is for the tables
 
     try:
-        execution = Execution(job, job.tasks[attempt.trial_id], writer, attempt.number, code)
+        task = job.tasks[attempt.trial_id]
+        execution = Execution(job, task, writer, attempt.number, code, lambda: attempts.winds_down)
     except Exception as error:  # noqa: BLE001  (see `_next`)
         return error
-    reports = processes.run(execution.start, execution.state, log, code.note)
+    reports = processes.run(execution.start, execution.state, log, code.note, execution.must_save)
     with contextlib.closing(execution.follow(reports)) as epochs:
         while not isinstance(epoch := _next(epochs), Exception):
             if epoch is None:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 import ray
 from ray import tune
 from ray.exceptions import RayError
+from ray.tune import tune as tune_loop
 from ray.tune.execution import class_cache
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
@@ -26,6 +28,7 @@ from orchestrator.running.runners import other_nodes, ray_head
 from orchestrator.running.runners.ray_cluster import require_fit, trials_ahead
 from orchestrator.running.runners.ray_errors import error_of, translated
 from orchestrator.running.runners.ray_settings import ENDING
+from orchestrator.running.runners.save_request import SaveRequest
 from orchestrator.running.runners.tune_worker import Worker, attempt_of, text_of
 from orchestrator.temporary import temporary
 
@@ -57,6 +60,17 @@ def _workers_environment(*, inherited: bool) -> Iterator[None]:
         class_cache.ENV_VARS_TO_PROPAGATE, class_cache.DEFAULT_ENV_VARS = names, fixed
 
 
+@contextlib.contextmanager
+def _same_handlers() -> Iterator[None]:
+    """Keep who handles SIGUSR1: Tune would end the run at once, and has no setting for this."""
+    set_handlers = tune_loop._setup_signal_catching
+    tune_loop._setup_signal_catching = threading.Event
+    try:
+        yield
+    finally:
+        tune_loop._setup_signal_catching = set_handlers
+
+
 class TuneRunner:
     """Runs attempts as Tune trials in reused processes, so that each imports only once.
 
@@ -67,6 +81,7 @@ class TuneRunner:
     def __init__(self, *, own_ray: bool) -> None:
         self._own_ray = own_ray
         self._worker: type[Worker] | None = None
+        self._save_request = SaveRequest()
 
     def run(self, job: Job, attempts: Attempts) -> Exception | None:
         """Run a portion of the attempts, as many at once as resources allow."""
@@ -75,15 +90,19 @@ class TuneRunner:
             other_nodes.check(job, list(job.tasks))
             # With a searcher of one's own, Tune would start one trial after the other.
             os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(trials_ahead(job))
-            self._worker = tune.with_parameters(Worker, job=ray.put(job))
+            self._worker = tune.with_parameters(
+                Worker, job=ray.put(job), save_request=self._save_request
+            )
         with _workers_environment(inherited=self._own_ray), ray_head.required():
-            return _fit(self._worker, _Queue(attempts, job), _Observer(attempts))
+            return _fit(
+                self._worker, _Queue(attempts, job), _Observer(attempts, self._save_request)
+            )
 
 
 def _fit(worker: type[Worker], queue: _Queue, observer: _Observer) -> Exception | None:
     """Run a portion; return the error that ended it early, if any."""
     error: Exception | None = None
-    with temporary("tune") as folder:
+    with temporary("tune") as folder, _same_handlers():
         try:
             tune.Tuner(
                 worker,
@@ -166,8 +185,8 @@ class _FirstComeFirstServed(FIFOScheduler):
 class _Observer(tune.Callback):
     """Passes Tune's events on to the attempts."""
 
-    def __init__(self, attempts: Attempts) -> None:
-        self._attempts = attempts
+    def __init__(self, attempts: Attempts, save_request: SaveRequest) -> None:
+        self._attempts, self._save_request = attempts, save_request
         self.fatal: OrchError | None = None
         """What ends the run, for example a full disk; Tune would print a traceback."""
 
@@ -182,7 +201,7 @@ class _Observer(tune.Callback):
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
         if "metrics" in result:
-            epoch = Epoch(result["epoch"], result["metrics"])
+            epoch = Epoch(result["epoch"], result["metrics"], result["is_saved"])
             with self._keeping_errors():
                 self._attempts.epoch(attempt_of(trial.config), epoch)
 
@@ -201,7 +220,9 @@ class _Observer(tune.Callback):
             self._attempts.failed(attempt_of(trial.config), error_of(trial))
 
     def require_time(self) -> None:
-        """End the run if its time is up."""
+        """End the run if its time is up, and ask trials to save if it nearly is."""
+        if self._attempts.winds_down:
+            self._save_request.make()
         if self.fatal is None:
             with self._keeping_errors():
                 self._attempts.require_time()

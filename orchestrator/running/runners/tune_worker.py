@@ -15,6 +15,7 @@ from orchestrator.running.execution import Execution
 from orchestrator.running.job import Job, Task
 from orchestrator.running.processes.descendants import become_subreaper
 from orchestrator.running.processes.host import TrialProcesses
+from orchestrator.running.runners.save_request import SaveRequest
 from orchestrator.running.trial_code import RunCode, TrialCode
 from orchestrator.store import Store, Writer
 from orchestrator.temporary import clear_abandoned
@@ -44,11 +45,16 @@ class Worker(tune.Trainable):
         *_, cpu, gpu = config["trial"].split()
         return tune.PlacementGroupFactory([{"CPU": float(cpu), "GPU": float(gpu)}])
 
-    def setup(self, config: dict[str, Any], job: Job | None = None) -> None:
+    def setup(
+        self,
+        config: dict[str, Any],
+        job: Job | None = None,
+        save_request: SaveRequest | None = None,
+    ) -> None:
         """Prepare for the first attempt."""
-        if job is None:
+        if job is None or save_request is None:
             raise RunError("Tune started a worker without its job")
-        self._job = job
+        self._job, self._save_request = job, save_request
         self._writer = Writer(Store(self._job.store))
         self._run_code = RunCode(job, self._writer.store)
         self._attempt = attempt_of(config)
@@ -88,11 +94,17 @@ class Worker(tune.Trainable):
     def _run(self) -> Generator[dict[str, Any], None, None]:
         """Run the attempt; yield the result of each step: an epoch, and then the end."""
         code = TrialCode(self._run_code)
-        execution = Execution(self._job, self._task, self._writer, self._attempt.number, code)
-        reports = self._processes.run(execution.start, execution.state, self._log, code.note)
+        asked = self._save_request.is_made
+        number = self._attempt.number
+        execution = Execution(self._job, self._task, self._writer, number, code, asked)
+        reports = self._processes.run(execution.start, execution.state, self._log, code.note, asked)
         with contextlib.closing(execution.follow(reports)) as epochs:
             for epoch in epochs:
-                yield {"epoch": epoch.number, "metrics": dict(epoch.metrics)}
+                yield {
+                    "epoch": epoch.number,
+                    "metrics": dict(epoch.metrics),
+                    "is_saved": epoch.is_saved,
+                }
         yield {"done": True, "seconds": execution.seconds}
 
     def _log(self, text: str) -> None:
