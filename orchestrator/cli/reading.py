@@ -61,7 +61,7 @@ def status(
     It works while the sweep runs, too. A TRIAL is the start of an id, or order=swap,lr=0.1,seed=0.
     """
     if cluster is not None:
-        sys.exit(remote().run_reader(context, sweep_of(file), cluster))
+        sys.exit(remote(cluster).run_reader(context, sweep_of(file), cluster))
     results = results_of(file, root)
     if trial is None and as_json:
         click.echo(json.dumps(SweepStatus.of(results).as_dict()))
@@ -103,7 +103,7 @@ def logs(
     if as_json and trial is None:
         raise InputError("--json needs a TRIAL")
     if cluster is not None:
-        on_cluster = remote().follow_sweep if trial is None else remote().run_reader
+        on_cluster = remote(cluster).follow_sweep if trial is None else remote(cluster).run_reader
         sys.exit(on_cluster(context, sweep_of(file), cluster))
     results = results_of(file, root)
     hint = f"`{command_on('status', file, root)}` lists running and failed trials"

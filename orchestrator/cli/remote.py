@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from typing import Any
 
 import click
 from click.core import ParameterSource
 
-from orchestrator.cli.options import SweepFile
+from orchestrator.cli.elsewhere import command_on_cluster, leave
 from orchestrator.cli.typed import arguments_for
 from orchestrator.cluster import config, jobs, page, tunnel
 from orchestrator.errors import ClusterError, InputError
@@ -21,7 +19,7 @@ def run_sweep(context: click.Context, sweep: Sweep, cluster_path: Path, *, detac
     """Run `orch sweep` on a cluster; return its exit code."""
     _require_lasting_store(context)
     cluster = config.load(cluster_path)
-    follow_command = _follow_command(context, cluster_path)
+    follow_command = command_on_cluster("logs", context, cluster_path)
     with tunnel.jobs_of(cluster) as client:
         job = jobs.last(client, sweep.name)
         if job is not None and jobs.is_running(job):
@@ -83,9 +81,10 @@ def follow_sweep(context: click.Context, sweep: Sweep, cluster_path: Path) -> in
     with tunnel.jobs_of(cluster) as client:
         job = jobs.last(client, sweep.name)
         if job is None:
-            start = _on_cluster("sweep", context, cluster_path)
+            start = command_on_cluster("sweep", context, cluster_path)
             raise InputError(f"no job of `{sweep.name}` on {cluster.name}; `{start}` starts one")
-        return _follow(client, job.submission_id, _follow_command(context, cluster_path))
+        follow_command = command_on_cluster("logs", context, cluster_path)
+        return _follow(client, job.submission_id, follow_command)
 
 
 def _follow(client: Any, job_id: str, follow_command: str) -> int:
@@ -97,23 +96,7 @@ def _follow(client: Any, job_id: str, follow_command: str) -> int:
             f"{error}; the sweep continues; to follow it: {follow_command}"
         ) from None
     except KeyboardInterrupt:
-        if sys.stdin.isatty() and click.confirm("\nstop the sweep on the cluster too?", err=True):
-            jobs.stop(client, job_id)
-            click.echo("stopped; finished trials are kept", err=True)
-        else:
-            click.echo(f"\nthe sweep continues; to follow it: {follow_command}", err=True)
-        return 130
-
-
-def _follow_command(context: click.Context, cluster_path: Path) -> str:
-    return _on_cluster("logs", context, cluster_path)
-
-
-def _on_cluster(command: str, context: click.Context, cluster_path: Path) -> str:
-    """Write the command that does something else with the same file on the same cluster."""
-    typed = context.params
-    file = SweepFile(typed["file"], (*typed["overrides"], *typed["name_of_sweep"]))
-    return f"orch {command} {file} --cluster {shlex.quote(str(cluster_path))}"
+        return leave(lambda: jobs.stop(client, job_id), follow_command)
 
 
 def _arguments(context: click.Context) -> list[str]:

@@ -26,6 +26,7 @@ from orchestrator.cli.options import (
     sweep_of,
 )
 from orchestrator.cli.typed import Command, command_line, examples
+from orchestrator.cluster.slurm.config import is_slurms
 from orchestrator.errors import InputError, ShowError, TrainableError
 from orchestrator.labels import counted
 from orchestrator.results import Results
@@ -121,7 +122,7 @@ def _run(
 ) -> None:
     planned = sweep_of(file, seeds, decide=Decide() if decide else None)
     if cluster is not None:
-        sys.exit(remote().run_sweep(context, planned, cluster, detach=detach))
+        sys.exit(remote(cluster).run_sweep(context, planned, cluster, detach=detach))
     if detach:
         raise InputError("--detach needs --cluster; without it, the sweep runs in this process")
     print_differences(file, err=True)
@@ -196,7 +197,7 @@ def plan(
     """
     planned = sweep_of(file, seeds)
     if cluster is not None:
-        sys.exit(remote().run_reader(context, planned, cluster))
+        sys.exit(remote(cluster).run_reader(context, planned, cluster))
     profiles = None
     counts = make_plan(planned, Stores(root, Display().warn))
     try:
@@ -284,8 +285,12 @@ def again(file: SweepFile, trial: str, stored: bool, keep: bool, with_pdb: bool,
         sys.exit(1)
 
 
-def remote() -> Any:
-    """Import the commands for clusters, whose dependencies are optional."""
+def remote(cluster: Path) -> Any:
+    """Import the commands for a cluster: for Slurm's, or those whose dependencies are optional."""
+    if is_slurms(cluster):
+        from orchestrator.cli import slurm
+
+        return slurm
     try:
         from orchestrator.cli import remote as module
     except ModuleNotFoundError as missing:

@@ -60,6 +60,11 @@ def load(path: Path) -> Cluster:
             problem is named with file, line and key.
     """
     document = source.read(path)
+    if "scheduler" in document.data:
+        raise ClusterError(
+            f"{path} is for Slurm, where nothing is to be started or stopped: "
+            f"`orch sweep FILE --cluster {path}` asks for nodes, and its end returns them"
+        )
     config = _plain(document.data)
     problems = list(_ray_problems(config)) or list(_problems(config))
     if problems:
