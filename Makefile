@@ -15,7 +15,8 @@ test: lint
 test-slow: $(READY)
 	$(BIN)/pytest -m slow -n 2 --dist load
 
-# Two hosts made of namespaces: root on Linux, with iproute2, openssh-server and rsync.
+# Two hosts made of namespaces, and a Slurm of two nodes: root on Linux, with iproute2,
+# openssh-server, rsync, and for Slurm, whose tests are skipped without them, slurm-wlm and munge.
 test-cluster: $(READY)
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev,cluster]'
 	$(BIN)/pytest tests/cluster -m cluster -n 0

@@ -31,8 +31,8 @@ def typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         return 0
 
     there = SimpleNamespace(run_sweep=capture, run_reader=capture, follow_sweep=capture)
-    monkeypatch.setattr(running, "remote", lambda: there)
-    monkeypatch.setattr("orchestrator.cli.reading.remote", lambda: there)
+    monkeypatch.setattr(running, "remote", lambda _: there)
+    monkeypatch.setattr("orchestrator.cli.reading.remote", lambda _: there)
 
     def run(line: str) -> tuple[list[str], str]:
         result = CliRunner().invoke(main, shlex.split(line)[1:], catch_exceptions=False)

@@ -114,7 +114,7 @@ cluster_option = click.option(
     "cluster",
     type=click.Path(path_type=Path, dir_okay=True),
     metavar="FILE",
-    help="Run on the cluster of this file, with a copy of the working folder.",
+    help="Run on the cluster of this file: on Slurm in this folder, elsewhere in a copy of it.",
 )
 
 

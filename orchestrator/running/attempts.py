@@ -106,10 +106,7 @@ class Attempts:
         return not self._taken and self._next() is None
 
     def wind_down(self) -> None:
-        """Start no further attempt, and end the run once those that run have saved or ended.
-
-        A handler of signals may call it at any time, in the runner's own thread.
-        """
+        """Start no further attempt, and end the run once those that run have saved or ended."""
         self._unsaved = {attempt for attempt, has_started in self._taken.items() if has_started}
 
     @property
@@ -132,8 +129,7 @@ class Attempts:
         """Find the first attempt that waits and gets somewhere in the time that is left."""
         if self.winds_down:
             return None
-        fits = self._budget.fits
-        return next((a for a in self._waiting if fits(self._trials[a.trial_id])), None)
+        return next((a for a in self._waiting if self._budget.fits(self._trials[a.trial_id])), None)
 
     def require_time(self) -> None:
         """End the run if its time is up.

@@ -19,9 +19,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from support.cluster_runs import CHECKPOINT_EVERY, EPOCHS, REPOSITORY, TRIALS, Run
+from support.cluster_runs import CHECKPOINT_EVERY, EPOCHS, TRIALS, Run
 from support.comparing import assert_same, numbers
 from support.lab import LAPTOP_ORCH, Host, Lab
+from support.measured import rewrite
 from support.waiting import HANG_SECONDS, until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(6 * HANG_SECONDS)]
@@ -49,7 +50,7 @@ def rows() -> Iterator[list[Row]]:
     found: list[Row] = []
     yield found
     if {row.fault for row in found} == set(FAULTS) | {"none"}:
-        _rewrite("reliability.md", _table(found))
+        rewrite("reliability.md", _table(found))
 
 
 def _table(rows: list[Row]) -> str:
@@ -63,15 +64,6 @@ def _table(rows: list[Row]) -> str:
             f"| {row.fault} | {noticed} | {row.interrupted} | {row.lost} | {row.seconds:.0f} s |"
         )
     return "\n".join(lines)
-
-
-def _rewrite(name: str, text: str) -> None:
-    """Replace the text between the marks of a page."""
-    page = REPOSITORY / "docs" / name
-    start, end = "<!-- made by make test-cluster -->", "<!-- end -->"
-    before, _, rest = page.read_text().partition(start)
-    _, _, after = rest.partition(end)
-    page.write_text(f"{before}{start}\n{text}\n{end}{after}")
 
 
 def test_the_dashboard_asks_for_the_token_and_listens_on_loopback_alone(cluster: Lab) -> None:
@@ -179,7 +171,7 @@ def _write_transcript(lab: Lab, transcript: list[str]) -> None:
     ):
         text = text.replace(ours, theirs)
     lines = "\n".join(line.rstrip() for line in text.splitlines())
-    _rewrite("cluster.md", f"```\n{lines}\n```")
+    rewrite("cluster.md", f"```\n{lines}\n```")
 
 
 def test_a_node_without_the_code_or_the_store_is_named(cluster: Lab) -> None:

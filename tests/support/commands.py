@@ -44,7 +44,8 @@ def as_in_a_new_process(
 ) -> Iterator[None]:
     """Stand in a folder whose modules are imported as they are now, and leave no trace."""
     before, modules = dict(os.environ), set(sys.modules)
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    handled = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+    handlers = {number: signal.getsignal(number) for number in handled}
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setattr(sys, "path", sys.path.copy())

@@ -17,8 +17,8 @@ _ENDED = {
     *("BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY"),
     *("PREEMPTED", "REVOKED", "TIMEOUT"),
 }
-_PAUSE = 1.0
-"""Seconds between two looks at a job that is followed."""
+_PAUSE = 5.0
+"""Seconds between two looks at a job that is followed: others ask Slurm, too."""
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,6 @@ _GO_ON = (TimeUpError.exit_code, HeadDiedError.exit_code)
 
 def reached(store: Store) -> dict[str, float]:
     """Tell the epochs that each trial of a store has saved, by trial id; infinite once finished."""
-    if not store.exists:
-        return {}
     snapshot = store.snapshot()
     return {**snapshot.saved_epochs, **dict.fromkeys(snapshot.finished, math.inf)}
 

@@ -30,7 +30,7 @@ from orchestrator.running.processes.descendants import children, kill_descendant
 from orchestrator.running.processes.environment import environment
 from orchestrator.running.processes.full_memory import killed_by_kernel
 from orchestrator.running.processes.lines import Lines
-from orchestrator.running.processes.messages import Message, loaded, receive, send
+from orchestrator.running.processes.messages import Message, loaded, receive, require_success, send
 from orchestrator.running.processes.warm import FORK, HERE, SIZE_BYTES, STOP
 from orchestrator.running.runnable import is_program
 from orchestrator.running.trial_code import Note, RunCode
@@ -231,7 +231,7 @@ class _Warm:
             kind = KilledError if status < 0 else TrialFailedError
             was_full = killed_by_kernel() > killed
             raise kind(f"its process {failures.ended(status, had, memory_was_full=was_full)}")
-        _raise_failure(message)
+        require_success(message)
 
     def _next(
         self,
@@ -298,10 +298,3 @@ class _Warm:
 
 def _left(began: float, timeout: float | None) -> float | None:
     return None if timeout is None else max(0.0, began + timeout - time.monotonic())
-
-
-def _raise_failure(last: Message) -> None:
-    if last.kind == "edited":
-        raise EditedError(last.content["reason"])
-    if last.kind == "failed":
-        raise failures.from_message(last.content)

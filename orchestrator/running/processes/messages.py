@@ -9,6 +9,8 @@ from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
 from orchestrator.code.recorder import Loaded, Recorder
+from orchestrator.errors import EditedError
+from orchestrator.running import failures
 
 
 class Message(NamedTuple):
@@ -51,6 +53,19 @@ def receive(connection: Connection[Any, Any]) -> Message:
     """
     kind, content, has_state = json.loads(connection.recv_bytes())
     return Message(kind, content, connection.recv_bytes() if has_state else None)
+
+
+def require_success(last: Message) -> None:
+    """Raise what the last message of a trial's process says, if it has not ended well.
+
+    Raises:
+        EditedError: a file that it imports was edited while the sweep ran.
+        OrchError: the trial has failed.
+    """
+    if last.kind == "edited":
+        raise EditedError(last.content["reason"])
+    if last.kind == "failed":
+        raise failures.from_message(last.content)
 
 
 def loading(recorder: Recorder) -> dict[str, Any]:
