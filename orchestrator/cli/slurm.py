@@ -57,6 +57,15 @@ def run_reader(context: click.Context, sweep: Sweep, cluster_path: Path) -> int:
     return 0
 
 
+def watch(_context: click.Context, _sweep: Sweep, cluster_path: Path, _port: int) -> None:
+    """Refuse to show a page from afar.
+
+    Raises:
+        InputError: always, since the store is seen from here.
+    """
+    raise InputError(f"{cluster_path} is for Slurm, whose stores are seen here: omit --cluster")
+
+
 def follow_sweep(context: click.Context, sweep: Sweep, cluster_path: Path) -> int:
     """Print the output of the newest job of a sweep, from its start until it ends."""
     config.load(cluster_path)

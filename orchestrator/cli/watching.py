@@ -55,7 +55,7 @@ def watch(
             port = listening.getsockname()[1]
             if cluster is not None:
                 listening.close()  # SSH listens there
-                remote().watch(context, sweep, cluster, port)
+                remote(cluster).watch(context, sweep, cluster, port)
             token = secrets.token_urlsafe()
             click.echo(f"http://{watching.HOST}:{port}/{token}/")
             click.echo("Ctrl-C ends the page; the sweep is not affected", err=True)

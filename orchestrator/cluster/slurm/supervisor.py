@@ -22,6 +22,7 @@ from orchestrator.cluster.slurm import queue
 from orchestrator.cluster.slurm.verdict import reached, why_it_ends
 from orchestrator.errors import ClusterError, TimeUpError
 from orchestrator.running.heartbeat import driver_of
+from orchestrator.running.job import STORE
 from orchestrator.store import Store
 from orchestrator.temporary import temporary
 
@@ -128,6 +129,8 @@ def _say(text: str) -> None:
 def main() -> None:
     """Run what the batch script asks for."""
     store, lead, *arguments = sys.argv[1:]
+    # Whatever `setup` says: the commands on the login node read this store.
+    os.environ[STORE] = store.rpartition("/")[0]
     # `ray symmetric-run` calls `ray`.
     os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     sys.exit(Supervisor(Store(store), float(lead)).run(arguments))
