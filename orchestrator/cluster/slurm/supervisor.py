@@ -20,7 +20,7 @@ from pathlib import Path
 from orchestrator.cluster.launcher import command_line
 from orchestrator.cluster.slurm import queue
 from orchestrator.cluster.slurm.verdict import reached, why_it_ends
-from orchestrator.errors import ClusterError, TimeUpError
+from orchestrator.errors import ClusterError, OrchError, TimeUpError
 from orchestrator.running.heartbeat import driver_of
 from orchestrator.running.job import STORE
 from orchestrator.store import Store
@@ -28,8 +28,8 @@ from orchestrator.temporary import temporary
 
 _SPARE = 30.0
 """Seconds before the time limit in which the job must have been queued again."""
-_GRACE = 30.0
-"""Seconds that Ray may take to end on all nodes; what is left then, Slurm ends."""
+_GRACE = 10.0
+"""Seconds of those in which Ray may end on all nodes; what is left then, Slurm ends."""
 _PORT = 6379
 _SHOWN_LINES = 20
 _DRIVER = (
@@ -133,7 +133,12 @@ def main() -> None:
     os.environ[STORE] = store.rpartition("/")[0]
     # `ray symmetric-run` calls `ray`.
     os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    sys.exit(Supervisor(Store(store), float(lead)).run(arguments))
+    try:
+        code = Supervisor(Store(store), float(lead)).run(arguments)
+    except OrchError as error:
+        _say(f"error: {error}")
+        code = error.exit_code
+    sys.exit(code)
 
 
 if __name__ == "__main__":
