@@ -221,7 +221,8 @@ def test_null_in_a_word_is_refused_by_the_cells_that_have_it() -> None:
         "sweep.yaml: line 2: `command[2]`: `decay` is null where order=convention, depth=2 and 1 "
         "other cell; null is left out by a word such as `--decay={decay}`, and by `--{params}`"
     )
-    load_text(text + variant + "exclude: [{depth: 2}]\n", "sweep.yaml")
+    both = "{when: {depth: [1, 2]}, fixed: {decay: null}}, {when: {depth: 1}, fixed: {decay: 1}}"
+    load_text(f"{text}variants: [{both}]\nexclude: [{{depth: 2}}]\n", "sweep.yaml")
     load_text(text.replace('"{decay}"', '"--decay={decay}"') + variant, "sweep.yaml")
     in_path = 'metrics: {csv: "-d={decay}"}\n'
     text = text.replace('"{decay}"', '"--decay={decay}"') + variant + in_path
