@@ -8,7 +8,7 @@ from statistics import fmean
 from orchestrator.columns import Status
 from orchestrator.spec.grid import PlannedTrial
 from orchestrator.store import Outcome
-from orchestrator.store.cost import NOTHING, Cost
+from orchestrator.store.cost import Cost
 
 
 class Durations:
@@ -52,16 +52,23 @@ class Durations:
 
     def total(self, trials: Sequence[PlannedTrial]) -> float | None:
         """Return the expected seconds of trials run one after another; None if any is unknown."""
-        expected = [self.expected(trial) for trial in trials]
-        known = [seconds for seconds in expected if seconds is not None]
-        return sum(known) if len(known) == len(expected) else None
+        known = self._known(trials)
+        return None if known is None else sum(known)
 
     def cost(self, trials: Sequence[PlannedTrial]) -> Cost | None:
         """Return what trials are expected to cost; None if any of them is unknown."""
-        cost = NOTHING
-        for trial in trials:
-            seconds, resources = self.expected(trial), trial.config.resources
-            if seconds is None:
-                return None
-            cost += Cost.of(seconds, cpu=resources.cpu, gpu=resources.gpu)
-        return cost
+        known = self._known(trials)
+        if known is None:
+            return None
+        held = [trial.config.resources for trial in trials]
+        return Cost.of(
+            1.0,
+            cpu=sum(seconds * each.cpu for seconds, each in zip(known, held, strict=True)),
+            gpu=sum(seconds * each.gpu for seconds, each in zip(known, held, strict=True)),
+        )
+
+    def _known(self, trials: Sequence[PlannedTrial]) -> list[float] | None:
+        """Return the expected seconds of each trial; None if any is unknown."""
+        expected = [self.expected(trial) for trial in trials]
+        known = [seconds for seconds in expected if seconds is not None]
+        return known if len(known) == len(expected) else None

@@ -96,6 +96,7 @@ class SweepStatus:
     def as_dict(self) -> dict[str, Any]:
         """Return it as plain data, whose keys docs/json.md describes."""
         results, outcomes = self.results, self.results.snapshot.outcomes
+        cost_left = self.cost_left
         return {
             "version": VERSION,
             "sweep": results.sweep.name,
@@ -106,7 +107,7 @@ class SweepStatus:
             "seconds_left": self.seconds_left,
             "cost": {
                 "spent": asdict(self.results.cost),
-                "left": asdict(self.cost_left) if self.cost_left else None,
+                "left": asdict(cost_left) if cost_left else None,
             },
             "running": [
                 {
@@ -143,7 +144,7 @@ def print_status(results: Results, console: Console) -> None:
     console.print(f"[bold]{sweep.name}[/bold]  {', '.join(counts)}")
     console.print(f"driven by {status.driver}" if status.driver else "no driver is running")
     if results.cost != NOTHING:
-        expected = f", about {status.cost_left} left" if status.cost_left else ""
+        expected = f", about {cost_left} left" if (cost_left := status.cost_left) else ""
         console.print(f"{results.cost} spent{expected}", soft_wrap=True)
     console.print(_cells_table(status))
     if sweep.decide and status.done:
