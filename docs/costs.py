@@ -19,6 +19,7 @@ from orchestrator.spec.grid import expand
 from orchestrator.spec.loading import load
 from trainables import datasets, models
 from trainables.params import validated
+from trainables.passes import STEP_IMAGES
 from trainables.settings import Settings
 
 SWEEPS = Path(__file__).parents[1] / "sweeps"
@@ -39,8 +40,6 @@ IMAGES = {
     "imagenet": (1_281_167, 50_000),
 }
 """Training and test images of each data set."""
-LOGGED_IMAGES = 1024
-"""Test images for each loss that is logged between epochs."""
 HEAD = re.compile(r"# [\d,]+ trials, [\d,]+ epochs, .* EFLOP.*\n(?:# .*\n)*")
 
 
@@ -61,7 +60,7 @@ def of_trial(settings: Settings) -> Cost:
     train, test = IMAGES[settings.dataset]
     steps = -(-train // settings.batch_size)
     logged = steps // settings.loss_every if settings.loss_every else 0
-    passes = 3 * train + test + LOGGED_IMAGES * logged
+    passes = 3 * train + test + STEP_IMAGES * logged
     flop = (
         settings.epochs
         * passes

@@ -12,7 +12,7 @@ from trainables.settings import Settings
 
 # Test images for each `test_loss` logged between epochs. 004 uses all 10,000 of MNIST, and only a
 # part on CIFAR-10 for lack of memory.
-_STEP_IMAGES = 1024
+STEP_IMAGES = 1024
 
 
 @subnormals_as_zero()
@@ -112,7 +112,7 @@ class AfterStep:
         self._trial.step(images, of=self._of)
         if self._every is None or self._step % self._every:
             return
-        test_loss, _ = evaluate(self._model, self._test, _STEP_IMAGES)
+        test_loss, _ = evaluate(self._model, self._test, STEP_IMAGES)
         self._model.train()
         self._trial.probe("train_loss", "network", float(loss), index=0, at=self._step)
         self._trial.probe("test_loss", "network", test_loss, index=0, at=self._step)
