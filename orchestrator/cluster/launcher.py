@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from orchestrator.cluster.config import ENVIRONMENT, TOKEN, WORKING_COPY, Cluster
@@ -51,6 +54,33 @@ def on_head(cluster: Cluster, command: str) -> subprocess.CompletedProcess[str]:
 def in_working_copy(command: str) -> str:
     """Write a shell command that runs another in the working copy on a node."""
     return f". {ENVIRONMENT} && cd {WORKING_COPY} && {command}"
+
+
+@contextlib.contextmanager
+def connected(cluster: Cluster, *arguments: str, output: int) -> Iterator[subprocess.Popen[str]]:
+    """Run a command of the launcher's that keeps an SSH connection open, and end it with the block.
+
+    Args:
+        cluster: the cluster.
+        arguments: of `ray`.
+        output: where what it prints goes, as for `subprocess.Popen`.
+    """
+    ssh = subprocess.Popen(
+        command_line(*arguments),
+        env=environment(cluster),
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        start_new_session=True,  # Ctrl-C is handled by this process
+    )
+    try:
+        yield ssh
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(ssh.pid, signal.SIGTERM)
+        ssh.wait()
 
 
 def command_line(*arguments: str) -> list[str]:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import base64
-import contextlib
-import os
 import re
 import shlex
-import signal
 import subprocess
 from collections import deque
 from collections.abc import Callable, Sequence
 
 from orchestrator.cluster.config import Cluster
-from orchestrator.cluster.launcher import command_line, environment, in_working_copy
+from orchestrator.cluster.launcher import connected, in_working_copy
 from orchestrator.errors import ClusterError
 
 _FOLDER = "~/.orch/watched"
@@ -48,25 +45,12 @@ def serve_page(
         f"mkdir -p {_FOLDER} && base64 -d <<< {base64.b64encode(text.encode()).decode()} > {path} "
         f"&& exec python -m orchestrator watch {path} --port {port} {shlex.join(options)}"
     )
-    ssh = subprocess.Popen(
-        command_line("exec", str(cluster.path), command, "--port-forward", str(port)),
-        env=environment(cluster),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        start_new_session=True,  # Ctrl-C is handled by this process
-    )
+    arguments = ("exec", str(cluster.path), command, "--port-forward", str(port))
     last: deque[str] = deque(maxlen=_SHOWN_LINES)
-    try:
+    with connected(cluster, *arguments, output=subprocess.PIPE) as ssh:
         for line in ssh.stdout or ():
             last.append(f"  {line.rstrip()}")
             if found := re.search(rf"http://127\.0\.0\.1:{port}/\S+", line):
                 show(found[0])
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(ssh.pid, signal.SIGTERM)
-        ssh.wait()
     ended = "\n".join(last)
     raise ClusterError(f"the page on the head of {cluster.path} has ended:\n{ended}")

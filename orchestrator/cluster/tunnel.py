@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import signal
 import socket
 import subprocess
 import time
@@ -13,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from orchestrator.cluster.config import Cluster
-from orchestrator.cluster.launcher import command_line, environment
+from orchestrator.cluster.launcher import connected
 from orchestrator.errors import ClusterError
 
 DASHBOARD_PORT = 8265
@@ -29,23 +28,12 @@ def jobs_of(cluster: Cluster) -> Iterator[Any]:
     """
     os.environ["RAY_AUTH_MODE"] = "token"  # read when the client is imported
     port = _free_port()
-    ssh = subprocess.Popen(
-        command_line("dashboard", str(cluster.path), "--port", str(port)),
-        env=environment(cluster),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,  # Ctrl-C is handled by this process
-    )
-    try:
-        yield _connected(cluster, port, ssh)
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(ssh.pid, signal.SIGTERM)
-        ssh.wait()
+    arguments = ("dashboard", str(cluster.path), "--port", str(port))
+    with connected(cluster, *arguments, output=subprocess.DEVNULL) as ssh:
+        yield _client(cluster, port, ssh)
 
 
-def _connected(cluster: Cluster, port: int, ssh: subprocess.Popen[bytes]) -> Any:
+def _client(cluster: Cluster, port: int, ssh: subprocess.Popen[str]) -> Any:
     import requests
     from ray.exceptions import AuthenticationError
     from ray.job_submission import JobSubmissionClient
