@@ -20,7 +20,7 @@ FIGURES = Path(__file__).with_name("figures")
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 
 USUAL = (
-    *("training", "probes", "trial_profile", "memory", "processes"),
+    *("training", "decoding", "probes", "trial_profile", "memory", "processes"),
     *("scheduling", "first_epoch", "startup", "packing", "makespan"),
     *("store", "bucket", "watch", "staleness"),
     "statistics",

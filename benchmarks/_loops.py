@@ -3,12 +3,10 @@
 Each runs in its own process, because the first changes how its process allocates memory.
 """
 
-import multiprocessing as mp
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,6 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from benchmarks import left_out
 from benchmarks._measure import cost
+from benchmarks._processes import served
 from trainables import datasets, models
 from trainables.classify import train
 from trainables.datasets.cache import Images, Labels
@@ -135,38 +134,16 @@ def processes(params: Params) -> Iterator[dict[str, Callable[[], float]]]:
 
     Each process trains an epoch before its first figure.
     """
-    context = mp.get_context("spawn")
-    pairs = []
-    for loop in (ours, by_hand):
-        here, there = context.Pipe()
-        process = context.Process(target=_serve, args=(there, loop, dict(params)))
-        process.start()
-        there.close()
-        pairs.append((here, process))
-    try:
-        epochs = [partial(_train_epoch, here) for here, _ in pairs]
-        for train_epoch in epochs:
-            train_epoch()
-        yield dict(zip(("ours", "baseline"), epochs, strict=True))
-    finally:
-        for here, process in pairs:
-            here.close()
-            process.join()
+    loops = {"ours": partial(_speeds, ours, params), "baseline": partial(_speeds, by_hand, params)}
+    with served(loops) as figures:
+        yield figures
 
 
-def _train_epoch(pipe: "Connection[None, float]") -> float:
-    pipe.send(None)
-    return pipe.recv()
-
-
-def _serve(pipe: "Connection[float, None]", loop: Callable[[Params], Epochs], params: Any) -> None:
+def _speeds(loop: Callable[[Params], Epochs], params: Params) -> Iterator[float]:
     epochs = loop({**params, "epochs": 1000})
+    next(epochs)
     while True:
-        try:
-            pipe.recv()
-        except EOFError:
-            return
-        pipe.send(params["train_size"] / cost(lambda: next(epochs)).cpu)
+        yield params["train_size"] / cost(lambda: next(epochs)).cpu
 
 
 def available(*names: str) -> str:

@@ -55,7 +55,9 @@ def train(params: Mapping[str, Any], trial: Trial) -> Iterator[Mapping[str, floa
     if trial.smoke:
         settings = settings.for_smoke()
     device = devices.choose(trial, settings.precision, deterministic=settings.deterministic)
-    images = data.load(_choice(settings), device, workers=trial.threads, smoke=trial.smoke)
+    images = data.load(
+        _choice(settings), device, workers=trial.threads, smoke=trial.smoke, log=trial.log
+    )
     if images.made_up:
         trial.log(f"the data set {settings.dataset} is missing: using made-up images")
         trial.record(made_up_data=settings.dataset)
@@ -163,14 +165,14 @@ def _choice(settings: Settings) -> data.Choice:
         train_size=settings.train_size,
         test_size=settings.test_size,
         val_fraction=settings.val_fraction,
+        decoded_size=settings.decoded_size,
     )
 
 
 @lru_cache(maxsize=16)
 def _image_shape(choice: data.Choice) -> tuple[int, int, int]:
     """Channels, side and classes of the images; cached, since many configs share a choice."""
-    images = data.load(choice, torch.device("cpu"))
-    return images.channels, images.size, images.classes
+    return data.shape(choice)
 
 
 @contextmanager

@@ -1,7 +1,8 @@
 """The images of one trial: which part of a data set it uses, and how they are loaded."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from typing import Protocol
 
 import numpy as np
@@ -9,16 +10,18 @@ import torch
 from torch import Generator, Tensor
 
 from trainables import datasets
-from trainables.datasets import imagenet
+from trainables.datasets import folders, pixels
 from trainables.datasets.cache import Images, Labels
+from trainables.datasets.folders import Files
 from trainables.in_memory import MemoryPart, standardisation
-from trainables.streamed import Folder, StreamedPart
+from trainables.mapped import MappedPart
+from trainables.streamed import StreamedPart
 from trainables.subset import Index, split
 
 # Images that a smoke run trains on, in two batches, and tests on: few enough for networks on
 # 224x224 pixels to take seconds, and enough for a skewness of layers of a single pixel.
 _SMOKE_IMAGES = 4
-_IMAGENET_SIZE = 224
+_FOLDERS_SIZE = 224
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,8 @@ class Choice:
         train_size: Number of training images, the same number per class; None for all.
         test_size: Number of test images, likewise.
         val_fraction: Fraction of the training images held out for validation.
+        decoded_size: Of folders of image files: the shorter side to which they are decoded once
+            per node; None decodes them in every epoch.
     """
 
     dataset: str
@@ -38,6 +43,7 @@ class Choice:
     train_size: int | None = None
     test_size: int | None = None
     val_fraction: float = 0
+    decoded_size: int | None = None
 
 
 class Part(Protocol):
@@ -70,7 +76,7 @@ class Data:
         size: Their side in pixels.
         classes: Number of classes.
         made_up: Whether the images are noise, because the data set of a smoke run is missing.
-        digest: SHA-256 of the data set's files; None where images are decoded on demand.
+        digest: SHA-256 of the data set's files; None where they are decoded in every epoch.
     """
 
     train: Part
@@ -83,29 +89,50 @@ class Data:
     digest: str | None = None
 
 
-def load(choice: Choice, device: torch.device, *, workers: int = 1, smoke: bool = False) -> Data:
+def load(
+    choice: Choice,
+    device: torch.device,
+    *,
+    workers: int = 1,
+    smoke: bool = False,
+    log: Callable[[str], None] = lambda _: None,
+) -> Data:
     """Load the chosen images.
 
     Args:
         choice: Which images to load.
         device: Where batches are placed; data sets that fit into memory move there as a whole.
-        workers: Number of processes that decode the images of larger data sets.
+        workers: Number of threads or processes that decode image files.
         smoke: Keep a few images of each part, and generate them if the data set is missing.
+        log: Called with lines about what takes minutes.
 
     Raises:
         ValueError: If the data set is unknown, missing or smaller than requested.
+        OSError: If the cache folder's disk is too small for the decoded images.
     """
     if smoke and not datasets.exists(choice.dataset):
         arrays = datasets.generated(choice.dataset, choice.image_size)
         everything = Choice(choice.dataset, val_fraction=0.5 if choice.val_fraction else 0)
         return _in_memory(everything, arrays, arrays, device, smoke, made_up=True)
-    if choice.dataset == imagenet.NAME:
-        return _streamed(choice, device, workers, smoke)
+    if folders.named(choice.dataset):
+        return _from_files(choice, device, workers, smoke, log)
     train, test = (
         datasets.load(choice.dataset, name, choice.image_size) for name in ("train", "test")
     )
     loaded = _in_memory(choice, train, test, device, smoke, made_up=False)
     return replace(loaded, digest=datasets.digest(choice.dataset))
+
+
+def shape(choice: Choice) -> tuple[int, int, int]:
+    """Channels, side and classes of the images; files of images are not decoded for it.
+
+    Raises:
+        ValueError: If the data set is unknown, missing or smaller than requested.
+    """
+    if folders.named(choice.dataset):
+        choice = replace(choice, decoded_size=None)
+    images = load(choice, torch.device("cpu"))
+    return images.channels, images.size, images.classes
 
 
 def _in_memory(
@@ -139,18 +166,38 @@ def _in_memory(
     )
 
 
-def _streamed(choice: Choice, device: torch.device, workers: int, smoke: bool) -> Data:
-    size = choice.image_size or _IMAGENET_SIZE
-    roots = imagenet.find()
-    labels = {name: np.array(Folder(root, size, "none").targets) for name, root in roots.items()}
-    train, val, test = _indices(choice, labels["train"], labels["test"], smoke)
+def _from_files(
+    choice: Choice,
+    device: torch.device,
+    workers: int,
+    smoke: bool,
+    log: Callable[[str], None],
+) -> Data:
+    size = choice.image_size or _FOLDERS_SIZE
+    files = folders.read(choice.dataset)
+    train, val, test = _indices(choice, files["train"].labels, files["test"].labels, smoke)
+    digest = sha256()
+
+    def parts(split: Files, *indices: Index) -> list[Part]:
+        if choice.decoded_size is None:
+            return [StreamedPart(split.subset(index), size, workers, device) for index in indices]
+        chosen = np.sort(np.concatenate(indices))
+        used = split.subset(chosen)
+        images = pixels.decoded(used.paths, choice.decoded_size, workers, log)
+        digest.update(images.digest.encode() + used.labels.tobytes())
+        places = (np.searchsorted(chosen, index) for index in indices)
+        return [MappedPart(images, used.labels, each, size, workers, device) for each in places]
+
+    train_part, val_part = parts(files["train"], train, val)
+    (test_part,) = parts(files["test"], test)
     return Data(
-        train=StreamedPart(roots["train"], train, size, workers, device),
-        val=StreamedPart(roots["train"], val, size, workers, device) if len(val) else None,
-        test=StreamedPart(roots["test"], test, size, workers, device),
+        train=train_part,
+        val=val_part if len(val) else None,
+        test=test_part,
         channels=3,
         size=size,
-        classes=int(labels["train"].max()) + 1,
+        classes=int(files["train"].labels.max()) + 1,
+        digest=None if choice.decoded_size is None else digest.hexdigest(),
     )
 
 

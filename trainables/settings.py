@@ -37,6 +37,8 @@ class Settings(Params):
         train_size: Number of training images, the same number per class; None for all.
         test_size: Number of test images, likewise.
         val_fraction: Fraction of the training images held out for the metrics `val_...`.
+        decoded_size: Of folders of image files: the shorter side to which they are decoded once
+            per machine; None decodes them in every epoch.
         augment: none, or random crop, or crop and horizontal flip, of training images.
         shuffle: Whether the images are shuffled in every epoch.
         lr: Learning rate of SGD with momentum 0.9.
@@ -74,6 +76,7 @@ class Settings(Params):
     train_size: PositiveInt | None = None
     test_size: PositiveInt | None = None
     val_fraction: float = Field(default=0, ge=0, lt=1)
+    decoded_size: PositiveInt | None = 256
     augment: Literal["none", "crop", "crop_flip"] = "none"
     shuffle: bool = True
     lr: PositiveFloat
@@ -94,8 +97,9 @@ class Settings(Params):
     seed: NonNegativeInt = 0
 
     def for_model(self) -> dict[str, Any]:
-        """The params that were given explicitly, for functions with their own defaults."""
-        return self.model_dump(exclude_unset=True, exclude_none=True)
+        """The activation and what was given explicitly, for functions with their own defaults."""
+        given = self.model_dump(exclude_unset=True, exclude_none=True)
+        return {"activation": self.activation, **given}
 
     def probes_at(self, epoch: int) -> bool:
         """Whether probes are measured in an epoch, counted from 1."""

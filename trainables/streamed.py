@@ -1,103 +1,102 @@
-"""Images that worker processes decode on demand, ahead of training."""
+"""Images that worker processes decode in every epoch, ahead of training."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from functools import cached_property
 
 import torch
 from torch import Generator, Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from trainables.datasets.folders import DEVIATION, MEAN, Files
 from trainables.in_memory import eval_batch
-from trainables.subset import Index
 
-# Statistics of ImageNet per channel, in units of bytes, as torchvision's models use them.
-_MEAN = torch.tensor([0.485, 0.456, 0.406]) * 255
-_DEVIATION = torch.tensor([0.229, 0.224, 0.225]) * 255
-
-# Index of an image, and the seed of its augmentation.
-Key = tuple[int, int]
+# Position of an image, the seed of its augmentation, and its kind.
+Key = tuple[int, int, str]
 
 
-class Folder(Dataset[tuple[Tensor, int]]):
-    """A folder of one sub-folder per class, as images of shape (C, size, size), uint8.
+class Decoded(Dataset[tuple[Tensor, int]]):
+    """Image files as images of shape (C, size, size), uint8.
+
+    The kind of a key is none, for the centre of the image scaled to 8/7 of the size; crop, for a
+    crop at a random place and scale; crop_flip, which also mirrors it with probability 1/2.
 
     Args:
-        root: The folder.
+        files: The files.
         size: Side of the images.
-        kind: none, for the centre of the image scaled to 8/7 of the size; crop, for a crop at a
-            random place and scale; crop_flip, which also mirrors it with probability 1/2.
     """
 
-    def __init__(self, root: Path, size: int, kind: str) -> None:
-        from torchvision import datasets, transforms  # takes seconds
+    def __init__(self, files: Files, size: int) -> None:
+        from torchvision import transforms  # takes seconds
 
         middle = [transforms.Resize(size * 8 // 7), transforms.CenterCrop(size)]
         crop = [transforms.RandomResizedCrop(size)]
         flip = [*crop, transforms.RandomHorizontalFlip()]
-        steps = {"none": middle, "crop": crop, "crop_flip": flip}[kind]
-        self._images = datasets.ImageFolder(
-            root, transforms.Compose([*steps, transforms.PILToTensor()])
-        )
-        self.targets: list[int] = self._images.targets
+        self._files = files
+        self._transforms = {
+            kind: transforms.Compose([*steps, transforms.PILToTensor()])
+            for kind, steps in (("none", middle), ("crop", crop), ("crop_flip", flip))
+        }
 
     def __getitem__(self, key: Key) -> tuple[Tensor, int]:
-        index, seed = key
+        from torchvision.datasets.folder import default_loader
+
+        position, seed, kind = key
+        image = default_loader(self._files.paths[position])
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)  # the crop must not depend on the worker
-            image, label = self._images[index]
-        return image, label
+            return self._transforms[kind](image), int(self._files.labels[position])
 
 
-@dataclass(frozen=True)
 class StreamedPart:
-    """Some images of a folder, standardised per batch.
+    """Some image files, standardised per batch.
 
-    Attributes:
-        root: The folder.
-        index: Indices of those of its images that belong to the part.
+    Its worker processes start with the first batch, and stay.
+
+    Args:
+        files: The files.
         size: Side of the images.
         workers: Number of processes that decode.
         device: Where batches are placed.
     """
 
-    root: Path
-    index: Index
-    size: int
-    workers: int
-    device: torch.device
+    def __init__(self, files: Files, size: int, workers: int, device: torch.device) -> None:
+        self._files, self._size, self._workers, self._device = files, size, workers, device
+        self._batches: list[list[Key]] = []
 
     def __len__(self) -> int:
-        return len(self.index)
+        return len(self._files.paths)
 
     def batches(self, first: int | None = None) -> Iterator[tuple[Tensor, Tensor]]:
         """Images in order: float32 (n, C, H, W) in channels_last memory, and labels."""
-        keys = [(index, 0) for index in self.index[:first].tolist()]
-        return self._loaded(keys, eval_batch(self.device, self.size), "none")
+        keys = [(position, 0, "none") for position in range(len(self))[:first]]
+        return self._loaded(keys, eval_batch(self._device, self._size))
 
     def training_batches(
         self, batch_size: int, kind: str, generator: Generator, *, shuffle: bool = True
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """All images once, augmented by `Folder`."""
+        """All images once, augmented by `Decoded`."""
         count = len(self)
         order = torch.randperm(count, generator=generator) if shuffle else torch.arange(count)
         seeds = torch.randint(2**62, (count,), generator=generator)
-        keys = list(zip(self.index[order].tolist(), seeds.tolist(), strict=True))
-        return self._loaded(keys, batch_size, kind)
+        keys = [(*pair, kind) for pair in zip(order.tolist(), seeds.tolist(), strict=True)]
+        return self._loaded(keys, batch_size)
 
-    def _loaded(
-        self, keys: list[Key], batch_size: int, kind: str
-    ) -> Iterator[tuple[Tensor, Tensor]]:
-        loader = DataLoader(
-            Folder(self.root, self.size, kind),
-            batch_sampler=[keys[i : i + batch_size] for i in range(0, len(keys), batch_size)],
-            num_workers=self.workers,
-            pin_memory=self.device.type == "cuda",
+    def _loaded(self, keys: list[Key], batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        self._batches[:] = [keys[i : i + batch_size] for i in range(0, len(keys), batch_size)]
+        mean, deviation = (each.to(self._device).view(-1, 1, 1) for each in (MEAN, DEVIATION))
+        for images, labels in self._loader:
+            moved = images.to(self._device, non_blocking=True)
+            scaled = moved.to(memory_format=torch.channels_last).float().sub_(mean).div_(deviation)
+            yield scaled, labels.to(self._device, non_blocking=True)
+
+    @cached_property
+    def _loader(self) -> DataLoader[tuple[Tensor, int]]:
+        return DataLoader(
+            Decoded(self._files, self._size),
+            batch_sampler=self._batches,
+            num_workers=self._workers,
+            persistent_workers=True,
+            pin_memory=self._device.type == "cuda",
             # The default would advance torch's global generator.
             generator=Generator(),
         )
-        mean, deviation = (each.to(self.device).view(-1, 1, 1) for each in (_MEAN, _DEVIATION))
-        for images, labels in loader:
-            moved = images.to(self.device, non_blocking=True)
-            scaled = moved.to(memory_format=torch.channels_last).float().sub_(mean).div_(deviation)
-            yield scaled, labels.to(self.device, non_blocking=True)

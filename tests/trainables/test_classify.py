@@ -213,6 +213,11 @@ def test_check_rejects_params_that_cannot_run(digits_params, change, message):
         train.check({**digits_params, **change})
 
 
+def test_the_activation_may_be_left_to_its_default(digits_params):
+    del digits_params["activation"]
+    train.check(digits_params)
+
+
 def test_a_small_network_learns_real_cifar_images(real_data, make_trial):
     params = {
         "model": "vgg16_11",

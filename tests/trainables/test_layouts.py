@@ -4,6 +4,7 @@ import gzip
 import pickle
 import shutil
 from io import BytesIO
+from multiprocessing import active_children
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -172,6 +173,16 @@ def test_streamed_crops_do_not_depend_on_the_number_of_workers(imagenet, data_di
     first = epoch(imagenet.train, 0)
     assert torch.equal(first, epoch(more.train, 0))
     assert not torch.equal(first, epoch(imagenet.train, 1))
+
+
+def test_the_processes_that_decode_stay_from_epoch_to_epoch(imagenet):
+    seen = []
+    for seed in range(2):
+        list(imagenet.train.training_batches(3, "crop", Generator().manual_seed(seed)))
+        next(imagenet.train.training_batches(3, "none", Generator()))  # and is left there
+        seen.append({process.pid for process in active_children()})
+    assert len(seen[0]) == 1
+    assert seen[0] == seen[1]
 
 
 def test_a_subset_of_imagenet_is_chosen_as_of_any_data_set(imagenet):

@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from trainables.datasets import cache, cifar, digits, idx, imagenet, parquet, tiny_imagenet
+from trainables.datasets import cache, cifar, digits, folders, idx, parquet, tiny_imagenet
 from trainables.datasets.cache import Images, Labels, cached
 from trainables.datasets.source import MissingDataError, Source, data_dir
 from trainables.naming import unknown
 
-__all__ = ["DATASETS", "MissingDataError", "digest", "exists", "generated", "imagenet", "load"]
+__all__ = ["DATASETS", "MissingDataError", "digest", "exists", "generated", "load"]
 
 DATASETS: Mapping[str, Callable[[], Source]] = {
     "digits": digits.source,
@@ -81,7 +81,10 @@ def exists(name: str) -> bool:
         ValueError: If the name is unknown.
     """
     try:
-        (imagenet.find if name == imagenet.NAME else _source(name).find)()
+        if folders.named(name):
+            folders.find(name)
+        else:
+            _source(name).find()
     except MissingDataError:
         return False
     return True
@@ -91,7 +94,8 @@ def _source(name: str) -> Source:
     if name.startswith(_PARQUET) or Path(name).is_absolute():
         return parquet.source(data_dir() / name.removeprefix(_PARQUET))
     if name not in DATASETS:
-        raise ValueError(unknown("dataset", name, [*DATASETS, imagenet.NAME, "parquet:NAME"]))
+        others = [folders.IMAGENET, "folder:NAME", "parquet:NAME"]
+        raise ValueError(unknown("dataset", name, [*DATASETS, *others]))
     return DATASETS[name]()
 
 

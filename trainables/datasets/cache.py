@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
@@ -70,19 +70,22 @@ def _write(entry: Path, images: Images, labels: Labels) -> None:
     unfinished.rename(entry)
 
 
-def digest(files: Iterable[Path]) -> str:
+def digest(files: Sequence[str | Path]) -> str:
     """SHA-256 over the names and contents of files, which are read again only after a change.
 
     Every trial has a process of its own, so the cache folder remembers the digest, by the size and
     times of each file.
     """
-    states = tuple(_State.of(path) for path in files)
-    entry = folder() / f"{sha256(repr(states).encode()).hexdigest()[:32]}.digest"
+    states = sha256()
+    for file in files:  # one after another: ImageNet has more than a million
+        states.update(repr(_State.of(Path(file))).encode())
+    entry = folder() / f"{states.hexdigest()[:32]}.digest"
     if not entry.exists():
         with locked(entry.stem):
-            unfinished = entry.with_suffix(".unfinished")
-            unfinished.write_text(_digest(states))
-            unfinished.rename(entry)
+            if not entry.exists():
+                unfinished = entry.with_suffix(".unfinished")
+                unfinished.write_text(_digest(files))
+                unfinished.rename(entry)
     return entry.read_text()
 
 
@@ -99,11 +102,11 @@ class _State(NamedTuple):
         return cls(path.absolute(), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
 
 
-def _digest(states: Iterable[_State]) -> str:
+def _digest(files: Sequence[str | Path]) -> str:
     checksum = sha256()
-    for state in states:
-        checksum.update(f"{state.path.name} {state.size} ".encode())
-        with state.path.open("rb") as file:
+    for path in map(Path, files):
+        checksum.update(f"{path.name} {path.stat().st_size} ".encode())
+        with path.open("rb") as file:
             while block := file.read(1 << 20):
                 checksum.update(block)
     return checksum.hexdigest()
