@@ -264,3 +264,18 @@ def test_a_trial_trains_on_a_folder_and_records_what_it_read(tmp_path, make_tria
     moved = make_trial()
     list(train(params, moved))
     assert moved.facts["data_digest"] != digest
+
+
+@pytest.mark.gpu
+def test_batches_on_a_gpu_are_those_of_a_cpu_up_to_rounding(tmp_path):
+    folder(tmp_path / "imagenet", 5)
+    choice = Choice("imagenet", image_size=28, decoded_size=32)
+    cpu, gpu = (
+        data.load(choice, torch.device(name), workers=2).train.training_batches(
+            3, "crop_flip", Generator().manual_seed(0)
+        )
+        for name in ("cpu", "cuda")
+    )
+    for (expected, labels), (images, moved) in zip(cpu, gpu, strict=True):
+        assert torch.equal(labels, moved.cpu())
+        assert (images.cpu() - expected).abs().max() < 0.02  # a byte is 0.017 to 0.018
