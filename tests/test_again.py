@@ -15,6 +15,7 @@ from support.commands import orch
 from support.folder import environment
 
 from orchestrator.running.again import Again
+from orchestrator.running.comparison import Comparison, Rows
 from orchestrator.running.show_again import print_again
 
 TRAINABLE = """
@@ -122,7 +123,8 @@ def test_a_trial_that_fails_is_told_with_its_place_and_what_to_do(
 def test_a_trial_of_one_epoch_is_told_in_the_singular() -> None:
     epochs = pd.DataFrame({"epoch": [1], "score": [0.5]})
     console = Console(file=io.StringIO())
-    print_again(Again("score", epochs, epochs, None, (), (), None), console)
+    rows = Rows(pd.Series({"resumed_at": "[]"}), epochs, pd.DataFrame(), None)
+    print_again(Again("score", Comparison(rows, rows, None, (), ()), None), console)
     assert "equal to the bit in all metrics and its one epoch" in console.file.getvalue()
 
 

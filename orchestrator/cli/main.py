@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from orchestrator.cli import reading, running
+from orchestrator.cli import reading, running, sharing
 from orchestrator.cli.beginning import init
 from orchestrator.cli.cluster import cluster
 from orchestrator.cli.interruption import Handler, handled
@@ -71,6 +71,8 @@ for command in (
     reading.effects,
     reading.figure,
     reading.report,
+    sharing.publish,
+    sharing.audit,
     cluster,
 ):
     main.add_command(command)

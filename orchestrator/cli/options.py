@@ -157,6 +157,18 @@ def _set_data_dir(_context: click.Context, _param: click.Parameter, folder: Path
         os.environ[DATA_DIR] = str(folder.absolute())
 
 
+def data_dir_option(command: Decorated) -> Decorated:
+    """Add the option for the folder of the data sets."""
+    return click.option(
+        "--data-dir",
+        type=click.Path(path_type=Path, file_okay=False),
+        metavar="FOLDER",
+        expose_value=False,
+        callback=_set_data_dir,
+        help="Folder of the data sets [default: $ORCH_DATA_DIR, else ./data].",
+    )(command)
+
+
 def places(command: Decorated) -> Decorated:
     """Add the options for the folders of the stores and the data sets."""
     store = click.option(
@@ -168,15 +180,7 @@ def places(command: Decorated) -> Decorated:
         help="Folder (or URI) of the stores, one per sweep [default: $ORCH_STORE, else that around "
         "FILE if it is a store's own sweep.yaml, else results].",
     )
-    data = click.option(
-        "--data-dir",
-        type=click.Path(path_type=Path, file_okay=False),
-        metavar="FOLDER",
-        expose_value=False,
-        callback=_set_data_dir,
-        help="Folder of the data sets [default: $ORCH_DATA_DIR, else ./data].",
-    )
-    return store(data(command))
+    return store(data_dir_option(command))
 
 
 def command_on(name: str, file: SweepFile, root: str, *words: str) -> str:
@@ -212,7 +216,9 @@ def results_of(file: SweepFile, root: str, seeds: Seeds = None) -> Results:
         SweepChangedError: the store holds a sweep that differs in what may not change.
     """
     sweep = sweep_of(file, seeds)
-    store = Stores(root, Display().warn).store_of(sweep.name)
+    own = root == _root_around(file.path) and not any(o.key == ("name",) for o in file.overrides)
+    name = file.path.absolute().parent.name if own else sweep.name  # a publication may be renamed
+    store = Stores(root, Display().warn).store_of(name)
     if not store.exists:
         first = command_on("sweep", file, root)
         raise InputError(f"{root} has no store of `{sweep.name}`; run `{first}` first")

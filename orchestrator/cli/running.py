@@ -272,7 +272,7 @@ def again(file: SweepFile, trial: str, stored: bool, keep: bool, with_pdb: bool,
         raise InputError("--pdb compares nothing; leave out --keep")
     if with_pdb:
         sys.exit(0 if repeating.debug(results, found) else 1)
-    compared = repeating.again(
+    twice = repeating.again(
         results,
         found,
         stored=stored,
@@ -280,8 +280,8 @@ def again(file: SweepFile, trial: str, stored: bool, keep: bool, with_pdb: bool,
         say=lambda line: click.echo(line, err=True),
         debugger=command_on("again", file, root, trial, "--pdb"),
     )
-    print_again(compared, Console())
-    if not compared.is_equal:
+    print_again(twice, Console())
+    if not twice.compared.is_equal:
         sys.exit(1)
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from functools import cache
 from itertools import combinations
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from orchestrator.store.archives import Archives
 
@@ -47,8 +47,11 @@ class Origins:
 
     def _package_differences(self, one: str, other: str) -> tuple[str, ...]:
         first, second = self._listed(one), self._listed(other)
-        if first is None or second is None:
-            return ()
-        versions = [{"Python": each["python"], **each["packages"]} for each in (first, second)]
-        common = versions[0].keys() & versions[1].keys()
-        return tuple(name for name in common if versions[0][name] != versions[1][name])
+        return other_versions(first, second) if first and second else ()
+
+
+def other_versions(one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[str, ...]:
+    """Name what two environments both list, in different versions."""
+    first, second = ({"Python": each["python"], **each["packages"]} for each in (one, other))
+    common = first.keys() & second.keys()
+    return tuple(sorted(name for name in common if first[name] != second[name]))

@@ -15,7 +15,9 @@ _ROWS = 10
 
 def print_again(found: Again, console: Console) -> None:
     """Print both curves, and whether they are equal."""
-    frames = [frame.set_index("epoch")[found.metric] for frame in (found.stored, found.now)]
+    compared = found.compared
+    runs = (compared.stored.epochs, compared.now.epochs)
+    frames = [epochs.set_index("epoch")[found.metric] for epochs in runs]
     epochs = sorted({*frames[0].index, *frames[1].index})
     hidden = len(epochs) - 2 * _ROWS
     shown = [*epochs[:_ROWS], *epochs[-_ROWS:]] if hidden > 0 else epochs
@@ -26,15 +28,17 @@ def print_again(found: Again, console: Console) -> None:
     print_listing(Listing(found.metric, ("epoch", "stored", "again"), rows), console)
     if hidden > 0:
         console.print(f"{counted(hidden, 'epoch')} between them not shown")
-    if found.is_equal:
+    if compared.is_equal:
         which = "its one epoch" if len(epochs) == 1 else f"all {len(epochs):,} epochs"
         console.print(f"equal to the bit in all metrics and {which}")
     else:
-        which = f" in {', '.join(found.differing)}" if found.differing else ""
-        console.print(f"not equal: from epoch {found.differs_from} on{which}")
+        which = f" in {', '.join(compared.differing)}" if compared.differing else ""
+        console.print(f"not equal: from epoch {compared.differs_from} on{which}")
     if found.artifact is not None:
         told = ", ".join(f"{path} ({decimal(size)})" for path, size in found.artifact.items())
         told = f"kept: {told}" if told else "nothing to keep: the trial has left nothing in `keep`"
         console.print(told, markup=False, highlight=False, soft_wrap=True)
-    for note in found.notes:
+    for note in compared.conditions:
         console.print(f"• {note}", markup=False, highlight=False)
+    if epochs_before := compared.went_on_after:
+        console.print(f"• the stored run went on after epochs {epochs_before}", highlight=False)

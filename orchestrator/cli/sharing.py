@@ -1,0 +1,108 @@
+"""The `orch` commands that give results to others, and check those of others."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from orchestrator.cli.options import (
+    SweepFile,
+    data_dir_option,
+    file_argument,
+    output_option,
+    places,
+    results_of,
+)
+from orchestrator.cli.typed import Command, examples
+from orchestrator.errors import InputError
+from orchestrator.publishing.private import Private
+from orchestrator.publishing.publication import publish as write
+
+
+@click.command(
+    cls=Command,
+    epilog=examples(
+        "orch publish sweeps/quickstart.yaml published/quickstart",
+        "orch publish sweeps/table1-mini.yaml published/table1-mini --unfinished",
+    ),
+)
+@file_argument
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER")
+@click.option("--unfinished", is_flag=True, help="Publish a sweep that lacks trials; it says so.")
+@click.option("--with-names", is_flag=True, help="Keep names of hosts, and paths of this machine.")
+@places
+def publish(file: SweepFile, folder: Path, unfinished: bool, with_names: bool, root: str) -> None:
+    """Write FILE's results to FOLDER, to be read, recomputed and audited by others.
+
+    An earlier publication of the same sweep is replaced; files that it does not list stay.
+    """
+    results = results_of(file, root)
+    private = Private.nothing() if with_names else Private.of(results)
+    path = None if file.overrides else file.path
+    remarks = write(results, folder, path, may_lack=unfinished, private=private)
+    click.echo(folder)
+    for remark in remarks:
+        click.echo(f"look before you give it away: {remark}", err=True)
+
+
+@click.command(
+    cls=Command,
+    epilog=examples(
+        "orch audit published/table1-mini",
+        "orch audit published/table1-mini --sample 20 --yes",
+    ),
+)
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER")
+@click.option(
+    "--sample",
+    type=click.IntRange(min=1),
+    default=59,
+    show_default=True,
+    metavar="N",
+    help="Trials to draw.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    help="Draw those of an earlier audit again [default: drawn here].",
+)
+@click.option("--yes", is_flag=True, help="Run the publication's code.")
+@output_option(
+    "File for the certificate, as JSON [default: certificate.json in FOLDER].",
+    type=click.Path(path_type=Path, dir_okay=False),
+)
+@data_dir_option
+def audit(folder: Path, sample: int, seed: int | None, yes: bool, output: Path | None) -> None:
+    """Run random trials of the publication in FOLDER again, and certify what they come to.
+
+    Each trial runs the sources that it ran, in a process of its own. Without --yes, only say whose
+    code that is, where it runs and for how long. The exit code is 0 if the sample is clear.
+    """
+    from orchestrator.auditing.audit import prepare, run
+    from orchestrator.auditing.certificate import Certificate
+    from orchestrator.auditing.sampling import entropy
+
+    target = output or folder / "certificate.json"
+    prepared = prepare(folder, sample, entropy() if seed is None else seed)
+    for line in prepared.announcement():
+        click.echo(line)
+    if not yes:
+        raise InputError("nothing has run; --yes runs it")
+    if not os.access(target.parent, os.W_OK):
+        raise InputError(f"{target.parent} cannot be written: name a file with --output")
+    audited = []
+    for each in run(prepared):
+        audited.append(each)
+        click.echo(f"{len(audited)} of {len(prepared.sample)}: {each}", err=True)
+    certificate = Certificate(prepared, audited)
+    click.echo("\n".join(certificate.lines()))
+    target.write_text(
+        json.dumps(certificate.as_dict(), indent=1, allow_nan=False) + "\n", encoding="utf-8"
+    )
+    click.echo(target)
+    if certificate.verdict != "clear":
+        sys.exit(1)

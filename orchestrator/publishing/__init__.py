@@ -1,0 +1,1 @@
+"""`orch publish`: a store as a folder for others to read, recompute and audit."""

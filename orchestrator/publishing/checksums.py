@@ -1,0 +1,67 @@
+"""The checksums of a publication, as `sha256sum --check` reads them."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+
+from orchestrator.errors import InputError
+
+FILE = "SHA256SUMS"
+_LINE = re.compile(r"(?P<digest>[0-9a-f]{64})  (?P<name>\S.*)")
+_SHOWN = 5
+"""How many files a message names."""
+
+
+def write(folder: Path) -> None:
+    """List the digest of every file in a folder."""
+    names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    lines = (f"{_digest(folder / name)}  {name}\n" for name in names)
+    (folder / FILE).write_text("".join(lines), encoding="utf-8")
+
+
+def read(folder: Path) -> dict[str, str]:
+    """Return the digest of each file of a publication, by its name.
+
+    Raises:
+        InputError: the folder is no publication.
+    """
+    try:
+        lines = (folder / FILE).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        lines = []
+    found = [match for line in lines if (match := _LINE.fullmatch(line))]
+    if not found or len(found) < len(lines) or not (folder / "sweep.yaml").is_file():
+        raise InputError(
+            f"{folder} is no publication: expected a folder that `orch publish` has written, with "
+            f"sweep.yaml and {FILE}"
+        )
+    return {match["name"]: match["digest"] for match in found}
+
+
+def verify(folder: Path) -> str:
+    """Compare the files of a publication with their digests; files that it does not list may come.
+
+    Returns:
+        The SHA-256 of the list, which stands for the whole publication.
+
+    Raises:
+        InputError: the folder is no publication, or a file is missing or not as it was published.
+    """
+    wrong = []
+    for name, digest in read(folder).items():
+        path = folder / name
+        if not path.is_file():
+            wrong.append(f"{name} is missing")
+        elif _digest(path) != digest:
+            wrong.append(f"{name} has changed")
+    if wrong:
+        more = f" and {len(wrong) - _SHOWN:,} more" if len(wrong) > _SHOWN else ""
+        raise InputError(f"{folder} is not as it was published: {', '.join(wrong[:_SHOWN])}{more}")
+    return _digest(folder / FILE)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
