@@ -19,8 +19,6 @@ from orchestrator.cli.options import (
 )
 from orchestrator.cli.typed import Command, examples
 from orchestrator.errors import InputError
-from orchestrator.publishing.private import Private
-from orchestrator.publishing.publication import publish as write
 
 
 @click.command(
@@ -40,6 +38,9 @@ def publish(file: SweepFile, folder: Path, unfinished: bool, with_names: bool, r
 
     An earlier publication of the same sweep is replaced; files that it does not list stay.
     """
+    from orchestrator.publishing.private import Private
+    from orchestrator.publishing.publication import publish as write
+
     results = results_of(file, root)
     private = Private.nothing() if with_names else Private.of(results)
     path = None if file.overrides else file.path
