@@ -71,6 +71,7 @@ for command in (
     reading.effects,
     reading.figure,
     reading.report,
+    sharing.compare,
     sharing.publish,
     sharing.audit,
     cluster,

@@ -1,4 +1,4 @@
-"""The `orch` commands that give results to others, and check those of others."""
+"""The `orch` commands that compare results, give them to others, and check those of others."""
 
 from __future__ import annotations
 
@@ -6,19 +6,24 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import Literal, get_args
 
 import click
+from rich.console import Console
 
 from orchestrator.cli.options import (
     SweepFile,
     data_dir_option,
     file_argument,
+    format_option,
     output_option,
     places,
     results_of,
 )
 from orchestrator.cli.typed import Command, examples
 from orchestrator.errors import InputError
+
+Format = Literal["text", "markdown", "json"]
 
 
 @click.command(
@@ -106,4 +111,30 @@ def audit(folder: Path, sample: int, seed: int | None, yes: bool, output: Path |
     )
     click.echo(target)
     if certificate.verdict != "clear":
+        sys.exit(1)
+
+
+@click.command(
+    cls=Command,
+    epilog=examples(
+        "orch compare results/quickstart published/quickstart",
+        "orch compare results/table1 published --format json",
+    ),
+)
+@click.argument("before", metavar="STORE")
+@click.argument("after", metavar="OTHER")
+@format_option(*get_args(Format), help_text="json is one object.")
+@click.option("--fail-on-change", is_flag=True, help="Exit with 1 if a cell moved, or is gone.")
+def compare(before: str, after: str, format_: Format, fail_on_change: bool) -> None:
+    """Tell which cells of STORE moved in OTHER, by how much, and whether beyond noise.
+
+    Each is the folder or address of a store or publication. STORE@DIGEST is what its trials of one
+    version of the code say. OTHER may be `published`: the figures that the tables of STORE list.
+    """
+    from orchestrator.comparing.changes import compare as compared
+    from orchestrator.comparing.show import show
+
+    found = compared(before, after)
+    show(found, Console(), format_)
+    if fail_on_change and found.has_moved:
         sys.exit(1)

@@ -28,11 +28,13 @@ def train(params, trial):
 """
 
 
-def sweep_in(folder: Path, trainable: str = TRAINABLE, **changes: Any) -> None:
+def sweep_in(
+    folder: Path, trainable: str = TRAINABLE, helper: str = "SCALE = 1.0\n", **changes: Any
+) -> None:
     """Write a sweep of 10 quick trials, and run it."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "noise.py").write_text(trainable)
-    (folder / "helper.py").write_text("SCALE = 1.0\n")
+    (folder / "helper.py").write_text(helper)
     sweep = {
         "name": "noise",
         "trainable": "noise:train",

@@ -1,0 +1,131 @@
+"""The two sides of a comparison: stores, one version of a store's code, or a paper's figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from orchestrator.errors import InputError
+from orchestrator.labels import counted, unit
+from orchestrator.results import Results, open_store
+from orchestrator.results.measures import selected_values
+from orchestrator.results.selection import CellSelection
+from orchestrator.spec.values import Value, by_value
+from orchestrator.store.archives import Archives
+
+PUBLISHED = "published"
+"""What the command calls a paper's figures."""
+_VERSION = "@"
+_ABSENT = object()
+
+
+def opened(text: str) -> Results:
+    """Open a store's folder or URI; behind an @ the digest of the code whose trials count.
+
+    Raises:
+        StoreError: there is no store.
+        InputError: none of its trials ran such code.
+    """
+    location, _, version = text.rpartition(_VERSION)
+    if not location or "/" in version:  # as in s3://key@host/bucket
+        return open_store(text)
+    results = open_store(location)
+    trials = results.trials
+    digests = trials["code_digest"].astype(str)
+    meant = sorted({digest for digest in digests if digest.startswith(version)})
+    if len(meant) != 1:
+        found = ", ".join(_versions(digests)) or "none"
+        which = "no trial" if not meant else "trials of several versions"
+        raise InputError(f"{location} holds {which} of the code {version}; it holds {found}")
+    alike = _alike(meant[0], set(digests), results.store.archives)
+    results.trials = trials[digests.isin(alike)]
+    return results
+
+
+def _versions(digests: pd.Series[str]) -> Iterable[str]:
+    for digest, count in digests.value_counts().items():
+        yield f"{str(digest)[:12]} ({counted(int(count), 'trial')})"
+
+
+def _alike(digest: str, others: Iterable[str], archives: Archives) -> set[str]:
+    """Find the manifests whose common files mean the same: trials may have loaded more or less."""
+    own = archives.read(digest)
+    same = {digest}
+    for other in others:
+        theirs = archives.read(other)
+        if own and theirs and own.difference_from(theirs) is None:
+            same.add(other)
+    return same
+
+
+def places(results: Results, names: Iterable[str]) -> dict[tuple[Any, ...], CellSelection]:
+    """Find each cell by its values of some params, those included that are fixed."""
+    return {
+        tuple(_value(selection, name) for name in names): selection
+        for selection in results.selections
+    }
+
+
+def _value(selection: CellSelection, name: str) -> Any:
+    values: Mapping[str, Value] = selection.cell.configs[0].values
+    return by_value(values[name]) if name in values else _ABSENT
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One value of one cell.
+
+    Attributes:
+        by_seed: the selected config's values, as stored, by seed; a published figure has no seed.
+        figure: the published figure, as stored; None of a store.
+        complete: whether every trial of the cell has a result.
+        selected: the search params of the selected config.
+    """
+
+    by_seed: Mapping[int, float]
+    figure: float | None
+    complete: bool
+    selected: Mapping[str, Value]
+
+
+def measured(results: Results, selection: CellSelection, name: str) -> Measured:
+    """Look up a value of a cell.
+
+    Raises:
+        ShowError: the store has no such metric or probe.
+    """
+    values = selected_values(results.measure(name), selection)
+    best = selection.best.config.search if selection.best else {}
+    return Measured(
+        dict(zip(selection.reported, values, strict=False)), None, selection.complete, best
+    )
+
+
+def published(results: Results) -> dict[str, list[tuple[CellSelection, Measured]]]:
+    """List the figures that the tables of a sweep publish, by value, with the cell of each.
+
+    Raises:
+        InputError: its tables publish none.
+    """
+    sweep = results.sweep
+    found: dict[str, list[tuple[CellSelection, Measured]]] = {}
+    for table in sweep.tables:
+        if table.published is None:
+            continue
+        columns = table.published.columns
+        for row in (dict(zip(columns, row, strict=True)) for row in table.published.rows):
+            for selection in results.selections:
+                factors = selection.cell.factors
+                if any(by_value(row[n]) != by_value(factors[n]) for n in row.keys() & factors):
+                    continue
+                for name in sweep.values_of(table):
+                    if row.get(name) is not None:
+                        factor = unit(name, table.percent).factor
+                        figure = Measured({}, float(row[name]) / factor, True, {})
+                        found.setdefault(name, []).append((selection, figure))
+    if not found:
+        raise InputError(f"the tables of {sweep.name} have no `published` figures to compare with")
+    return found
