@@ -31,7 +31,10 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+POOLS = []
 
 
 def train(params, trial):
@@ -64,6 +67,9 @@ def train(params, trial):
             subprocess.Popen(command)
         while not Path("daemon").exists() or params.get("then") == "wait":
             time.sleep(0.01)
+    if end == "pool":  # as torch's compiler leaves one
+        POOLS.append(ThreadPoolExecutor())
+        POOLS[-1].submit(int).result()
     if end == "words":
         print("a line", "of two")
         print("no newline", end="")
@@ -182,6 +188,12 @@ def test_a_full_gpu_is_an_error_of_its_own(processes: Any) -> None:
         run(worker, start(end="memory", gpus=0.5))
     with pytest.raises(TrialFailedError, match="OutOfMemoryError: CUDA out of memory"):
         run(worker, start(end="memory"))
+
+
+def test_a_pool_of_threads_that_a_trial_leaves_open_ends_with_it(processes: Any) -> None:
+    worker = processes("endings")
+    assert len(list(run(worker, start(end="pool")))) == 2
+    assert len(list(run(worker, start(end="pool")))) == 2
 
 
 def test_what_a_trial_starts_ends_with_it(processes: Any, folder: Path) -> None:
