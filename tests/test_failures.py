@@ -7,7 +7,7 @@ import torch
 
 from orchestrator.errors import GpuMemoryError, MetricError
 from orchestrator.running.failures import Retries, of_gpu_memory
-from orchestrator.running.gpus import fraction_for, larger_fraction
+from orchestrator.running.gpus import fraction_for, larger_fraction, trials_fitting
 
 FULL = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nSee the docs.")
 
@@ -60,6 +60,14 @@ def test_a_trial_that_had_a_whole_gpu_is_to_shrink() -> None:
 def test_as_many_trials_fit_a_gpu_as_its_fraction_says(trials: int) -> None:
     assert trials * fraction_for(trials) <= 1
     assert (trials + 1) * fraction_for(trials) > 1
+
+
+@pytest.mark.parametrize("needed", [1, 333, 3_333, 3_334, 5_001, 9_999, 10_000, 20_000])
+def test_trials_that_fit_a_gpu_fit_the_fraction_that_they_are_told(needed: int) -> None:
+    total = 10_000 * 7
+    fit = trials_fitting(7 * needed, total)
+    assert fit == 1 or fraction_for(fit) * total >= 7 * needed
+    assert fraction_for(fit + 1) * total < 7 * needed
 
 
 def test_a_full_gpu_is_tried_once_more_whatever_failed_before() -> None:

@@ -66,7 +66,9 @@ def train(params: Mapping[str, Any], trial: Trial) -> Iterator[Mapping[str, floa
     with _seeded(settings.seed, 0, device):
         model = _build(settings, images.channels, images.size, images.classes)
     devices.place(model, device, settings.precision)
-    trained = devices.compiled(model) if settings.compile else model
+    trained = model
+    if settings.compile:
+        trained = devices.compiled(model, graphs=settings.compile == "graphs")
     optimizer = optim.sgd(
         model, settings.weight_decay, settings.bn_weight_decay, settings.bn_beta_weight_decay
     )

@@ -18,12 +18,17 @@ Precision = Literal["fp32", "tf32", "bf16"]
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _LARGEST_KEPT = 1 << 30  # bytes
 
+CUDA_BYTES = 512 << 20
+"""What CUDA itself takes of a GPU's memory in each process, beside torch's tensors: about 400 MB
+with kernels that are loaded on use (github.com/pytorch/pytorch/issues/109888). The pilot of
+`orch plan` reckons with the same."""
+
 
 def choose(trial: Trial, precision: Precision, *, deterministic: bool = False) -> torch.device:
     """Return the trial's GPU if it has one, else the CPU, configured for the trial.
 
     Worker processes are reused, so everything that an earlier trial may have set is set again.
-    On a shared GPU, the process is limited to the trial's share of the memory.
+    On a GPU, torch is limited to what the trial's share of the memory leaves beside CUDA.
 
     Args:
         trial: The trial.
@@ -31,7 +36,7 @@ def choose(trial: Trial, precision: Precision, *, deterministic: bool = False) -
         deterministic: Whether a GPU is to compute the same bits every time.
 
     Raises:
-        ValueError: If the trial has more than one GPU.
+        ValueError: If the trial has more than one GPU, or a share without memory for tensors.
         RuntimeError: If the trial has a GPU that torch cannot use.
     """
     torch.set_num_threads(trial.threads)
@@ -61,7 +66,8 @@ def choose(trial: Trial, precision: Precision, *, deterministic: bool = False) -
     torch.backends.cudnn.benchmark = not deterministic
     gc.collect()  # memory of an earlier trial would count against this one
     torch.cuda.empty_cache()
-    torch.cuda.set_per_process_memory_fraction(memory_fraction(trial.gpus), device)
+    fraction = memory_fraction(trial.gpus, properties.total_memory)
+    torch.cuda.set_per_process_memory_fraction(fraction, device)
     torch.cuda.reset_peak_memory_stats(device)
     return device
 
@@ -94,9 +100,26 @@ def subnormals_as_zero() -> Iterator[None]:
         torch.set_flush_denormal(False)
 
 
-def memory_fraction(gpus: float) -> float:
-    """The fraction of one GPU's memory that a trial with so many GPUs may use."""
-    return min(1.0, float(gpus))
+def memory_fraction(gpus: float, total: int) -> float:
+    """The fraction of a GPU's memory that torch may reserve for a trial.
+
+    Torch counts its own tensors only, so that room for CUDA is taken off the trial's share: all
+    trials that share a GPU fit into it.
+
+    Args:
+        gpus: The trial's share of the GPU, at most 1.
+        total: Bytes of its memory.
+
+    Raises:
+        ValueError: If the share has no room for tensors.
+    """
+    fraction = gpus - CUDA_BYTES / total
+    if fraction <= 0:
+        raise ValueError(
+            f"{gpus:g} of a GPU of {total / 2**30:.0f} GiB has no room for tensors, since CUDA "
+            f"takes {CUDA_BYTES / 2**30:g} GiB per trial: set a larger `resources.gpu`"
+        )
+    return fraction
 
 
 def record_peak_memory(device: torch.device, trial: Trial) -> None:
@@ -141,10 +164,18 @@ def pixel_by_pixel_on_cpu(x: Tensor) -> bool:
     )
 
 
-def compiled(model: nn.Module) -> nn.Module:
+def compiled(model: nn.Module, *, graphs: bool) -> nn.Module:
     """A compiled version of the network for training, which shares its parameters.
 
     Probes need the original: the modules that they hook do not exist in the compiled one.
+
+    Args:
+        model: The network, placed.
+        graphs: Whether a GPU replays the kernels of a pass as one CUDA graph, which spares the CPU
+            their launches. The next step overwrites the logits and gradients of a step, unless a
+            backward pass is still to come. No effect on a CPU.
     """
     torch.compiler.reset()  # otherwise the ninth trial of a process would not be compiled
-    return cast(nn.Module, torch.compile(model))
+    # An epoch has two sizes of batches, the last being smaller: each is compiled for itself.
+    mode = "reduce-overhead" if graphs else None
+    return cast(nn.Module, torch.compile(model, dynamic=False, mode=mode))

@@ -55,7 +55,8 @@ class Settings(Params):
         loss_every: Number of steps between logged losses; None logs them once an epoch only.
         precision: fp32, bf16, or tf32, which is fp32 on a CPU; see `trainables.devices`.
         deterministic: Whether a GPU computes the same bits every time, at some cost of speed.
-        compile: Whether the network is compiled for training; evaluation does not use that.
+        compile: Whether the network is compiled for training, which evaluation does not use; graphs
+            also replays its kernels on a GPU as CUDA graphs.
         seed: Seed of initial weights, dropout, order of images and augmentation.
     """
 
@@ -93,7 +94,7 @@ class Settings(Params):
     loss_every: PositiveInt | None = None
     precision: Precision = "fp32"
     deterministic: bool = False
-    compile: bool = False
+    compile: bool | Literal["graphs"] = False
     seed: NonNegativeInt = 0
 
     def for_model(self) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from orchestrator.labels import counted
 from orchestrator.pilot.trial_profile import TrialProfile
 from orchestrator.running import preflight
 from orchestrator.running.display import Display
-from orchestrator.running.gpus import fraction_for, trials_sharing
+from orchestrator.running.gpus import fraction_for, trials_fitting, trials_sharing
 from orchestrator.running.job import make_job
 from orchestrator.running.runners import Node, ray_settings
 from orchestrator.spec.grid import PlannedTrial
@@ -60,7 +60,7 @@ class Estimate:
     def per_gpu(self) -> int | None:
         """How many such trials fit in the memory of the GPU that it ran on."""
         peak, total = self.profile.gpu_peak, self.profile.gpu_total
-        return None if peak is None or total is None else max(1, total // (peak + CUDA_BYTES))
+        return None if peak is None or total is None else trials_fitting(peak + CUDA_BYTES, total)
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values, in bytes and seconds."""

@@ -10,6 +10,11 @@ def fraction_for(trials: int) -> float:
     return math.floor(10_000 / max(trials, 1)) / 10_000
 
 
+def trials_fitting(needed: int, total: int) -> int:
+    """Count the trials that fit a GPU of so many bytes at `fraction_for` of them; at least 1."""
+    return trials_sharing(-(-10_000 * needed // total) / 10_000)
+
+
 def trials_sharing(gpus: float) -> int:
     """Count the trials that share one GPU at this ``resources.gpu``; 1 for whole GPUs."""
     return math.floor(1 / min(gpus, 1))
