@@ -5,9 +5,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 from torch.nn import functional
 
-from trainables import data, models, probes
+from trainables import data, devices, models, probes
 from trainables.params import validated
 from trainables.probes.histograms import Histogram
 from trainables.settings import Settings
@@ -28,6 +29,13 @@ PARAMS = {
 def model():
     torch.manual_seed(0)
     return models.build({**PARAMS, "image_size": 8}, 1, 10).eval()
+
+
+def bf16_model():
+    torch.manual_seed(0)
+    network = models.build({**PARAMS, "image_size": 8}, 1, 10).eval()
+    devices.place(network, torch.device("cpu"), "bf16")
+    return network
 
 
 def outputs_of(model, x, part):
@@ -100,6 +108,49 @@ def test_a_histogram_that_grew_equals_one_of_the_final_range(batches):
     assert (grown.counts - fixed.counts).abs().sum() <= 2 * sum(map(len, batches))
 
 
+def test_bf16_networks_have_statistics_of_their_own_outputs_in_full_precision(make_trial):
+    """As if the bfloat16 outputs were measured in float64."""
+    network = bf16_model()
+    x = torch.randn(300, 1, 8, 8)
+    rows = watched(network, x, make_trial(), probes=["units", "inputs"])
+    found = {(row.probe, row.layer): row.value for row in rows}
+    outputs = {}
+    for name, unit in named_units(network):
+        for part in ("weight", "activation"):
+            unit.get_submodule(part).register_forward_hook(
+                lambda _m, _i, y, key=(name, part): outputs.setdefault(key, []).append(y)
+            )
+    with torch.inference_mode():
+        network(x[:3])
+        network(x[3:])
+    assert {y.dtype for ys in outputs.values() for y in ys} == {torch.bfloat16}
+    for (name, part), ys in outputs.items():
+        values = torch.cat(ys).double().numpy()
+        if part == "activation":
+            assert found["saturation", name] == pytest.approx(np.abs(values).mean(), rel=1e-6)
+            rows = np.moveaxis(values, 1, -1).reshape(-1, values.shape[1])
+            expected = np.abs(stats.skew(rows, bias=False)).mean()
+            assert found["skewness", name] == pytest.approx(expected, rel=1e-5)
+        else:
+            deviation = values.std((0, 2, 3)).mean()
+            assert found["input_deviation", name] == pytest.approx(deviation, rel=1e-6)
+
+
+def test_bf16_moves_no_measure_by_more_than_its_rounding(model, make_trial):
+    """Of the same weights; bfloat16 has 8 bits."""
+    part = data.load(data.Choice("digits", train_size=1000), torch.device("cpu")).train
+    [(x, _)] = part.training_batches(1000, "none", torch.Generator().manual_seed(0))
+    measured = []
+    for network in (model, bf16_model()):
+        trial = make_trial()
+        watched(network, x, trial, probes=["units", "inputs"])
+        probes.log_gradients(network, part, trial, seed=0)
+        measured.append(trial.rows)
+    for exact, rounded in zip(*measured, strict=True):
+        assert rounded[:2] == exact[:2]
+        assert rounded.value == pytest.approx(exact.value, rel=2**-5, abs=1e-3)
+
+
 @pytest.mark.parametrize(
     ("params", "message"),
     [
@@ -115,7 +166,10 @@ def test_histograms_of_unknown_units_and_channels_are_rejected(model, params, me
         probes.watchers(model, validated(Settings, {**PARAMS, "probes": ["histograms"], **params}))
 
 
-def test_gradients_are_those_of_the_mean_loss(model, make_trial):
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_gradients_are_those_of_the_mean_loss(precision, model, make_trial):
+    if precision == "bf16":  # the means are over rounded values, but are not rounded themselves
+        model = bf16_model()
     trial = make_trial()
     part = data.load(data.Choice("digits", train_size=200), torch.device("cpu")).train
     probes.log_gradients(model, part, trial, seed=3)
@@ -130,9 +184,9 @@ def test_gradients_are_those_of_the_mean_loss(model, make_trial):
     for x, labels in part.training_batches(128, "none", torch.Generator().manual_seed(3)):
         model.zero_grad()
         functional.cross_entropy(model(x), labels).backward()
-        expected["weight"].append(unit.get_parameter("weight.weight").grad.abs().mean())
-        expected["input"].append(kept["x"].abs().mean())
-        expected["activation"].append(kept["y"].grad.abs().mean())
+        expected["weight"].append(unit.get_parameter("weight.weight").grad.double().abs().mean())
+        expected["input"].append(kept["x"].double().abs().mean())
+        expected["activation"].append(kept["y"].grad.double().abs().mean())
     for probe, name in (
         ("weight_gradient", "weight"),
         ("convolution_input", "input"),

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from trainables import activations
 from trainables.models.scaling import scaled
@@ -25,8 +25,19 @@ def _conv(params: Mapping[str, Any], inputs: int, outputs: int, size: int) -> Un
     return Unit(nn.Conv2d(inputs, outputs, 5, padding=2), activation, params["order"])
 
 
+class ResponseNorm(nn.LocalResponseNorm):
+    """torch's layer on rows of pixels, with the same bits.
+
+    For images torch averages by `avg_pool3d`, whose gradient no GPU computes deterministically.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) to the same shape."""
+        return super().forward(x.flatten(2)).view(x.shape)
+
+
 def _response_norm() -> nn.Module:
-    return nn.LocalResponseNorm(_WINDOW, alpha=_ALPHA, beta=0.75, k=1.0)
+    return ResponseNorm(_WINDOW, alpha=_ALPHA, beta=0.75, k=1.0)
 
 
 def _mnist(params: Mapping[str, Any], in_channels: int, num_classes: int) -> nn.Module:

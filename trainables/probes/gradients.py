@@ -67,4 +67,5 @@ def _watch_gradient(name: str, unit: Unit, totals: Totals) -> torch.utils.hooks.
 
 
 def _mean_magnitude(x: Tensor | None) -> float:
-    return 0.0 if x is None else float(x.detach().abs().mean())
+    # In float32, since torch rounds a mean to the type of the values: with bf16 to 8 bits.
+    return 0.0 if x is None else float(x.detach().abs().mean(dtype=torch.float32))
