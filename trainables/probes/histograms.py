@@ -35,7 +35,9 @@ class Histogram:
             self.counts = nn.functional.pad(pairs, (_BINS // 4, _BINS // 4))
             self.limit *= 2
         # Exact, since the limit is a power of two; a GPU has no deterministic torch.histc.
-        bins = (x * (_BINS / 2 / self.limit)).floor_().add_(_BINS // 2).clamp_(max=_BINS - 1)
+        bins = (
+            (x.double() * (_BINS / 2 / self.limit)).floor_().add_(_BINS // 2).clamp_(max=_BINS - 1)
+        )
         self.counts += torch.bincount(bins.flatten().int(), minlength=_BINS).cpu()
 
     def centres(self) -> list[float]:
