@@ -34,10 +34,9 @@ class Histogram:
             pairs = self.counts.view(-1, 2).sum(1)
             self.counts = nn.functional.pad(pairs, (_BINS // 4, _BINS // 4))
             self.limit *= 2
-        # Exact, since the limit is a power of two; a GPU has no deterministic torch.histc.
-        bins = (
-            (x.double() * (_BINS / 2 / self.limit)).floor_().add_(_BINS // 2).clamp_(max=_BINS - 1)
-        )
+        scale = _BINS / 2 / self.limit  # a power of two: exact
+        # A GPU has no deterministic torch.histc.
+        bins = (x.double() * scale).floor_().add_(_BINS // 2).clamp_(max=_BINS - 1)
         self.counts += torch.bincount(bins.flatten().int(), minlength=_BINS).cpu()
 
     def centres(self) -> list[float]:
