@@ -93,7 +93,7 @@ def _accuracy(model: nn.Module, testing: DataLoader[Any]) -> float:
     return float(torch.cat(correct).mean())
 
 
-class _Decoded(Dataset[tuple[torch.Tensor, int]]):
+class Decoded(Dataset[tuple[torch.Tensor, int]]):
     """Reads images as torchvision's CIFAR10 and MNIST do, whose arrays are uint8 as well."""
 
     def __init__(self, images: Images, labels: Labels, transform: Callable[..., Any]) -> None:
@@ -124,7 +124,7 @@ def _loader(params: Params, part: str) -> DataLoader[Any]:
             transforms.RandomHorizontalFlip(),
             *steps,
         ]
-    data = _Decoded(images[selected], labels[selected], transforms.Compose(steps))
+    data = Decoded(images[selected], labels[selected], transforms.Compose(steps))
     return DataLoader(data, params["batch_size"], shuffle=part == "train", num_workers=0)
 
 

@@ -2,6 +2,8 @@
 
 import os
 import platform
+import shutil
+import subprocess
 from collections.abc import Sequence
 from importlib import import_module
 from importlib.metadata import version
@@ -28,8 +30,17 @@ def machine() -> str:
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     model = next((line.partition(":")[2].strip() for line in lines if "model name" in line), "CPU")
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    gpu = "".join(f"{name}, " for name in gpus())
     system = platform.freedesktop_os_release()["PRETTY_NAME"]
-    return f"{model}, {os.cpu_count()} cores, {memory:.0f} GiB of memory, {system}"
+    return f"{gpu}{model}, {os.cpu_count()} cores, {memory:.0f} GiB of memory, {system}"
+
+
+def gpus() -> list[str]:
+    """Name this machine's GPUs, without starting CUDA in this process."""
+    if not shutil.which("nvidia-smi"):
+        return []
+    command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
 
 
 def versions() -> str:

@@ -134,6 +134,9 @@ def record_peak_memory(device: torch.device, trial: Trial) -> None:
 def place(model: nn.Module, device: torch.device, precision: Precision) -> None:
     """Move a network to a device, in channels_last memory, and set its precision.
 
+    Tensor cores read channels_last as it is, and a CPU is faster with it. A network that
+    `python -m benchmarks gpu` shows to be faster in contiguous memory is to be excepted here.
+
     With bf16, convolutions and matrix products round their inputs to bfloat16; parameters,
     logits and the loss stay float32.
     """
