@@ -40,6 +40,8 @@ def choose(trial: Trial, precision: Precision, *, deterministic: bool = False) -
         RuntimeError: If the trial has a GPU that torch cannot use.
     """
     torch.set_num_threads(trial.threads)
+    # Else CUDA graphs would keep their memory, and the ninth network would not be compiled.
+    torch.compiler.reset()
     if trial.gpus > 1:
         raise ValueError(
             f"the trial has {trial.gpus:g} GPUs and trains on one: set `resources.gpu` to 1 or less"
@@ -178,7 +180,6 @@ def compiled(model: nn.Module, *, graphs: bool) -> nn.Module:
             their launches. The next step overwrites the logits and gradients of a step, unless a
             backward pass is still to come. No effect on a CPU.
     """
-    torch.compiler.reset()  # otherwise the ninth trial of a process would not be compiled
     # An epoch has two sizes of batches, the last being smaller: each is compiled for itself.
     mode = "reduce-overhead" if graphs else None
     return cast(nn.Module, torch.compile(model, dynamic=False, mode=mode))
