@@ -116,8 +116,9 @@ class Trial(Protocol):
     def record(self, **facts: str) -> None:
         """Record facts for the trial's row in ``trials``, such as ``device``.
 
-        From ``peak_memory_bytes``, the trial's use of GPU memory, and ``gpu_memory_bytes``, the
-        size of that memory, a pilot computes how many trials fit on one GPU.
+        From ``peak_memory_bytes``, the trial's use of GPU memory without CUDA's own, and
+        ``gpu_memory_bytes``, the size of that memory, a pilot computes how many trials fit on one
+        GPU.
         """
 
     def log(self, text: str) -> None:

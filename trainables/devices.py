@@ -180,6 +180,8 @@ def compiled(model: nn.Module, *, graphs: bool) -> nn.Module:
             their launches. The next step overwrites the logits and gradients of a step, unless a
             backward pass is still to come. No effect on a CPU.
     """
+    # By default each trial would start a process per core.
+    os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", str(torch.get_num_threads()))
     # An epoch has two sizes of batches, the last being smaller: each is compiled for itself.
     mode = "reduce-overhead" if graphs else None
     return cast(nn.Module, torch.compile(model, dynamic=False, mode=mode))
