@@ -36,7 +36,6 @@ def show(found: Comparison, console: Console, format_: str) -> None:
         return
     for listing in listings:
         print_listing(listing, console)
-        console.print()
     for note in notes:
         console.print(f"• {note}", markup=False, highlight=False)
 
