@@ -1,9 +1,8 @@
-"""Publishes the results of a sweep under docs/results.
+"""Publishes the results of sweeps under docs/results, and writes the list of them.
 
-Run ``python docs/publish.py results/NAME`` after sweeps/NAME.yaml has finished: it copies the
-merged tables of the store, derives tables, claims, figures and report from the copy with `orch`,
-and updates the list of published sweeps. The text about the sweep, ``about.md``, is written by
-hand. Without a store, it derives tables, claims and reports of all published sweeps again.
+Run ``python docs/publish.py results/NAME`` after sweeps/NAME.yaml has finished: `orch publish`
+writes docs/results/NAME, and the list is updated. The text about the sweep, ``about.md``, is
+written by hand. Without a store, all that is published is derived again from its own rows.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ from __future__ import annotations
 import json
 import math
 import re
-import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -25,7 +23,6 @@ from orchestrator.results.claims.contrasts import ALPHA, holm
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs/results"
-TABLES = ("trials", "epochs", "probes")
 LIMIT = 5_000_000
 """Largest size of a published sweep in bytes."""
 OVERVIEW = re.compile(r"(<!-- overview.*? -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -37,14 +34,9 @@ SLOTS = 2
 
 
 def main() -> None:
-    """Publish one sweep, or derive all again."""
-    if len(sys.argv) > 2:
-        sys.exit("usage: python docs/publish.py [STORE], such as results/table1-mini")
-    for store in map(Path, sys.argv[1:]):
-        copy(store, RESULTS / store.name)
-        draw(store.name)
-    for name in [Path(store).name for store in sys.argv[1:]] or published():
-        derive(name)
+    """Publish some sweeps, or derive all again."""
+    for store in map(Path, sys.argv[1:] or (RESULTS / name for name in published())):
+        publish(store)
     index = RESULTS / "index.md"
     index.write_text(OVERVIEW.sub(rf"\g<1>{overview()}\g<2>", index.read_text()))
 
@@ -54,48 +46,14 @@ def published() -> list[str]:
     return sorted(path.parent.name for path in RESULTS.glob("*/sweep.yaml"))
 
 
-def draw(name: str) -> None:
-    """Draw the figures of one sweep."""
-    target = RESULTS / name
-    shutil.rmtree(target / "figures", ignore_errors=True)
-    orch("figure", f"sweeps/{name}.yaml", "--output", target)
-    (target / name).replace(target / "figures")
-    for image in (target / "figures").glob("*.png"):
-        image.unlink()  # the SVG shows the same at a tenth of the size
-
-
-def derive(name: str) -> None:
-    """Derive tables, claims and report of one sweep from its copied tables."""
-    target, sweep = RESULTS / name, f"sweeps/{name}.yaml"
-    write(target, "tables.md", "table", sweep, "--format", "markdown")
-    write(target, "claims.json", "claims", sweep, "--format", "json")
-    orch("report", sweep, "--output", target / "report.html")
-    size = sum(path.stat().st_size for path in target.rglob("*"))
+def publish(store: Path) -> None:
+    """Publish a sweep by `orch publish`."""
+    target = RESULTS.relative_to(ROOT) / store.name
+    words = [f"sweeps/{store.name}.yaml", str(target), "--store", str(store.absolute().parent)]
+    subprocess.run([sys.executable, "-m", "orchestrator", "publish", *words], check=True, cwd=ROOT)
+    size = sum(path.stat().st_size for path in (ROOT / target).rglob("*"))
     if size > LIMIT:
         sys.exit(f"{target} has {size:,} bytes; the limit is {LIMIT:,}")
-
-
-def copy(store: Path, target: Path) -> None:
-    """Copy the merged tables of a store."""
-    if list(store.glob("checkpoints/*")):
-        sys.exit(f"{store} has unfinished trials; finish its sweep first")
-    for name in TABLES:
-        shutil.rmtree(target / name, ignore_errors=True)
-        shutil.copytree(store / name, target / name)
-    for name in ("sweep.yaml", "cost.json"):
-        shutil.copy(store / name, target)
-
-
-def write(target: Path, name: str, *arguments: object) -> None:
-    """Write the output of a command to a file."""
-    (target / name).write_text(orch(*arguments))
-
-
-def orch(*arguments: object) -> str:
-    """Run `orch` on the published copies."""
-    store = str(RESULTS.relative_to(ROOT))  # as the report shows it
-    command = [sys.executable, "-m", "orchestrator", *map(str, arguments), "--store", store]
-    return subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.PIPE, text=True).stdout
 
 
 def overview() -> str:

@@ -108,7 +108,6 @@ def _copy(results: Results, new: Store, private: Private) -> None:
             content = to_parquet(hide(pa.concat_tables(rows)))
             new.files.write(rows_file(table, trial_id), content)
     write_schema(new, layout)
-    new.files.make_folder("code")
     if results.sweep.source is not None:
         new.files.write("sweep.yaml", results.sweep.source.text.encode())
     ends = snapshot.outcomes.values()
@@ -120,6 +119,7 @@ def _copy(results: Results, new: Store, private: Private) -> None:
     ):
         content = store.files.read(name)
         if content is not None:
+            new.files.make_folder(str(Path(name).parent))
             new.files.write(name, content)
 
 
