@@ -203,7 +203,8 @@ def test_trials_that_went_on_from_a_checkpoint_neither_accuse_nor_clear(tmp_path
     publish(tmp_path)
     found = audit(tmp_path, "shared/noise")
     assert (found["verdict"], found["compared"]) == ("clear", 8)
-    assert found["outcomes"]["resumed"] == 2
+    assert (found["outcomes"]["resumed"], found["resumed"], found["finished"]) == (2, 2, 10)
+    assert found["caught"] == {"altered": 1, "share": 1 / 8, "probability": 0.95}
     resumed = [trial for trial in found["trials"] if trial["outcome"] == "resumed"]
     assert {(trial["seed"], trial["went_on_after"]) for trial in resumed} == {(3, "[2]")}
 

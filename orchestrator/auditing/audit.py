@@ -18,7 +18,7 @@ from orchestrator.publishing.card import authors
 from orchestrator.results import Results, open_store
 from orchestrator.results.wanted import possible
 from orchestrator.running import failures
-from orchestrator.running.comparison import Comparison, Rows, RowsOf, compare
+from orchestrator.running.comparison import Comparison, Rows, RowsOf, compare, went_on
 from orchestrator.running.one_trial import named
 from orchestrator.running.repeating import Repetition, repetition
 from orchestrator.spec import PlannedTrial
@@ -70,6 +70,7 @@ class Audit:
         digest: SHA-256 of its checksums.
         results: its results.
         population: number of its trials that have finished.
+        resumed: how many of them went on from a checkpoint.
         seed: of the draw.
         sample: the drawn trials, those of one code after each other.
         code: the digest of the code of each, by trial id.
@@ -80,6 +81,7 @@ class Audit:
     digest: str
     results: Results
     population: int
+    resumed: int
     seed: int
     sample: tuple[PlannedTrial, ...]
     code: Mapping[str, str]
@@ -125,6 +127,7 @@ def prepare(folder: Path, size: int, seed: int) -> Audit:
         digest=digest,
         results=results,
         population=len(rows),
+        resumed=sum(map(went_on, rows["resumed_at"])),
         seed=seed,
         sample=tuple(sorted((known[i] for i in ids), key=lambda trial: code[trial.trial_id])),
         code=code,

@@ -63,8 +63,11 @@ class Certificate:
 
     @property
     def caught_from(self) -> int | None:
-        """How many altered trials such a sample would have caught with 95 % probability."""
-        return fewest_caught(self.audit.population, self.compared)
+        """How many altered trials such a sample would have caught with 95 % probability.
+
+        Of those that did not go on from a checkpoint: about the others an audit says nothing.
+        """
+        return fewest_caught(self.audit.population - self.audit.resumed, self.compared)
 
     @cached_property
     def elsewhere(self) -> Elsewhere | None:
@@ -74,7 +77,8 @@ class Certificate:
     def as_dict(self) -> dict[str, Any]:
         """Return it as plain data, whose keys docs/json.md describes."""
         altered = self.caught_from
-        caught = altered and {"altered": altered, "share": altered / self.audit.population}
+        judged = self.audit.population - self.audit.resumed
+        caught = altered and {"altered": altered, "share": altered / judged}
         return {
             "version": VERSION,
             "sweep": self.audit.results.sweep.name,
@@ -82,6 +86,7 @@ class Certificate:
             "verdict": self.verdict,
             "seed": self.audit.seed,
             "finished": self.audit.population,
+            "resumed": self.audit.resumed,
             "sampled": len(self.audited),
             "compared": self.compared,
             "outcomes": {outcome.value: self.count(outcome) for outcome in Outcome},
@@ -118,11 +123,18 @@ class Certificate:
         yield from self._meaning()
 
     def _meaning(self) -> Iterator[str]:
+        judged = self.audit.population - self.audit.resumed
         if self.caught_from:
-            share = self.caught_from / self.audit.population
+            share = self.caught_from / judged
             yield (
-                f"if {counted(self.caught_from, 'trial')} or more ({share:.1%}) were altered, "
-                f"{counted(self.compared, 'compared trial')} would hold one with 95 % probability"
+                f"if {counted(self.caught_from, 'trial')} or more of {judged:,} ({share:.1%}) were "
+                f"altered, {counted(self.compared, 'compared trial')} would hold one with 95 % "
+                "probability"
+            )
+        if self.audit.resumed:
+            yield (
+                f"nothing is said of the {counted(self.audit.resumed, 'trial')} of "
+                f"{self.audit.population:,} that went on from a checkpoint"
             )
         yield {
             "clear": "clear: what was compared is as published",

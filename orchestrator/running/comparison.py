@@ -85,8 +85,13 @@ class Comparison:
     @property
     def went_on_after(self) -> str | None:
         """The epochs after which the stored run went on, as a JSON list; None if it never did."""
-        resumed = str(self.stored.trial["resumed_at"])
-        return None if resumed in {"[]", "None", "nan"} else resumed
+        resumed = self.stored.trial["resumed_at"]
+        return str(resumed) if went_on(resumed) else None
+
+
+def went_on(resumed_at: object) -> bool:
+    """Tell from ``resumed_at`` whether a trial went on from a checkpoint; old rows have none."""
+    return isinstance(resumed_at, str) and resumed_at != "[]"
 
 
 def compare(results: Results, stored: Rows, now: Rows) -> Comparison:
