@@ -5,6 +5,8 @@ from io import BytesIO
 import numpy as np
 import pytest
 import torch
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from trainables import activations, data, models
 from trainables.classify import train
@@ -132,3 +134,49 @@ def test_sparsity_of_exact_numbers():
     magnitudes = ChannelMagnitudes(3)
     magnitudes.update(torch.tensor([[4.0, 0.0, -2.0], [0.0, 0.0, 2.0]]))
     assert sparsity(magnitudes) == pytest.approx(1 - (0.5 + 0 + 1) / 3, abs=1e-15)
+
+
+def of(values):
+    """The sparsity of one channel."""
+    magnitudes = ChannelMagnitudes(1)
+    magnitudes.update(torch.tensor(values, dtype=torch.float64)[:, None])
+    return sparsity(magnitudes)
+
+
+# The criteria of Hurley & Rickard (2009) for sparsity, of which appendix A.10 proves five.
+unequal = st.lists(st.integers(0, 1000), min_size=2, max_size=20).filter(lambda g: len(set(g)) > 1)
+amounts = st.integers(1, 1000)
+
+
+@given(g=unequal, factor=amounts)
+def test_scaling_does_not_change_sparsity(g, factor):
+    assert of([factor * each for each in g]) == pytest.approx(of(g), abs=1e-12)
+
+
+@given(g=unequal, more=amounts)
+def test_a_rising_tide_decreases_sparsity(g, more):
+    assert of([each + more for each in g]) < of(g)
+
+
+@given(g=unequal, times=st.integers(2, 5))
+def test_cloning_does_not_change_sparsity(g, times):
+    assert of(times * g) == pytest.approx(of(g), abs=1e-12)
+
+
+@given(g=unequal, more=amounts)
+def test_one_value_that_grows_large_increases_sparsity(g, more):
+    """Bill Gates; if all other values are 0, the ratio to the largest is 0 whatever it is."""
+    *others, last = g
+    assume(any(others))
+    rich = max(g) - last + 1
+    assert of([*others, last + rich + more]) > of([*others, last + rich])
+
+
+@given(g=unequal)
+def test_babies_increase_sparsity(g):
+    assert of([*g, 0]) > of(g)
+
+
+def test_robin_hood_need_not_decrease_sparsity():
+    """The sixth criterion fails: neither mean nor maximum knows who of the others has what."""
+    assert of([8.0, 4.0, 0.0]) == of([8.0, 2.0, 2.0])
