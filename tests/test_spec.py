@@ -614,6 +614,10 @@ BAD_ENDINGS = {
         FIGURE + "kind: pie, values: [accuracy]}]",
         "`figures[0].kind`: expected 'curves'",
     ),
+    "a table of layers of a metric": (
+        "tables: [{name: t, values: [loss], layers: max}]",
+        "`tables[0].layers`: only a probe has layers",
+    ),
     "layers of a metric": (
         FIGURE + "kind: layers, values: [accuracy]}]",
         "`figures[0].values`: `kind: layers` shows probes",

@@ -19,6 +19,7 @@ from orchestrator.results.tables import Pivot, markdown, pivot, print_text, show
 from orchestrator.spec.checks import check
 from orchestrator.spec.grid import PlannedTrial
 from orchestrator.spec.model import Sweep
+from orchestrator.spec.shown import Table
 
 MEANS = {"convention": 0.5, "swap": 0.625}
 
@@ -371,6 +372,27 @@ def test_a_probe_is_its_mean_over_layers_at_the_last_epoch():
     frame = tidy_of(PROBED, TRIALS, pd.concat([late, early, other]))
     assert frame["mean"].tolist() == [3.0] * 4
     assert frame["std"].tolist() == [1.0] * 4
+
+
+def test_a_table_of_one_layer_and_one_of_the_mean_are_told_apart():
+    mean, largest, first = (
+        Table(name=layers, rows=("dataset", "order"), values=("probe:skewness",), layers=layers)
+        for layers in ("mean", "max", "block0")
+    )
+    sweep = make_sweep(tables=(mean, largest, first))
+    probes = make_probes(sweep, "skewness", lambda _: [1.0, 3.0])
+    frame = tidy(results_of(sweep, TRIALS, probes), sweep.tables)
+    shown = frame.groupby("metric")["mean"].unique().map(list).to_dict()
+    assert shown == {
+        "probe:skewness": [2.0],
+        "probe:skewness (max)": [3.0],
+        "probe:skewness (block0)": [1.0],
+    }
+    of_max, of_first = (
+        pivot_of(make_sweep(tables=(one,)), TRIALS, probes) for one in (largest, first)
+    )
+    assert "Probes are the largest over layers at the last epoch." in of_max.notes
+    assert "Probes are of block0 at the last epoch." in of_first.notes
 
 
 def test_a_layer_weighs_the_same_whatever_its_number_of_units():

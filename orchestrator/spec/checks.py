@@ -122,6 +122,8 @@ def _table(sweep: Sweep, table: Table, key: Key) -> Iterator[Problem]:
         if value in {"", PROBE}:
             yield Problem((*key, "values", index), "expected a metric or `probe:NAME`")
         yield from free(sweep, value, (*key, "values", index))
+    if table.layers != "mean" and not any(value.startswith(PROBE) for value in table.values):
+        yield Problem((*key, "layers"), "only a probe has layers")
     if table.published:
         yield from _published(sweep, table, table.published, (*key, "published"))
 

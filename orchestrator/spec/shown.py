@@ -33,6 +33,8 @@ class Table(Part):
     """Factors whose values label the columns."""
     values: tuple[str, ...] = ()
     """Metrics, or ``probe:NAME``; without any, the selection metric."""
+    layers: str = "mean"
+    """Of probes: ``mean`` or ``max`` over their layers, or the name of one."""
     percent: bool | None = None
     """Whether to print fractions as percent; by default, metrics named ``…accuracy``."""
     precision: Annotated[int, Field(ge=0, le=12)] | None = None

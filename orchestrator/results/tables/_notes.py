@@ -17,6 +17,8 @@ from orchestrator.spec.shown import Table
 if TYPE_CHECKING:
     from orchestrator.results.results import Results
 
+_OF_LAYERS = {"mean": "means over layers", "max": "the largest over layers"}
+
 
 def notes(results: Results, table: Table, factors: Labels) -> Labels:
     """Explain how a table's numbers are obtained, which are missing, and what the signs mean.
@@ -27,7 +29,7 @@ def notes(results: Results, table: Table, factors: Labels) -> Labels:
         factors: the factors that identify a cell.
     """
     sweep, selections = results.sweep, results.selections
-    measured = {name: results.measure(name) for name in sweep.values_of(table)}
+    measured = {name: results.measure(name, table.layers) for name in sweep.values_of(table)}
     return (
         *_protocol(sweep, table, selections),
         *_gaps(selections, measured),
@@ -39,7 +41,7 @@ def notes(results: Results, table: Table, factors: Labels) -> Labels:
 def _protocol(sweep: Sweep, table: Table, selections: Sequence[CellSelection]) -> Iterator[str]:
     yield "Mean ± sample standard deviation over seeds (number of seeds)."
     if any(name.startswith(PROBE) for name in table.values):
-        yield "Probes are means over layers at the last epoch."
+        yield f"Probes are {_OF_LAYERS.get(table.layers, f'of {table.layers}')} at the last epoch."
     yield _selected_on(sweep)
     if any(selection.cell.confirm for selection in selections):
         yield _confirmed(selections)

@@ -123,7 +123,7 @@ def pivot(results: Results, table: Table) -> Pivot:
     layout = _Layout(sweep, table, selections)
     values = {
         layout.key(name, selection): (
-            selected_values(results.measure(name), selection),
+            selected_values(results.measure(name, table.layers), selection),
             selection.complete,
             results.marks(selection).signs,
         )

@@ -40,7 +40,7 @@ def published(
     for name in (n for n in figures.columns if n in values):
         value_unit = unit(name, table.percent, table.precision)
         pairs = [(selection, row[name]) for selection, row in found if row[name] is not None]
-        measured = results.measure(name)
+        measured = results.measure(name, table.layers)
         lines = tuple(
             (
                 *cell_labels(selection, factors),

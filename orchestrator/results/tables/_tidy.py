@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from orchestrator.labels import is_accuracy, printable
+from orchestrator.labels import PROBE, is_accuracy, printable
 from orchestrator.results.marks import Marks
 from orchestrator.results.measures import selected_values
 from orchestrator.results.observed import grows
@@ -49,17 +49,18 @@ def tidy(results: Results, tables: Sequence[Table]) -> pd.DataFrame:
     Raises:
         ShowError: the store has no such metric or probe.
     """
-    frames = [_tidy(results, results.sweep.values_of(table)) for table in tables]
+    frames = [_tidy(results, table) for table in tables]
     return pd.concat(frames, ignore_index=True).drop_duplicates(ignore_index=True)
 
 
-def _tidy(results: Results, names: Sequence[str]) -> pd.DataFrame:
+def _tidy(results: Results, table: Table) -> pd.DataFrame:
     sweep = results.sweep
+    measured = {name: results.measure(name, table.layers) for name in sweep.values_of(table)}
     rows = [
         {
             **_params(selection.cell.factors),
-            "metric": name,
-            **asdict(_numbers(name, selected_values(results.measure(name), selection))),
+            "metric": _named(name, table),
+            **asdict(_numbers(name, selected_values(measured[name], selection))),
             "complete": selection.complete,
             **_marks(results.marks(selection)),
             "selected_on": sweep.select.metric,
@@ -67,7 +68,7 @@ def _tidy(results: Results, names: Sequence[str]) -> pd.DataFrame:
             **_config(selection),
         }
         for selection in results.selections
-        for name in names
+        for name in measured
     ]
     facts = ["complete", "status", "epochs_run", "selected_on", *(SEEDS if grows(sweep) else ())]
     columns = [*sweep.factors, "metric", *NUMBERS, *facts, *sweep.search]
@@ -92,6 +93,12 @@ def to_json(frame: pd.DataFrame) -> str:
     rows = frame.to_dict("records")
     plain = [{str(name): _plain(value) for name, value in row.items()} for row in rows]
     return "[\n" + ",\n".join(json.dumps(row, allow_nan=False) for row in plain) + "\n]\n"
+
+
+def _named(name: str, table: Table) -> str:
+    """Name a value, with the layers of a probe that are not averaged over."""
+    is_mean = table.layers == "mean" or not name.startswith(PROBE)
+    return name if is_mean else f"{name} ({table.layers})"
 
 
 def _numbers(name: str, values: Sequence[float]) -> Statistics:
