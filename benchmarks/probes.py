@@ -34,7 +34,7 @@ class Literal:
 
     def evaluate(self) -> None:
         """Compute accuracy, then skewness in three passes, saturation in one, sparsity in two."""
-        passes.evaluate(self.model, self.images, self.batches)
+        passes.evaluate(self.model, self.images, _first(self.batches))
         mean = self._sums(self.activations, lambda _, x: x.mean(1))
         variance = self._sums(
             self.activations, lambda layer, x: (x - mean[layer][:, None]).square().mean(1)
@@ -69,10 +69,15 @@ class Literal:
             return add_term
 
         handles = [each.register_forward_hook(hook(layer)) for layer, each in enumerate(modules)]
-        passes.evaluate(self.model, self.images, self.batches)
+        passes.evaluate(self.model, self.images, _first(self.batches))
         for handle in handles:
             handle.remove()
         return sums
+
+
+def _first(batches: int) -> Tensor:
+    """Positions of the images in the first batches of 128."""
+    return torch.arange(128 * batches)
 
 
 @dataclass(frozen=True)
@@ -86,7 +91,7 @@ class Evaluated:
 
     def without_probes(self) -> None:
         """Compute accuracy."""
-        passes.evaluate(self.model, self.images, self.batches)
+        passes.evaluate(self.model, self.images, _first(self.batches))
 
     def with_probes(self) -> None:
         """Compute accuracy and all three probes."""

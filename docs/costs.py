@@ -19,7 +19,6 @@ from orchestrator.spec.grid import expand
 from orchestrator.spec.loading import load
 from trainables import datasets, models
 from trainables.params import validated
-from trainables.passes import STEP_IMAGES
 from trainables.settings import Settings
 
 SWEEPS = Path(__file__).parents[1] / "sweeps"
@@ -60,7 +59,7 @@ def of_trial(settings: Settings) -> Cost:
     train, test = IMAGES[settings.dataset]
     steps = -(-train // settings.batch_size)
     logged = steps // settings.loss_every if settings.loss_every else 0
-    passes = 3 * train + test + STEP_IMAGES * logged
+    passes = 3 * train + test + (settings.loss_images or test) * logged
     flop = (
         settings.epochs
         * passes

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Generator, nn
-from torch.optim import SGD
+from torch.optim import Optimizer
 
 from trainables import data, devices, models, optim, passes, probes, weights
 from trainables.contract import Trial, checked_by
@@ -69,8 +69,12 @@ def train(params: Mapping[str, Any], trial: Trial) -> Iterator[Mapping[str, floa
     trained = model
     if settings.compile:
         trained = devices.compiled(model, graphs=settings.compile == "graphs")
-    optimizer = optim.sgd(
-        model, settings.weight_decay, settings.bn_weight_decay, settings.bn_beta_weight_decay
+    optimizer = optim.build(
+        settings.optimizer,
+        model,
+        settings.weight_decay,
+        settings.bn_weight_decay,
+        settings.bn_beta_weight_decay,
     )
     done = _restore(trial.load(), model, optimizer)
     try:
@@ -114,7 +118,7 @@ def load(folder: str | Path) -> tuple[nn.Module, data.Data]:
 
 def _train(
     model: nn.Module,
-    optimizer: SGD,
+    optimizer: Optimizer,
     images: data.Data,
     settings: Settings,
     epoch: int,
@@ -122,9 +126,7 @@ def _train(
 ) -> dict[str, float]:
     count = len(images.train)
     done = (epoch - 1) * -(-count // settings.batch_size)
-    after_step = passes.AfterStep(
-        model, images.test, trial, settings.loss_every, done=done, of=count
-    )
+    after_step = passes.AfterStep(model, images.test, trial, settings, done=done, of=count)
     device = next(model.parameters()).device
     with _seeded(settings.seed, epoch, device) as generator:
         result = passes.train_epoch(model, optimizer, images.train, settings, generator, after_step)
@@ -186,14 +188,14 @@ def _seeded(seed: int, epoch: int, device: torch.device) -> Iterator[Generator]:
         yield Generator().manual_seed(int(state[1]))
 
 
-def _state(epoch: int, model: nn.Module, optimizer: SGD) -> bytes:
+def _state(epoch: int, model: nn.Module, optimizer: Optimizer) -> bytes:
     buffer = BytesIO()
     state = {"epoch": epoch, "model": model.state_dict(), "optimizer": optimizer.state_dict()}
     torch.save(state, buffer)
     return buffer.getvalue()
 
 
-def _restore(saved: bytes | None, model: nn.Module, optimizer: SGD) -> int:
+def _restore(saved: bytes | None, model: nn.Module, optimizer: Optimizer) -> int:
     """Load a saved state into model and optimizer; return the number of completed epochs.
 
     Raises:

@@ -55,8 +55,8 @@ class Part(Protocol):
     def __len__(self) -> int:
         """Number of images."""
 
-    def batches(self, first: int | None = None) -> Iterator[tuple[Tensor, Tensor]]:
-        """All images once, in order, or the first so many of them."""
+    def batches(self, chosen: Tensor | None = None) -> Iterator[tuple[Tensor, Tensor]]:
+        """All images once, in order, or those at chosen positions, int64 on the CPU."""
 
     def training_batches(
         self, batch_size: int, kind: str, generator: Generator, *, shuffle: bool = True

@@ -44,10 +44,11 @@ class MemoryPart:
     def __len__(self) -> int:
         return len(self.index)
 
-    def batches(self, first: int | None = None) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches(self, chosen: Tensor | None = None) -> Iterator[tuple[Tensor, Tensor]]:
         """Images in order: float32 (n, C, H, W) in channels_last memory, and labels."""
         size = eval_batch(self.images.device, self.images.shape[1])
-        for index in torch.split(self.index[:first], size):
+        of_all = self.index if chosen is None else self.index[chosen.to(self.index.device)]
+        for index in torch.split(of_all, size):
             yield self._standardised(self.images.index_select(0, index)), self.labels[index]
 
     def training_batches(

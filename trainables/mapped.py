@@ -40,10 +40,11 @@ class MappedPart:
     def __len__(self) -> int:
         return len(self.index)
 
-    def batches(self, first: int | None = None) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches(self, chosen: Tensor | None = None) -> Iterator[tuple[Tensor, Tensor]]:
         """Images in order: float32 (n, C, H, W) in channels_last memory, and labels."""
         batch_size = eval_batch(self.device, self.size)
-        return self._loaded(self.index[:first], batch_size, "none", Generator())
+        index = self.index if chosen is None else self.index[chosen.numpy()]
+        return self._loaded(index, batch_size, "none", Generator())
 
     def training_batches(
         self, batch_size: int, kind: str, generator: Generator, *, shuffle: bool = True

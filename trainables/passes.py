@@ -3,22 +3,18 @@
 import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional
-from torch.optim import SGD
+from torch.optim import Optimizer
 
 from trainables.contract import Trial
 from trainables.data import Part
 from trainables.devices import subnormals_as_zero
 from trainables.settings import Settings
 
-# Test images for each `test_loss` logged between epochs. 004 uses all 10,000 of MNIST, and only a
-# part on CIFAR-10 for lack of memory.
-STEP_IMAGES = 1024
-
 
 @subnormals_as_zero()
 def train_epoch(
     model: nn.Module,
-    optimizer: SGD,
+    optimizer: Optimizer,
     images: Part,
     settings: Settings,
     generator: Generator,
@@ -54,11 +50,11 @@ def train_epoch(
 
 
 @torch.inference_mode()
-def evaluate(model: nn.Module, images: Part, first: int | None = None) -> tuple[float, float]:
-    """Mean loss and accuracy over all images, or the first so many, in eval mode."""
+def evaluate(model: nn.Module, images: Part, chosen: Tensor | None = None) -> tuple[float, float]:
+    """Mean loss and accuracy over all images, or those at chosen positions, in eval mode."""
     model.eval()
     totals = Totals(model)
-    for x, labels in images.batches(first):
+    for x, labels in images.batches(chosen):
         logits = model(x)
         totals.add(functional.cross_entropy(logits, labels), logits, labels)
     return totals.means()
@@ -95,16 +91,17 @@ class AfterStep:
         model: The network.
         test: Test images.
         trial: Where the rows go.
-        every: Number of steps between rows; None for no rows.
+        settings: How many steps lie between rows, and of how many images each test loss is.
         done: Number of steps before this epoch.
         of: Number of images in this epoch.
     """
 
     def __init__(
-        self, model: nn.Module, test: Part, trial: Trial, every: int | None, done: int, of: int
+        self, model: nn.Module, test: Part, trial: Trial, settings: Settings, done: int, of: int
     ) -> None:
         self._model, self._test, self._trial = model, test, trial
-        self._every, self._step, self._of = every, done, of
+        self._every, self._step, self._of = settings.loss_every, done, of
+        self._chosen = _some(len(test), settings.loss_images, settings.seed)
 
     def __call__(self, loss: Tensor, images: int) -> None:
         """Report a step on `images` images, and log the losses if they are due."""
@@ -112,7 +109,15 @@ class AfterStep:
         self._trial.step(images, of=self._of)
         if self._every is None or self._step % self._every:
             return
-        test_loss, _ = evaluate(self._model, self._test, STEP_IMAGES)
+        test_loss, _ = evaluate(self._model, self._test, self._chosen)
         self._model.train()
         self._trial.probe("train_loss", "network", float(loss), index=0, at=self._step)
         self._trial.probe("test_loss", "network", test_loss, index=0, at=self._step)
+
+
+def _some(images: int, count: int | None, seed: int) -> Tensor | None:
+    """Positions of `count` images, drawn by the seed, in order; None for all of them."""
+    if count is None or count >= images:
+        return None
+    drawn = torch.randperm(images, generator=Generator().manual_seed(seed))
+    return drawn[:count].sort().values

@@ -41,7 +41,8 @@ class Settings(Params):
             per machine; None decodes them in every epoch.
         augment: none, or random crop, or crop and horizontal flip, of training images.
         shuffle: Whether the images are shuffled in every epoch.
-        lr: Learning rate of SGD with momentum 0.9.
+        optimizer: sgd, with momentum 0.9, or adam.
+        lr: Its learning rate.
         lr_drops: Epochs after which the rate is divided by 10.
         weight_decay: Decay of all parameters except those of batch norms.
         bn_weight_decay: Decay of batch norms' parameters; None means `weight_decay`.
@@ -53,6 +54,7 @@ class Settings(Params):
         histogram_layers: Units that the group `histograms` measures.
         histogram_channels: Channels of each of these units that get their own histogram.
         loss_every: Number of steps between logged losses; None logs them once an epoch only.
+        loss_images: Test images of each of these losses, drawn by the seed; None for all.
         precision: fp32, bf16, or tf32, which is fp32 on a CPU; see `trainables.devices`.
         deterministic: Whether a GPU computes the same bits every time, at some cost of speed.
         compile: Whether the network is compiled for training, which evaluation does not use; graphs
@@ -80,6 +82,7 @@ class Settings(Params):
     decoded_size: PositiveInt | None = 256
     augment: Literal["none", "crop", "crop_flip"] = "none"
     shuffle: bool = True
+    optimizer: Literal["sgd", "adam"] = "sgd"
     lr: PositiveFloat
     lr_drops: list[PositiveInt] = Field(default=[])
     weight_decay: NonNegativeFloat = 0
@@ -92,6 +95,7 @@ class Settings(Params):
     histogram_layers: list[str] = Field(default=[])
     histogram_channels: list[NonNegativeInt] = Field(default=[])
     loss_every: PositiveInt | None = None
+    loss_images: PositiveInt | None = 1024
     precision: Precision = "fp32"
     deterministic: bool = False
     compile: bool | Literal["graphs"] = False

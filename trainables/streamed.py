@@ -66,9 +66,10 @@ class StreamedPart:
     def __len__(self) -> int:
         return len(self._files.paths)
 
-    def batches(self, first: int | None = None) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches(self, chosen: Tensor | None = None) -> Iterator[tuple[Tensor, Tensor]]:
         """Images in order: float32 (n, C, H, W) in channels_last memory, and labels."""
-        keys = [(position, 0, "none") for position in range(len(self))[:first]]
+        positions = range(len(self)) if chosen is None else chosen.tolist()
+        keys = [(position, 0, "none") for position in positions]
         return self._loaded(keys, eval_batch(self._device, self._size))
 
     def training_batches(

@@ -87,6 +87,16 @@ def test_dropout_and_trained_activations_resume_to_the_bit(digits_params, make_t
     assert min(changes) > 0
 
 
+def test_adam_learns_and_resumes_to_the_bit(digits_params, make_trial):
+    params = {**digits_params, "optimizer": "adam", "lr": 0.003, "epochs": 2}
+    first = make_trial()
+    before = next(train(params, first))
+    after = run(params, make_trial(saved=first.saved))
+    assert [before, *after] == run(params, make_trial())
+    assert after[-1]["test_accuracy"] > 0.8
+    assert after != run({**params, "optimizer": "sgd"}, make_trial())[1:]
+
+
 def test_all_groups_of_probes_work_together(digits_params, make_trial):
     trial = make_trial()
     params = {
@@ -117,6 +127,23 @@ def test_losses_between_epochs_are_logged_by_step(digits_params, make_trial):
     ]
     last = [row.value for row in trial.rows if row.probe == "test_loss"][-1]
     assert 0 < last < 3
+
+
+def test_logged_losses_are_of_all_test_images_or_of_some_drawn_by_the_seed(
+    digits_params, make_trial
+):
+    def logged(**changes):
+        trial = make_trial()
+        params = {**digits_params, "epochs": 1, "loss_every": 19, "probes": [], **changes}
+        [metrics] = run(params, trial)  # 19 steps
+        return metrics["test_loss"], trial.rows[-1].value
+
+    metric, of_all = logged(loss_images=None)
+    assert of_all == metric
+    first, of_some = logged(loss_images=100)
+    assert first == metric
+    assert of_some == logged(loss_images=100)[1] != of_all
+    assert logged(loss_images=597)[1] == of_all
 
 
 def test_trials_in_one_process_are_independent(digits_params, make_trial, whole):

@@ -1,5 +1,7 @@
 """Weight decays, the learning rate schedule and the fused step."""
 
+from functools import partial
+
 import pytest
 import torch
 
@@ -7,7 +9,7 @@ from trainables import models, optim
 
 
 def decays(model, *given):
-    optimizer = optim.sgd(model, *given)
+    optimizer = optim.build("sgd", model, *given)
     of = {id(p): group["weight_decay"] for group in optimizer.param_groups for p in group["params"]}
     return {name: of[id(parameter)] for name, parameter in model.named_parameters()}
 
@@ -36,7 +38,7 @@ def test_each_kind_of_parameter_has_its_decay(model, given, gamma, beta):
 
 def test_a_network_without_batch_norm_has_one_group():
     model = models.build({"model": "vgg16_8", "width": 0.1, "order": "nobn"}, 3, 10)
-    assert len(optim.sgd(model, 0.1).param_groups) == 1
+    assert len(optim.build("sgd", model, 0.1).param_groups) == 1
 
 
 def test_the_rate_drops_after_the_given_epochs():
@@ -44,11 +46,15 @@ def test_the_rate_drops_after_the_given_epochs():
     assert rates == pytest.approx([0.1, 0.1, 0.01, 0.01, 0.001])
 
 
-def test_the_fused_step_is_the_plain_one_up_to_rounding(model):
+@pytest.mark.parametrize(
+    ("name", "plainly"),
+    [("sgd", partial(torch.optim.SGD, momentum=0.9)), ("adam", torch.optim.Adam)],
+)
+def test_the_fused_step_is_the_plain_one_up_to_rounding(model, name, plainly):
     plain = models.build({"model": "vgg16_8", "width": 0.1}, 3, 10)
     plain.load_state_dict(model.state_dict())
-    fused = optim.sgd(model, 5e-4)
-    loop = torch.optim.SGD(plain.parameters(), momentum=0.9, weight_decay=5e-4, foreach=False)
+    fused = optim.build(name, model, 5e-4)
+    loop = plainly(plain.parameters(), weight_decay=5e-4, foreach=False)
     optim.set_rate(fused, 0.1)
     loop.param_groups[0]["lr"] = 0.1
     for one, other in zip(model.parameters(), plain.parameters(), strict=True):

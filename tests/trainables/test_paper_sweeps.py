@@ -22,6 +22,7 @@ TRIALS = {
     "figure13_14": 21,
     "figure15_17": 6,
     "figure18": 15,
+    "figure1_8": 9,
     "figure3_4": 9,
     "figure5": 33,
     "figure6_11_12": 105,
@@ -33,9 +34,12 @@ TRIALS = {
     "table1_selected": 80,
     "table2": 144,
     "table7": 27,
+    "vgg11": 96,
     "wsgaf_cifar10": 165,
     "wsgaf_fashion_mnist": 165,
+    "wsgaf_fashion_mnist_adam": 165,
     "wsgaf_mnist": 165,
+    "wsgaf_mnist_adam": 165,
     "xu2016_table1": 36,
 }
 
@@ -72,6 +76,12 @@ def test_the_papers_winners_are_trials_of_its_grid_one_config_a_cell():
     }
     assert ours == won
     assert len(won) == 32
+
+
+def test_vgg16_11_beside_vgg11_is_that_of_table_2():
+    shared = {t.trial_id for t in read(SWEEPS / "vgg11.yaml")[1] if t.params["model"] != "vgg11"}
+    of_table = [t for t in read(SWEEPS / "table2.yaml")[1] if t.params["activation"] == "tanh"]
+    assert shared == {t.trial_id for t in of_table}
 
 
 @pytest.mark.no_cover

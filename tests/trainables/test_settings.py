@@ -28,6 +28,8 @@ GOOD = {"model": "vgg16", "dataset": "digits", "lr": 0.1, "epochs": 10}
         ({"lr_drops": 5}, "lr_drops: .*valid list"),
         ({"probe_epochs": "some"}, "probe_epochs"),
         ({"seed": -1}, "seed"),
+        ({"optimizer": "adamw"}, "optimizer: .*'sgd' or 'adam', got 'adamw'"),
+        ({"loss_images": 0}, "loss_images: .*greater than 0"),
     ],
 )
 def test_the_message_names_the_param_and_what_is_expected(params, message):

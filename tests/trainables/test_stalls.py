@@ -44,7 +44,7 @@ def train_on(device: torch.device, augment: str, step: Any) -> None:
     part = MemoryPart(*(each.to(device) for each in (images, labels, index, scale, scale)))
     model: nn.Module = models.build({**settings.for_model(), "image_size": 32}, 3, 10)
     devices.place(model, device, settings.precision)
-    optimizer = optim.sgd(model, settings.weight_decay)
+    optimizer = optim.build("sgd", model, settings.weight_decay)
     optim.set_rate(optimizer, settings.lr)
     for group in optimizer.param_groups:
         group["fused"] = device.type == "cuda"  # a device without memory has no fused kernels
