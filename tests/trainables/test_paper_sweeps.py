@@ -10,7 +10,7 @@ from support.scripts import imported
 
 from orchestrator.spec.grid import expand
 from orchestrator.spec.loading import load
-from trainables import datasets, distributions, models, probes
+from trainables import datasets, distributions, models, optim, probes
 from trainables.params import validated
 from trainables.settings import Settings
 
@@ -82,6 +82,24 @@ def test_vgg16_11_beside_vgg11_is_that_of_table_2():
     shared = {t.trial_id for t in read(SWEEPS / "vgg11.yaml")[1] if t.params["model"] != "vgg11"}
     of_table = [t for t in read(SWEEPS / "table2.yaml")[1] if t.params["activation"] == "tanh"]
     assert shared == {t.trial_id for t in of_table}
+
+
+def test_scaled_decays_shrink_parameters_as_in_the_long_schedule():
+    """By exp of decay times the sum of the rates of all steps, over 1 less momentum."""
+
+    def exponents(name, images):
+        of_seed_0 = [t.params for t in read(SWEEPS / f"{name}.yaml")[1] if t.seed == 0]
+        return [
+            params["bn_beta_weight_decay"]
+            * -(-images // params["batch_size"])
+            * sum(
+                optim.rate(params["lr"], params["lr_drops"], e + 1) for e in range(params["epochs"])
+            )
+            for params in of_seed_0
+        ]
+
+    scaled = exponents("figure5_scaled-mini", 9_999)
+    assert scaled == pytest.approx(exponents("figure5", 50_000), rel=0.02)
 
 
 @pytest.mark.no_cover

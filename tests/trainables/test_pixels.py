@@ -228,6 +228,11 @@ def test_the_middle_of_decoded_images_is_close_to_that_of_streamed_ones(tmp_path
     [(ours, labels)], [(theirs, their_labels)] = decoded.batches(), streamed.batches()
     assert torch.equal(labels, their_labels)
     assert (ours - theirs).abs().mean() < 0.02  # standard deviations
+    chosen = torch.tensor([1, 4])
+    for part, whole in ((decoded, ours), (streamed, theirs)):
+        [(some, their_labels)] = part.batches(chosen)
+        assert torch.equal(some, whole[chosen])
+        assert torch.equal(their_labels, labels[chosen])
 
 
 def test_classes_must_agree_in_both_folders(tmp_path):
