@@ -1,8 +1,12 @@
 """The paper's measures on distributions whose values are known in closed form."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from scipy import stats
+from support.scripts import imported
 
 from trainables.distributions import measure
 
@@ -61,6 +65,21 @@ def test_the_curve_is_the_normalised_activation(make_trial):
     at = np.array([row.at for row in trial.rows])
     expected = (at / (1 + np.abs(at)) - metrics["output_mean"]) / metrics["output_deviation"]
     np.testing.assert_allclose([row.value for row in trial.rows], expected, atol=1e-12)
+
+
+def test_the_docs_draw_tanh_with_outputs_normalised_to_mean_0_and_deviation_1():
+    script = imported(Path(__file__).parents[2] / "docs/functions.py")
+    shapes, combined = Figure().subplots(1, 2)
+    script.draw_shapes(shapes)
+    script.draw_combined(combined)
+    assert [line.get_label() for line in shapes.lines] == ["tanh", "lecun_tanh", "softsign"]
+    curves = combined.lines[::2]
+    assert len(curves) == 3
+    for mean, curve in zip(script.INPUT_MEANS, curves, strict=True):
+        drawn = stats.norm(mean).rvs(10_000, random_state=0)
+        normalised = np.interp(drawn, *curve.get_data())
+        assert normalised.mean() == pytest.approx(0, abs=0.05)
+        assert normalised.std() == pytest.approx(1, abs=0.05)
 
 
 @pytest.mark.parametrize(
