@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import SpecError
+from orchestrator.spec.grid import expand
 from orchestrator.spec.loading import load, load_text
 
 BASE = """
@@ -108,6 +109,27 @@ def test_files_that_extend_each_other_are_told(tmp_path: Path) -> None:
         (tmp_path / f"{one}.yaml").write_text(f"name: {one}\nextends: {other}.yaml\n")
     with pytest.raises(SpecError, match=r"b\.yaml: line 2: .*a\.yaml extends this file in turn"):
         load(tmp_path / "a.yaml")
+
+
+def test_an_axis_of_several_params_replaces_those_of_each(tmp_path: Path) -> None:
+    (tmp_path / "below.yaml").write_text(
+        "name: below\ntrainable: toy:train\nseeds: [0]\nselect: {metric: accuracy}\n"
+        "search: {lr: [0.1, 0.01], depth: [1, 2]}\nfixed: {decay: 0}\n"
+    )
+    own = tmp_path / "own.yaml"
+    own.write_text(
+        'extends: below.yaml\nname: own\nsearch: {"lr, decay": [[0.1, 1], [0.2, 2], [0.3, 3]]}\n'
+    )
+    sweep = load(own)
+    assert set(sweep.search_axes) == {"depth", "lr, decay"}
+    assert sweep.fixed == {}
+    assert len(expand(sweep)) == 6
+    own.write_text("extends: own_below.yaml\nname: own\nfixed: {lr: 1}\n")
+    (tmp_path / "own_below.yaml").write_text(
+        'extends: below.yaml\nname: own_below\nsearch: {"lr, decay": [[0.1, 1], [0.2, 2]]}\n'
+    )
+    with pytest.raises(SpecError, match=r"`lr` is also under"):
+        load(own)  # decay would have no value
 
 
 def test_a_range_replaces_another_and_dotted_names_are_those_of_mappings(tmp_path: Path) -> None:

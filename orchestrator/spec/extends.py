@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import SpecError
 from orchestrator.nesting import flat
+from orchestrator.spec.axes import names_of
 from orchestrator.spec.keys import Key
 from orchestrator.spec.source import Source, dumped, read
 
 KEY = "extends"
 _OF_AXES = {"factors", "search"}
 SECTIONS = ("factors", "search", "fixed")
-"""Sections that hold params; a param that moves to another one leaves its old section."""
+"""Sections that hold params; one that moves to another section or axis leaves its old place."""
 
 
 def resolve(path: Path) -> Source:
@@ -88,12 +90,13 @@ def _flattened(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _moved(base: Mapping[str, Any], changes: Mapping[str, Any]) -> Iterator[Key]:
-    """List the params of the base that the changes move to another section."""
-    for section in SECTIONS:
-        for name in _mapping(changes.get(section)):
-            for other in SECTIONS:
-                if other != section and name in _mapping(base.get(other)):
-                    yield (other, name)
+    """List the params and axes of the base whose params the changes move to another place."""
+    for section, other in itertools.product(SECTIONS, SECTIONS):
+        for new, old in itertools.product(
+            _mapping(changes.get(section)), _mapping(base.get(other))
+        ):
+            if (section, new) != (other, old) and {*names_of(str(old))} <= {*names_of(str(new))}:
+                yield (other, old)
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

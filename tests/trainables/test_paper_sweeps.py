@@ -3,10 +3,12 @@
 import re
 from functools import cache
 from pathlib import Path
+from shutil import copy
 
 import pytest
 import torch
 from support.scripts import imported
+from support.synthetic import make_trials, results_of
 
 from orchestrator.spec.grid import expand
 from orchestrator.spec.loading import load
@@ -31,6 +33,7 @@ TRIALS = {
     "neurips_table": 912,
     "shifted_tanh": 60,
     "table1": 624,
+    "table1_imagenet_short": 48,
     "table1_selected": 80,
     "table2": 144,
     "table7": 27,
@@ -76,6 +79,22 @@ def test_the_papers_winners_are_trials_of_its_grid_one_config_a_cell():
     }
     assert ours == won
     assert len(won) == 32
+
+
+def test_imagenets_two_best_configs_of_each_cell_are_trials_of_table_1(tmp_path):
+    short, trials = read(SWEEPS / "table1_imagenet_short.yaml")
+    accuracy = {trial.config.config_id: rank for rank, trial in enumerate(trials)}
+    results = results_of(short, make_trials(short, lambda t: accuracy[t.config.config_id] / 100))
+    for name in ("table1", "table1_imagenet_short"):
+        copy(SWEEPS / f"{name}.yaml", tmp_path)
+    path = tmp_path / "table1_imagenet_best2.yaml"
+    path.write_text(imported(SWEEPS.parent / "docs/best_two.py").best_two(results))
+    best = expand(load(path))
+    by_cell = [trials[start : start + 6] for start in range(0, 48, 6)]
+    assert sorted((t.params["lr"], t.params["weight_decay"]) for t in best) == sorted(
+        (t.params["lr"], t.params["weight_decay"]) for cell in by_cell for t in cell[-2:]
+    )
+    assert {t.trial_id for t in best} < {t.trial_id for t in read(SWEEPS / "table1.yaml")[1]}
 
 
 def test_vgg16_11_beside_vgg11_is_that_of_table_2():
