@@ -16,7 +16,8 @@ _DEVIATIONS: Mapping[str, Mapping[str, float]] = {
     "sigmoid": {"large": 1.0, "small": 0.1},
 }
 # Mean of the initial weights of each function. The paper gives no mean for `all`; 1 for each is
-# our interpretation of "high initial mean for weight of: all".
+# our interpretation of "high initial mean for weight of: all". With Adam it trains as well as the
+# others, as the paper says.
 _MEANS: Mapping[str, tuple[float, float, float]] = {
     "relu": (1, 0, 0),
     "tanh": (0, 1, 0),
