@@ -89,7 +89,7 @@ class Training:
         self._trained = self._model
         if how.compile:
             self._trained = devices.compiled(self._model, graphs=how.compile == "graphs")
-        self._optimizer = optim.sgd(self._model, self._settings.weight_decay)
+        self._optimizer = optim.build("sgd", self._model, self._settings.weight_decay)
         optim.set_rate(self._optimizer, self._settings.lr)
 
     def images(self, case: Case) -> MemoryPart:
@@ -173,9 +173,9 @@ class Repeated:
     def __len__(self) -> int:
         return len(self.part)
 
-    def batches(self, first: int | None = None) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches(self, chosen: Tensor | None = None) -> Iterator[tuple[Tensor, Tensor]]:
         """The images themselves."""
-        return self.part.batches(first)
+        return self.part.batches(chosen)
 
     def training_batches(
         self, batch_size: int, kind: str, generator: Generator, *, shuffle: bool = True
