@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from support.scripts import imported
 
 from orchestrator.cli.main import main
+from orchestrator.publishing import checksums
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs/results"
@@ -60,6 +61,10 @@ def test_every_trial_that_was_asked_for_is_there_once(name: str) -> None:
     assert not epochs.duplicated(["trial_id", "epoch"]).any()
     ends = epochs.groupby("trial_id", observed=True)["epoch"].max()
     assert (ends.loc[trials["trial_id"]].to_numpy() == trials["epochs_run"].to_numpy()).all()
+
+
+def test_its_files_are_those_that_were_published(name: str) -> None:
+    assert checksums.verify(RESULTS / name)
 
 
 def test_it_is_small_and_names_no_machine(name: str) -> None:

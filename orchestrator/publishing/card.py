@@ -72,14 +72,15 @@ def _paragraphs(results: Results, folder: Path) -> Iterator[str]:
         if files == "SHA256SUMS" or (folder / files.split(",")[0]).exists()
     )
     yield ('```python\nimport pandas as pd\n\ntrials = pd.read_parquet("trials")\n```')
-    yield (
-        "```sh\n"
-        "sha256sum --check SHA256SUMS\n"
-        "orch table sweep.yaml     # computes the tables anew\n"
-        "orch claims sweep.yaml\n"
-        "orch audit .              # runs random trials again, from the sources in code/\n"
-        "```"
-    )
+    commands = [
+        "sha256sum --check SHA256SUMS",
+        "orch table sweep.yaml     # computes the tables anew",
+    ]
+    if sweep.claims:
+        commands.append("orch claims sweep.yaml    # and the verdicts")
+    if (folder / "code").exists():
+        commands.append("orch audit .              # runs random trials again, from their sources")
+    yield "\n".join(["```sh", *commands, "```"])
 
 
 def _files(folder: Path, table: str) -> list[str]:
