@@ -184,3 +184,12 @@ def test_what_cannot_be_compared_is_refused(
     done = orch(tmp_path / "one", "compare", before, after)
     assert done.exit_code == 2
     assert message in done.stderr
+
+
+def test_a_probe_is_compared_in_the_layers_that_tables_show(tmp_path: Path) -> None:
+    table = {"name": "one", "rows": ["x"], "values": ["probe:size"]}
+    tables = [table, {**table, "name": "two", "layers": "first"}]
+    sweep_in(tmp_path, seeds=[0, 1], tables=tables, claims=[])
+    found = compared(tmp_path / "results/noise", publish(tmp_path))
+    values = dict.fromkeys(change["value"] for change in found["changes"])
+    assert [*values] == ["score", "probe:size", "probe:size (first)"]

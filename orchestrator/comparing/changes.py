@@ -10,7 +10,16 @@ from typing import Literal
 import numpy as np
 from scipy import stats
 
-from orchestrator.comparing.sides import PUBLISHED, Measured, measured, opened, places, published
+from orchestrator.comparing.sides import (
+    PUBLISHED,
+    Measured,
+    Shown,
+    measured,
+    opened,
+    places,
+    published,
+    shown,
+)
 from orchestrator.errors import InputError, ShowError
 from orchestrator.labels import assignments, label
 from orchestrator.results import Results
@@ -28,7 +37,7 @@ class Change:
 
     Attributes:
         factors: the cell.
-        value: a metric or ``probe:NAME``.
+        value: what it is of.
         before: the first side.
         after: the second.
         difference: of the means, the second less the first, as stored.
@@ -40,7 +49,7 @@ class Change:
     """
 
     factors: Mapping[str, Value]
-    value: str
+    value: Shown
     before: Measured
     after: Measured
     difference: float
@@ -113,22 +122,24 @@ def compare(before: str, after: str) -> Comparison:
     )
     notes = [*_settings(pairs)]
     changes = []
-    for name in _values(first):
+    for value in _values(first):
         try:
             changes += [
-                _change(a.cell.factors, name, measured(first, a, name), measured(second, b, name))
+                _change(
+                    a.cell.factors, value, measured(first, a, value), measured(second, b, value)
+                )
                 for a, b in pairs
             ]
         except ShowError as error:
-            notes.append(f"{name} is left out: {error}")
+            notes.append(f"{value} is left out: {error}")
     return Comparison((before, after), _corrected(changes), (only[0], only[1]), tuple(notes))
 
 
-def _values(results: Results) -> list[str]:
+def _values(results: Results) -> list[Shown]:
     """List the values that the tables of a sweep show, the selection metric first."""
     sweep = results.sweep
-    shown = (name for table in sweep.tables for name in sweep.values_of(table))
-    return [*dict.fromkeys([sweep.select.metric, *shown])]
+    values = (value for table in sweep.tables for value in shown(sweep, table))
+    return [*dict.fromkeys([Shown(sweep.select.metric), *values])]
 
 
 def _cell(selection: CellSelection) -> str:
@@ -158,8 +169,8 @@ def _plain(values: Mapping[str, Value]) -> dict[str, object]:
 
 def _with_figures(results: Results) -> list[Change]:
     return [
-        _change(selection.cell.factors, name, figure, measured(results, selection, name))
-        for name, figures in published(results).items()
+        _change(selection.cell.factors, value, figure, measured(results, selection, value))
+        for value, figures in published(results).items()
         for selection, figure in figures
     ]
 
@@ -171,18 +182,21 @@ def _of_figures(results: Results) -> Iterator[str]:
     yield "a published figure comes without its spread: noise is that of the store's seeds alone"
 
 
-def _change(factors: Mapping[str, Value], name: str, before: Measured, after: Measured) -> Change:
+def _change(
+    factors: Mapping[str, Value], value: Shown, before: Measured, after: Measured
+) -> Change:
     one, other = (np.array([*side.by_seed.values()], float) for side in (before, after))
     if before.figure is not None:
         difference, error, df = _mean(other - before.figure)
     elif before.by_seed.keys() == after.by_seed.keys():
-        paired = [after.by_seed[seed] - value for seed, value in before.by_seed.items()]
+        paired = [after.by_seed[seed] - was for seed, was in before.by_seed.items()]
         difference, error, df = _mean(np.array(paired, float))
     else:
         difference, error, df = _welch(one, other)
     half = float(stats.t.isf((1 - LEVEL) / 2, df)) * error
     p = float(2 * stats.t.sf(abs(difference) / error, df)) if error else float(difference == 0)
-    return Change(factors, name, before, after, difference, difference - half, difference + half, p)
+    ends = (difference - half, difference + half)
+    return Change(factors, value, before, after, difference, *ends, p)
 
 
 def _mean(values: Array) -> tuple[float, float, float]:

@@ -44,9 +44,9 @@ def _listings(found: Comparison) -> Iterator[Listing]:
     """List the changes of each value."""
     factors = _varying(found)
     header = (*factors, "before", "after", "difference", "95 % interval", "p (Holm)", "")
-    for name, changes in groupby(found.changes, lambda change: change.value):
+    for value, changes in groupby(found.changes, lambda change: change.value):
         rows = tuple(_row(change, factors) for change in changes)
-        yield Listing(unit(name).heading(name), header, rows)
+        yield Listing(unit(value.name).heading(str(value)), header, rows)
 
 
 def _varying(found: Comparison) -> list[str]:
@@ -56,7 +56,7 @@ def _varying(found: Comparison) -> list[str]:
 
 
 def _row(change: Change, factors: list[str]) -> tuple[str, ...]:
-    value = unit(change.value)
+    value = unit(change.value.name)
     shown = value.estimate(change.difference, change.low, change.high)
     is_known = not math.isnan(change.difference)
     return (
@@ -120,7 +120,7 @@ def as_dict(found: Comparison) -> dict[str, Any]:
 def _plain(change: Change) -> dict[str, Any]:
     return {
         "factors": dict(change.factors),
-        "value": change.value,
+        "value": str(change.value),
         "before": _plain_side(change.before),
         "after": _plain_side(change.after),
         "difference": _finite(change.difference),

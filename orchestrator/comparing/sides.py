@@ -9,10 +9,12 @@ from typing import Any
 import pandas as pd
 
 from orchestrator.errors import InputError
-from orchestrator.labels import counted, unit
+from orchestrator.labels import PROBE, counted, unit
 from orchestrator.results import Results, open_store
 from orchestrator.results.measures import selected_values
 from orchestrator.results.selection import CellSelection
+from orchestrator.spec import Sweep
+from orchestrator.spec.shown import Table
 from orchestrator.spec.values import Value, by_value
 from orchestrator.store.archives import Archives
 
@@ -91,27 +93,51 @@ class Measured:
     selected: Mapping[str, Value]
 
 
-def measured(results: Results, selection: CellSelection, name: str) -> Measured:
+@dataclass(frozen=True)
+class Shown:
+    """A value that tables show.
+
+    Attributes:
+        name: a metric or ``probe:NAME``.
+        layers: of a probe, ``mean`` or ``max`` over its layers, or one of them.
+    """
+
+    name: str
+    layers: str = "mean"
+
+    def __str__(self) -> str:
+        return self.name if self.layers == "mean" else f"{self.name} ({self.layers})"
+
+
+def shown(sweep: Sweep, table: Table) -> list[Shown]:
+    """List the values of a table."""
+    return [
+        Shown(name, table.layers if name.startswith(PROBE) else "mean")
+        for name in sweep.values_of(table)
+    ]
+
+
+def measured(results: Results, selection: CellSelection, value: Shown) -> Measured:
     """Look up a value of a cell.
 
     Raises:
-        ShowError: the store has no such metric or probe.
+        ShowError: the store has no such metric, probe or layer.
     """
-    values = selected_values(results.measure(name), selection)
+    values = selected_values(results.measure(value.name, value.layers), selection)
     best = selection.best.config.search if selection.best else {}
     return Measured(
         dict(zip(selection.reported, values, strict=False)), None, selection.complete, best
     )
 
 
-def published(results: Results) -> dict[str, list[tuple[CellSelection, Measured]]]:
+def published(results: Results) -> dict[Shown, list[tuple[CellSelection, Measured]]]:
     """List the figures that the tables of a sweep publish, by value, with the cell of each.
 
     Raises:
         InputError: its tables publish none.
     """
     sweep = results.sweep
-    found: dict[str, list[tuple[CellSelection, Measured]]] = {}
+    found: dict[Shown, list[tuple[CellSelection, Measured]]] = {}
     for table in sweep.tables:
         if table.published is None:
             continue
@@ -121,11 +147,11 @@ def published(results: Results) -> dict[str, list[tuple[CellSelection, Measured]
                 factors = selection.cell.factors
                 if any(by_value(row[n]) != by_value(factors[n]) for n in row.keys() & factors):
                     continue
-                for name in sweep.values_of(table):
-                    if row.get(name) is not None:
-                        factor = unit(name, table.percent).factor
-                        figure = Measured({}, float(row[name]) / factor, True, {})
-                        found.setdefault(name, []).append((selection, figure))
+                for value in shown(sweep, table):
+                    if row.get(value.name) is not None:
+                        factor = unit(value.name, table.percent).factor
+                        figure = Measured({}, float(row[value.name]) / factor, True, {})
+                        found.setdefault(value, []).append((selection, figure))
     if not found:
         raise InputError(f"the tables of {sweep.name} have no `published` figures to compare with")
     return found
