@@ -307,8 +307,9 @@ def test_no_honest_audit_accuses_and_altered_stores_are_caught_at_the_stated_rat
     honest = publish(source).rename(tmp_path / "honest")
     assert pd.read_parquet(honest / "trials")["attempts"].value_counts().to_dict() == {1: 16, 2: 4}
     monkeypatch.chdir(tmp_path)
-    verdicts = Counter(audited(honest, 2, entropy()) for _ in range(200))
-    assert verdicts["accused"] == verdicts["neither"] == 0
+    verdicts = Counter(audited(honest, 1, entropy()) for _ in range(200))
+    assert verdicts["accused"] == 0
+    assert verdicts["clear"] > 100  # the others drew a trial that went on from a checkpoint
     altered = Path(shutil.copytree(honest, tmp_path / "altered"))
     trials = pd.read_parquet(altered / "trials").query("resumed_at == '[]'")
     (victim,) = trials["trial_id"].head(1)  # 5 % of 20
@@ -319,11 +320,11 @@ def test_no_honest_audit_accuses_and_altered_stores_are_caught_at_the_stated_rat
     alter(altered, "trials", raise_one)
     ids, size = set(pd.read_parquet(altered / "trials")["trial_id"]), 5
     found = 0
-    for seed in range(40):
+    for seed in range(24):
         is_accused = audited(altered, size, seed) == "accused"
         assert is_accused == (victim in drawn(ids, size, seed))
         found += is_accused
-    assert binomtest(found, 40, caught(20, 1, size)).pvalue > 0.001
+    assert binomtest(found, 24, caught(20, 1, size)).pvalue > 0.001
 
 
 def audited(publication: Path, size: int, seed: int) -> str:

@@ -7,11 +7,11 @@ import pytest
 
 from trainables.classify import train
 
-ON_EACH = pytest.mark.parametrize(
-    "gpus",
-    [pytest.param(0, marks=pytest.mark.slow), pytest.param(1, marks=pytest.mark.gpu)],
-    ids=["cpu", "gpu"],
-)
+# What a CPU compiles without a cache takes most of a minute each; there are no graphs on one.
+VGG = {"model": "vgg16_8"}
+WSGAF = {"model": "tf_cifar10", "order": "nobn", "activation": "wsgaf"}
+ON_CPU = [(True, VGG), ("graphs", WSGAF)]
+ON_GPU = [(True, VGG), ("graphs", {**VGG, "precision": "bf16"}), ("graphs", WSGAF)]
 
 
 @pytest.fixture(autouse=True)
@@ -33,17 +33,15 @@ def losses(params, trial):
     return metrics, [row.value for row in trial.rows if row.probe == "train_loss"]
 
 
-@ON_EACH
 @pytest.mark.parametrize(
-    ("compile_", "changes"),
+    ("gpus", "compile_", "changes"),
     [
-        (True, {"model": "vgg16_8"}),
-        ("graphs", {"model": "vgg16_8", "precision": "bf16"}),
-        ("graphs", {"model": "tf_cifar10", "order": "nobn", "activation": "wsgaf"}),
+        *(pytest.param(0, *case, marks=pytest.mark.slow) for case in ON_CPU),
+        *(pytest.param(1, *case, marks=pytest.mark.gpu) for case in ON_GPU),
     ],
 )
 def test_a_compiled_network_has_the_losses_of_the_plain_one(
-    compile_, changes, gpus, params, make_trial
+    gpus, compile_, changes, params, make_trial
 ):
     params |= changes
     plain, compiled = make_trial(gpus=gpus), make_trial(gpus=gpus)
@@ -60,10 +58,10 @@ def test_a_compiled_network_has_the_losses_of_the_plain_one(
     assert losses({**params, "compile": compile_}, resumed) == ([], [])
 
 
-@ON_EACH
-def test_a_graph_draws_new_dropout_in_every_step(gpus, params, make_trial):
+@pytest.mark.gpu
+def test_a_graph_draws_new_dropout_in_every_step(params, make_trial):
     """Each epoch is one step on the same images, at a rate too small to change anything else."""
     params |= {"model": "tf_mnist", "order": "nobn", "augment": "none", "shuffle": False}
     params |= {"batch_size": 150, "lr": 1e-12, "epochs": 6, "compile": "graphs"}
-    _, step_losses = losses(params, make_trial(gpus=gpus))
+    _, step_losses = losses(params, make_trial(gpus=1))
     assert len(set(step_losses)) == 6
