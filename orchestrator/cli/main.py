@@ -74,6 +74,7 @@ for command in (
     sharing.compare,
     sharing.publish,
     sharing.audit,
+    sharing.export,
     cluster,
 ):
     main.add_command(command)

@@ -1,9 +1,10 @@
-"""The `orch` commands that compare results, give them to others, and check those of others."""
+"""The `orch` commands that compare results, give them to others or to trackers, and audit them."""
 
 from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import Literal, get_args
@@ -22,8 +23,10 @@ from orchestrator.cli.options import (
 )
 from orchestrator.cli.typed import Command, examples
 from orchestrator.errors import InputError
+from orchestrator.labels import counted
 
 Format = Literal["text", "markdown", "json"]
+Target = Literal["tensorboard", "wandb"]
 
 
 @click.command(
@@ -138,3 +141,33 @@ def compare(before: str, after: str, format_: Format, fail_on_change: bool) -> N
     show(found, Console(), format_)
     if fail_on_change and found.has_moved:
         sys.exit(1)
+
+
+@click.command(
+    cls=Command,
+    epilog=examples(
+        "orch export sweeps/quickstart.yaml --to tensorboard",
+        "orch export sweeps/table1-mini.yaml --to wandb -o runs/table1",
+    ),
+)
+@file_argument
+@click.option("--to", type=click.Choice(get_args(Target)), required=True, help="Whose runs.")
+@output_option(
+    "Folder for the runs [default: export/NAME-tensorboard or export/NAME-wandb].",
+    type=click.Path(path_type=Path, file_okay=False),
+)
+@places
+def export(file: SweepFile, to: Target, output: Path | None, root: str) -> None:
+    """Write FILE's finished trials as runs of TensorBoard, or as offline runs of W&B.
+
+    An earlier export of the same sweep is replaced, with all that is in its folder.
+    """
+    from orchestrator.exporting.export import export as write
+
+    results = results_of(file, root)
+    folder = output or Path("export", f"{results.sweep.name}-{to}")
+    written = write(results, to, folder)
+    if left_out := results.wanted.in_all - written:
+        click.echo(f"left out: {counted(left_out, 'trial')} that did not finish", err=True)
+    command = "tensorboard --logdir" if to == "tensorboard" else "wandb sync"
+    click.echo(f"{counted(written, 'run')}; next: {command} {shlex.quote(str(folder))}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from orchestrator.columns import FINISHED, Status
@@ -57,16 +57,18 @@ def last_rows(probe_rows: pd.DataFrame) -> pd.DataFrame:
     return probe_rows[probe_rows["epoch"] == last]
 
 
-def layer_means(rows: pd.DataFrame) -> pd.Series[float]:
+def layer_means(rows: pd.DataFrame, by: Sequence[str] = ("trial_id",)) -> pd.Series[float]:
     """Average a probe over the units of each layer.
 
     Args:
-        rows: rows of one probe, as `last_rows` returns them.
+        rows: rows of one probe, by default of one epoch per trial, as `last_rows` returns them.
+        by: the columns that tell one network from another.
 
     Returns:
-        One value per trial id and layer, in layer order; NaN for a layer with a NaN.
+        One value per trial id (or what ``by`` says) and layer, in layer order; NaN for a layer with
+        a NaN.
     """
-    keys = ["trial_id", "layer_index", "layer"]
+    keys = [*by, "layer_index", "layer"]
     values = rows.groupby(keys, observed=True)["value"]
     # pandas skips NaN in a mean, which would pass off part of a layer as the whole.
     return values.mean().mask(values.count() < values.size()).droplevel("layer_index")

@@ -188,6 +188,18 @@ class Snapshot:
         """
         return self._frame("probes", self._schema("probes"), probe)
 
+    def read(self, table: str, trial_ids: Collection[str], probe: str | None = None) -> pa.Table:
+        """Read the rows of some trials that ended, in which a null is no NaN, as it is to pandas.
+
+        Args:
+            table: ``trials``, ``epochs`` or ``probes``.
+            trial_ids: the trials.
+            probe: read the rows of this probe only.
+        """
+        schema = self._schema(table)
+        rows = self._reading(lambda index: self._read(index, table, trial_ids, schema, probe))
+        return rows.unify_dictionaries()
+
     def probe_names(self, *, layerwise: bool = False) -> list[str]:
         """List the names of probes in the store, sorted, without reading their values.
 

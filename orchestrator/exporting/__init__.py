@@ -1,0 +1,1 @@
+"""`orch export`: the finished trials of a store as runs of an experiment tracker."""

@@ -1,0 +1,90 @@
+"""Offline runs of Weights & Biases, which `wandb sync FOLDER` uploads.
+
+Each is a log in a folder of its own, as wandb names them. It says nothing of this machine, and
+nothing leaves it.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import wandb
+
+from orchestrator.columns import Status
+from orchestrator.exporting.runs import Run
+
+_LONGEST = 128
+"""Characters of a name that W&B takes."""
+
+
+def write(sweep: str, runs: Iterable[Run], folder: Path) -> None:
+    """Write one offline run per trial, with its id, so that uploads of it are one run.
+
+    Args:
+        sweep: the name of the sweep, and of the project.
+        runs: the runs.
+        folder: where to.
+    """
+    with tempfile.TemporaryDirectory(dir=folder) as scratch, _offline():
+        for run in runs:
+            log = _write_run(sweep, run, scratch)
+            begun = datetime.fromtimestamp(run.started, UTC)
+            place = folder / f"offline-run-{begun:%Y%m%d_%H%M%S}-{run.trial.trial_id}"
+            place.mkdir()
+            log.rename(place / log.name)
+
+
+@contextmanager
+def _offline() -> Iterator[None]:
+    """Keep wandb from what it else does: heed variables, look up its servers, leave a process."""
+    before = {name: os.environ.pop(name) for name in [*os.environ] if name.startswith("WANDB_")}
+    os.environ["WANDB_ERROR_REPORTING"] = "false"  # no setting has it
+    try:
+        yield
+    finally:
+        wandb.teardown()
+        del os.environ["WANDB_ERROR_REPORTING"]
+        os.environ.update(before)
+
+
+def _write_run(sweep: str, run: Run, scratch: str) -> Path:
+    trial = run.trial
+    started = wandb.init(
+        project=sweep,
+        id=trial.trial_id,
+        name=run.name[:_LONGEST],
+        group=run.config if 0 < len(run.config) <= _LONGEST else trial.config.config_id,
+        tags=[run.status, *(["selected"] if run.selected else [])],
+        config=trial.params,
+        settings=_settings(scratch),
+    )
+    for point in run.points:
+        started.log({**point.metrics, **point.probes, "_timestamp": point.time}, step=point.step)
+    started.summary.update({**run.best, "status": run.status, "selected": run.selected})
+    started.finish(exit_code=0 if run.status == Status.COMPLETED else 1)
+    return Path(started.settings.sync_file)
+
+
+def _settings(scratch: str) -> wandb.Settings:
+    return wandb.Settings(
+        mode="offline",
+        root_dir=scratch,
+        reinit="create_new",
+        silent=True,
+        symlink=False,
+        console="off",
+        save_code=False,
+        disable_code=True,
+        disable_git=True,
+        host="",
+        program="",
+        x_save_requirements=False,
+        x_disable_stats=True,
+        x_disable_meta=True,
+        x_disable_machine_info=True,
+    )
