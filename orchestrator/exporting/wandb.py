@@ -30,7 +30,7 @@ def write(sweep: str, runs: Iterable[Run], folder: Path) -> None:
         runs: the runs.
         folder: where to.
     """
-    with tempfile.TemporaryDirectory(dir=folder) as scratch, _offline():
+    with tempfile.TemporaryDirectory(dir=folder) as scratch, _offline(scratch):
         for run in runs:
             log = _write_run(sweep, run, scratch)
             begun = datetime.fromtimestamp(run.started, UTC)
@@ -40,15 +40,17 @@ def write(sweep: str, runs: Iterable[Run], folder: Path) -> None:
 
 
 @contextmanager
-def _offline() -> Iterator[None]:
-    """Keep wandb from what it else does: heed variables, look up its servers, leave a process."""
+def _offline(scratch: str) -> Iterator[None]:
+    """Keep wandb from all else: variables, its servers, files elsewhere, a process that stays."""
     before = {name: os.environ.pop(name) for name in [*os.environ] if name.startswith("WANDB_")}
-    os.environ["WANDB_ERROR_REPORTING"] = "false"  # no setting has it
+    own = {"WANDB_ERROR_REPORTING": "false", "WANDB_CACHE_DIR": scratch}  # no settings have these
+    os.environ.update(own)
     try:
         yield
     finally:
         wandb.teardown()
-        del os.environ["WANDB_ERROR_REPORTING"]
+        for name in own:
+            del os.environ[name]
         os.environ.update(before)
 
 
