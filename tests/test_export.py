@@ -180,7 +180,7 @@ def test_selected_configs_are_told_from_others(tmp_path: Path) -> None:
 def test_only_finished_trials_are_exported(tmp_path: Path) -> None:
     sweep_in(tmp_path, DIVERGING, seeds=[0, 1], retries=0, claims=[])
     done = orch(tmp_path, "export", "noise.yaml", "--to", "tensorboard")
-    assert (done.exit_code, done.stderr) == (0, "left out: 1 trial that did not finish\n")
+    assert (done.exit_code, done.stderr) == (0, "left out: 1 unfinished or failed trial\n")
     assert done.stdout == "3 runs; next: tensorboard --logdir export/noise-tensorboard\n"
     folder = tmp_path / "export/noise-tensorboard"
     _, rows = hparams(folder)

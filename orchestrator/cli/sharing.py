@@ -168,6 +168,6 @@ def export(file: SweepFile, to: Target, output: Path | None, root: str) -> None:
     folder = output or Path("export", f"{results.sweep.name}-{to}")
     written = write(results, to, folder)
     if left_out := results.wanted.in_all - written:
-        click.echo(f"left out: {counted(left_out, 'trial')} that did not finish", err=True)
+        click.echo(f"left out: {counted(left_out, 'unfinished or failed trial')}", err=True)
     command = "tensorboard --logdir" if to == "tensorboard" else "wandb sync"
     click.echo(f"{counted(written, 'run')}; next: {command} {shlex.quote(str(folder))}")
