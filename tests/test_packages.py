@@ -45,12 +45,14 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Toy:
     return toy
 
 
-@pytest.mark.parametrize("command", ["--help", "plan", "status", "table", "sweep"])
+@pytest.mark.parametrize(
+    "command", ["--help", "plan", "status", "table", "sweep", "export --to tensorboard"]
+)
 def test_commands_that_run_nothing_import_neither_ray_nor_torch(
     finished: Toy, command: str
 ) -> None:
     python = [sys.executable, "-c", REPORTING_IMPORTS]
-    arguments = [command] if command == "--help" else [command, finished.file.name]
+    arguments = [command] if command == "--help" else [*command.split(), finished.file.name]
     run = partial(subprocess.run, cwd=finished.folder, capture_output=True, text=True, check=True)
     assert run([*python, *arguments]).stderr.splitlines()[-1] == "[]"
 

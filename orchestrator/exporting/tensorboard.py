@@ -64,7 +64,8 @@ def _write_run(run: Run, params: Mapping[str, Any], add: Callable[..., None]) ->
     for point in run.points:
         values = {**point.metrics, **point.probes}
         add(wall_time=point.time, step=point.step, summary=_scalars(values))
-    add(wall_time=run.ended, step=run.points[-1].step, summary=_scalars(run.best))
+    if run.points:  # none of a trial whose epochs cannot be read
+        add(wall_time=run.ended, step=run.points[-1].step, summary=_scalars(run.best))
     end = SessionEndInfo(status=_STATUS[Status(run.status)], end_time_secs=run.ended)
     about = metadata.create_summary_metadata(HParamsPluginData(session_end_info=end))
     tag, nothing = metadata.SESSION_END_INFO_TAG, metadata.NULL_TENSOR
