@@ -23,6 +23,8 @@ from support.sharing import sweep_in
 from orchestrator import Results, open_store
 from orchestrator.spec import PlannedTrial
 
+pytest.importorskip("tensorboard", reason="tensorboard is not installed")
+
 TRAINABLE = """
 def train(params, trial):
     for epoch in range(3):
@@ -57,9 +59,9 @@ def swept(made: Path, tmp_path: Path) -> Path:
     return shutil.copytree(made, tmp_path / "swept")
 
 
-def export(folder: Path, to: str, *options: object) -> Path:
+def export(folder: Path, to: str) -> Path:
     """Export the sweep, and return the folder with its runs."""
-    done = orch(folder, "export", "noise.yaml", "--to", to, "-o", f"runs/{to}", *options)
+    done = orch(folder, "export", "noise.yaml", "--to", to, "-o", f"runs/{to}")
     assert done.exit_code == 0, done.output
     return folder / "runs" / to
 
@@ -81,10 +83,11 @@ def ends_of_epochs(results: Results, trial_id: str) -> list[float]:
 
 def scalars(folder: Path) -> dict[str, dict[str, list[tuple[float, int, float]]]]:
     """What TensorBoard reads: by run and tag, the time, step and value of each event."""
-    accumulators = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    from tensorboard.backend.event_processing import event_accumulator
+
     found = {}
     for path in sorted(path for path in folder.iterdir() if path.is_dir()):
-        events = accumulators.EventAccumulator(str(path))
+        events = event_accumulator.EventAccumulator(str(path))
         events.Reload()
         found[path.name] = {
             tag: [(event.wall_time, event.step, event.value) for event in events.Scalars(tag)]
@@ -95,7 +98,6 @@ def scalars(folder: Path) -> dict[str, dict[str, list[tuple[float, int, float]]]
 
 def hparams(folder: Path) -> tuple[Any, dict[str, Any]]:
     """What the HPARAMS tab shows: its columns, and its rows by trial id."""
-    pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.data_provider import MultiplexerDataProvider
     from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
     from tensorboard.context import RequestContext
@@ -221,7 +223,7 @@ def records(log: Path) -> list[dict[str, Any]]:
 def test_wandb_reads_each_run_once_and_nothing_leaves_this_machine(
     swept: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("wandb")
+    pytest.importorskip("wandb", reason="wandb is not installed")
     monkeypatch.setenv("WANDB_SWEEP_ID", "of-something-else")
     monkeypatch.setenv("WANDB_MODE", "online")
     folder = export(swept, "wandb")
