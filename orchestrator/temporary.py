@@ -9,6 +9,7 @@ import re
 import shutil
 import socket
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 _LONGEST = 40
@@ -25,6 +26,24 @@ def temporary(kind: str, *, short: bool = False) -> tempfile.TemporaryDirectory[
     prefix = f"orch-{kind}-{_machine()}-{os.getpid()}-"
     is_long = short and len(tempfile.gettempdir()) + len(prefix) + 9 > _LONGEST
     return tempfile.TemporaryDirectory(prefix=prefix, dir="/tmp" if is_long else None)  # noqa: S108
+
+
+@contextlib.contextmanager
+def replaced(folder: Path) -> Iterator[Path]:
+    """Write a folder aside, and put it in the place of an earlier one when the block ends.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    folder = folder.resolve()  # `.` has no name
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as aside:
+        new = Path(aside, folder.name)
+        new.mkdir()
+        yield new
+        if folder.exists():
+            folder.rename(Path(aside, "old"))
+        new.rename(folder)
 
 
 def clear_abandoned() -> None:

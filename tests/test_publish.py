@@ -147,7 +147,7 @@ def test_a_publication_replaces_an_earlier_one_and_nothing_else(tmp_path: Path) 
         assert refused.exit_code == 2
         assert f"{name} exists, and is no publication of noise" in refused.stderr
     assert [path.name for path in other.iterdir()] == ["thesis.txt"]
-    assert not list(tmp_path.glob(".publishing-*"))
+    assert not list(tmp_path.glob(".*"))
 
 
 def test_it_is_cited_by_the_authors_of_the_project(tmp_path: Path) -> None:

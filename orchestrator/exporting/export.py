@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import importlib
 import json
-import tempfile
 from pathlib import Path
 
 from orchestrator.errors import InputError, StoreError
 from orchestrator.exporting.runs import finished, runs_of
 from orchestrator.results import Results
+from orchestrator.temporary import replaced
 
 MARKER = "export.json"
 """Says of which sweep a folder is the export, and to what, so that another may replace it."""
@@ -45,15 +45,9 @@ def export(results: Results, to: str, folder: Path) -> int:
     if not trials:
         raise InputError(f"no trial of {name} has finished: there is nothing to export")
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".exporting-", dir=folder.parent) as temporary:
-            new = Path(temporary, folder.name)
-            new.mkdir()
+        with replaced(folder) as new:
             target.write(name, runs_of(results, trials), new)
             (new / MARKER).write_text(marker, encoding="utf-8")
-            if folder.exists():
-                folder.rename(Path(temporary, "old"))
-            new.rename(folder)
     except OSError as error:
         raise StoreError(f"{folder} cannot be written: {error}") from None
     return len(trials)

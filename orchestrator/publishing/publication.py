@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from pathlib import Path
 
 import pyarrow as pa
@@ -23,6 +22,7 @@ from orchestrator.store.names import rows_file
 from orchestrator.store.schema import Layout, to_parquet
 from orchestrator.store.settle import write_schema
 from orchestrator.store.stored_sweep import stored_sweep
+from orchestrator.temporary import replaced
 
 
 def publish(
@@ -54,9 +54,7 @@ def publish(
         raise InputError(f"{lacks} Finish it, or publish it as it is with --unfinished")
     others = _others(target, results.sweep.name)
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".publishing-", dir=target.parent) as temporary:
-            new = Path(temporary, target.name)
+        with replaced(target) as new:
             _copy(results, Store(str(new)), private)
             _derive(Results(results.sweep, Store(str(new))), new, target.parent, file, private)
             checksums.write(new)
@@ -64,9 +62,6 @@ def publish(
             for name in others:
                 (new / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(target / name, new / name)
-            if target.exists():
-                target.rename(Path(temporary, "old"))
-            new.rename(target)
     except OSError as error:
         raise StoreError(f"{target} cannot be written: {error}") from None
     return [f"{name} names {folder}" for name, folder in found]
