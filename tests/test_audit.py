@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -24,6 +25,7 @@ from support.commands import orch
 from support.documented import schema
 from support.folder import environment
 from support.sharing import TRAINABLE, alter, publish, sign, sweep_in
+from support.waiting import until
 
 from orchestrator.auditing.audit import prepare, run
 from orchestrator.auditing.certificate import Certificate
@@ -207,6 +209,31 @@ def test_trials_that_went_on_from_a_checkpoint_neither_accuse_nor_clear(tmp_path
     assert found["caught"] == {"altered": 1, "share": 1 / 8, "probability": 0.95}
     resumed = [trial for trial in found["trials"] if trial["outcome"] == "resumed"]
     assert {(trial["seed"], trial["went_on_after"]) for trial in resumed} == {(3, "[2]")}
+
+
+def test_ctrl_c_ends_an_audit_and_all_that_it_started(tmp_path: Path) -> None:
+    mark = tmp_path / "pid"
+    slow = f"""    mark = pathlib.Path({str(mark)!r})
+    if mark.exists():
+        mark.write_text(str(os.getpid()))
+        time.sleep(600)
+    for epoch"""
+    trainable = "import os, pathlib, time\n" + TRAINABLE.replace("    for epoch", slow)
+    sweep_in(tmp_path, trainable)
+    publish(tmp_path)
+    mark.touch()
+    command = [sys.executable, "-m", "orchestrator", "audit", "shared/noise", "--yes"]
+    process = subprocess.Popen(
+        command, cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    trial = int(until(mark.read_text, process, what="the first trial"))
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate()
+    assert process.returncode == 130
+    assert said.decode().endswith("interrupted; to run it again: orch audit shared/noise --yes\n")
+    with pytest.raises(ProcessLookupError):
+        os.kill(trial, 0)
+    assert not (tmp_path / "shared/noise/certificate.json").exists()
 
 
 def other_processor(rows: pd.DataFrame) -> None:

@@ -27,9 +27,10 @@ class _Orch(Group):
             click.echo(f"error: {error}", err=True)
             sys.exit(error.exit_code)
         except KeyboardInterrupt:
-            click.echo(
-                f"interrupted; finished trials are kept; to continue: {command_line(ctx)}", err=True
-            )
+            what = "to run it again"
+            if ctx.invoked_subcommand in {"sweep", "decide"}:
+                what = "finished trials are kept; to continue"
+            click.echo(f"interrupted; {what}: {command_line(ctx)}", err=True)
             handler = ctx.find_object(Handler)
             sys.exit(handler.exit_code if handler else Handler().exit_code)
 
