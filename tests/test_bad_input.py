@@ -187,6 +187,15 @@ def test_configs_that_the_trainable_refuses_are_told_and_the_store_stays(
     assert contents(results) == before
 
 
+def test_a_refusal_of_the_only_config_names_no_values(orch: Orch, toy: Toy) -> None:
+    (toy.folder / "one.yaml").write_text(
+        "name: one\ntrainable: toy:train\nseeds: [0]\nfixed: {order: swap, depth: 1, lr: 7}\n"
+        "select: {metric: accuracy, mode: max}\n"
+    )
+    ended = orch(*sweep_args(toy.folder / "one.yaml"))
+    assert ended.err.endswith("one.yaml: line 2: `trainable`: the rate 7 is too large\n")
+
+
 def test_a_check_with_a_mistake_in_it_is_told_as_such(orch: Orch, toy: Toy) -> None:
     (toy.folder / "toy.py").write_text(TRAINABLE.replace('params.get("lr", 0)', 'params["rate"]'))
     ended = orch(*sweep_args(toy.file))

@@ -104,8 +104,8 @@ def _message(refused: dict[str, str], trials: Sequence[PlannedTrial]) -> str:
     for index, text in refused.items():
         by_text.setdefault(text, []).append(assignments(trials[int(index)].config.selectors))
     lines = [
-        f"{text} ({names[0]}{f' and {len(names) - 1:,} more' if names[1:] else ''})"
-        for text, names in by_text.items()
+        text + (f" ({name}{f' and {len(others):,} more' if others else ''})" if name else "")
+        for text, (name, *others) in by_text.items()
     ]
     hidden = len(lines) - _SHOWN_REFUSALS
     more = f"\nand {counted(hidden, 'more message')}" if hidden > 0 else ""
