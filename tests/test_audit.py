@@ -129,6 +129,24 @@ def test_whatever_was_altered_is_found(shared: Path, table: str, change: Any, wh
         assert {trial["params"]["x"] for trial in differing} == {2}
 
 
+def test_trials_of_one_sweep_may_report_other_metrics(tmp_path: Path) -> None:
+    more = '{"score": value, **({"more": value} if params["x"] == 2 else {})}'
+    sweep_in(tmp_path, TRAINABLE.replace('{"score": value}', more))
+    publish(tmp_path)
+    assert audit(tmp_path, "shared/noise")["verdict"] == "clear"
+
+
+def test_a_metric_that_the_sources_do_not_report_is_found(tmp_path: Path) -> None:
+    (tmp_path / "mark").touch()
+    has_more = f"pathlib.Path({str(tmp_path / 'mark')!r}).exists()"
+    more = f'{{"score": value, **({{"more": value}} if {has_more} else {{}})}}'
+    sweep_in(tmp_path, "import pathlib\n" + TRAINABLE.replace('{"score": value}', more))
+    publish(tmp_path)
+    (tmp_path / "mark").unlink()
+    found = audit(tmp_path, "shared/noise", "--sample", "2", code=1)
+    assert [trial["differing"] for trial in found["trials"]] == [["more"], ["more"]]
+
+
 def test_files_that_changed_are_named_before_anything_runs(shared: Path) -> None:
     alter(shared, "trials", raise_scores, signed=False)
     (shared / "tables.md").unlink()

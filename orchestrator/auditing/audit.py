@@ -22,6 +22,7 @@ from orchestrator.running.comparison import Comparison, Rows, RowsOf, compare, w
 from orchestrator.running.one_trial import named
 from orchestrator.running.repeating import Repetition, repetition
 from orchestrator.spec import PlannedTrial
+from orchestrator.store import Snapshot
 
 
 class Outcome(StrEnum):
@@ -196,4 +197,5 @@ def _rerun(repeated: Repetition, trial: PlannedTrial) -> Rows:
         repeated.run(trial, _ignored, _ignored)
     except OrchError as error:
         raise _FailedError(failures.reason(error)) from None
-    return RowsOf(repeated.store.snapshot(), [trial.trial_id])[trial.trial_id]
+    # Of this trial alone: another one's columns need not be its own.
+    return RowsOf(Snapshot(repeated.store, trial.trial_id), [trial.trial_id])[trial.trial_id]

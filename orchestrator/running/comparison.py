@@ -154,7 +154,7 @@ def _of_trials(results: Results, stored: Rows, now: Rows, metrics: list[str]) ->
     axes = [name for name in results.sweep.axes if name in now.trial]
     names = ["config_id", "cell_id", "seed", *axes, "status", "epochs_run", *metrics]
     for name in (*names, f"{BEST}{results.sweep.select.metric}"):
-        before, after = stored.trial[name], now.trial[name]
+        before, after = stored.trial.get(name), now.trial.get(name)  # None of what none reported
         if not (before == after or (pd.isna(before) and pd.isna(after))):
             yield len(now.epochs), name
 
