@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +29,11 @@ def train(params, trial):
 """
 
 
-def make(folder: Path, shift: float = 0.0, **changes: Any) -> Path:
+def make(folder: Path, shift: float = 0.0, trainable: str = TRAINABLE, **changes: Any) -> Path:
     """Run a sweep whose cell x = 2 is higher by a shift, and return its store."""
     tables = [{"name": "all", "rows": ["x"], "values": ["score", "other"]}]
     helper = f"SHIFT = {shift}\n"
-    sweep_in(folder, TRAINABLE, helper, **{"claims": [], "tables": tables, **changes})
+    sweep_in(folder, trainable, helper, **{"claims": [], "tables": tables, **changes})
     return folder / "results/noise"
 
 
@@ -104,6 +105,43 @@ def test_a_single_seed_tells_nothing_about_noise(tmp_path: Path) -> None:
     after = make(tmp_path / "two", 0.25, seeds=[0])
     found = compared(before, after, "--fail-on-change")
     assert verdicts(found) == {1: "same", 2: "unknown"}
+
+
+@pytest.mark.parametrize(
+    "instead",
+    ["raise ValueError", "yield {'score': float('nan'), 'other': noise}", "yield {'score': noise}"],
+    ids=["fails", "diverges", "does not measure it"],
+)
+def test_a_value_that_is_there_no_more_is_lost(tmp_path: Path, instead: str) -> None:
+    before = make(tmp_path / "one")
+    case = f"if params['x'] == 2:\n            {instead}\n            continue\n        yield"
+    after = make(tmp_path / "two", trainable=TRAINABLE.replace("yield", case))
+    found = compared(before, after, "--fail-on-change", code=1)
+    assert "lost" in {verdicts(found)[2], verdicts(found, "other")[2]}
+    assert found["has_moved"]
+
+
+def test_a_store_that_measures_nothing_of_another_has_lost_it(tmp_path: Path) -> None:
+    before = make(tmp_path / "one", tables=[])
+    trainable = "def train(params, trial):\n    yield {'points': 1}\n"
+    select = {"metric": "points", "mode": "max"}
+    after = make(tmp_path / "two", trainable=trainable, tables=[], select=select)
+    found = compared(before, after, "--fail-on-change", code=1)
+    assert verdicts(found) == {1: "lost", 2: "lost"}
+
+
+def test_a_figure_without_trials_beside_it_is_unknown(tmp_path: Path) -> None:
+    published = {"source": "A paper", "columns": ["x", "score"], "rows": [[1, 0.5]]}
+    tables = [{"name": "all", "rows": ["x"], "published": published}]
+    trainable = "def train(params, trial):\n    assert params['x'] == 2\n    yield {'score': 1}\n"
+    store = make(tmp_path, trainable=trainable, tables=tables)
+    assert verdicts(compared(store, "published")) == {1: "unknown"}
+
+
+def test_a_folder_may_have_an_at_sign_in_its_name(tmp_path: Path) -> None:
+    store = make(tmp_path / "one", seeds=[0])
+    copy = shutil.copytree(store, store.with_name("noise@v2"))
+    assert verdicts(compared(store, copy)) == {1: "same", 2: "same"}
 
 
 def test_cells_and_settings_that_are_not_the_same_are_named(tmp_path: Path) -> None:

@@ -127,7 +127,9 @@ def audit(folder: Path, sample: int, seed: int | None, yes: bool, output: Path |
 @click.argument("before", metavar="STORE")
 @click.argument("after", metavar="OTHER")
 @format_option(*get_args(Format), help_text="json is one object.")
-@click.option("--fail-on-change", is_flag=True, help="Exit with 1 if a cell moved, or is gone.")
+@click.option(
+    "--fail-on-change", is_flag=True, help="Exit with 1 if a value moved or is lost, or a cell is."
+)
 def compare(before: str, after: str, format_: Format, fail_on_change: bool) -> None:
     """Tell which cells of STORE moved in OTHER, by how much, and whether beyond noise.
 

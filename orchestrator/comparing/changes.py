@@ -28,7 +28,7 @@ from orchestrator.results.selection import CellSelection
 from orchestrator.results.statistics import LEVEL
 from orchestrator.spec.values import Value, by_value
 
-Verdict = Literal["same", "within noise", "moved", "unknown"]
+Verdict = Literal["same", "within noise", "moved", "lost", "unknown"]
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,14 @@ class Change:
 
     @property
     def verdict(self) -> Verdict:
-        """What the test says at 5 %; ``same`` is to the bit, in every seed."""
-        if self.before.by_seed == self.after.by_seed and self.after.figure is None:
+        """What the test says at 5 %.
+
+        ``same`` is to the bit, in every seed; ``lost`` if seeds were finite, and now are not.
+        """
+        if self.before.by_seed == self.after.by_seed and self.before.figure is None:
             return "same"
+        if self.before.is_finite and not self.after.is_finite:
+            return "lost"
         if math.isnan(self.p_holm):
             return "unknown"
         return "moved" if self.p_holm < ALPHA else "within noise"
@@ -86,8 +91,8 @@ class Comparison:
 
     @property
     def has_moved(self) -> bool:
-        """Whether a value moved beyond noise, or a cell of the first side is gone."""
-        return bool(self.only[0]) or any(c.verdict == "moved" for c in self.changes)
+        """Whether a value moved beyond noise or is lost, or a cell of the first side is gone."""
+        return bool(self.only[0]) or any(c.verdict in {"moved", "lost"} for c in self.changes)
 
 
 def compare(before: str, after: str) -> Comparison:
@@ -96,7 +101,7 @@ def compare(before: str, after: str) -> Comparison:
     Raises:
         StoreError: a store is not there.
         InputError: they have no cell in common, are the same, or no figures are published.
-        ShowError: the first lacks a value that its tables show.
+        ShowError: a store lacks the metric that its sweep selects by.
     """
     if before == after:
         raise InputError(
@@ -126,7 +131,7 @@ def compare(before: str, after: str) -> Comparison:
         try:
             changes += [
                 _change(
-                    a.cell.factors, value, measured(first, a, value), measured(second, b, value)
+                    a.cell.factors, value, measured(first, a, value), _measured(second, b, value)
                 )
                 for a, b in pairs
             ]
@@ -140,6 +145,14 @@ def _values(results: Results) -> list[Shown]:
     sweep = results.sweep
     values = (value for table in sweep.tables for value in shown(sweep, table))
     return [*dict.fromkeys([Shown(sweep.select.metric), *values])]
+
+
+def _measured(results: Results, selection: CellSelection, value: Shown) -> Measured:
+    """Look up a value that the other side has; none if these trials do not measure it."""
+    try:
+        return measured(results, selection, value)
+    except ShowError:
+        return Measured({}, None, selection.complete)
 
 
 def _cell(selection: CellSelection) -> str:

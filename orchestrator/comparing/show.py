@@ -94,6 +94,8 @@ def _notes(found: Comparison) -> Iterator[str]:
     )
     if any(not side.complete for c in found.changes for side in (c.before, c.after)):
         yield "* incomplete: trials are missing or failed"
+    if counts["lost"]:
+        yield "lost: seeds had finite values, and now have none, or one that is not finite"
     if counts["unknown"]:
         yield "unknown: a single seed, or a value that is not finite, has no spread to compare with"
     for name, cells in zip(found.names, found.only, strict=True):

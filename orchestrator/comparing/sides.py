@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -32,7 +34,8 @@ def opened(text: str) -> Results:
         InputError: none of its trials ran such code.
     """
     location, _, version = text.rpartition(_VERSION)
-    if not location or "/" in version:  # as in s3://key@host/bucket
+    # As in s3://key@host/bucket, or in the name of a folder.
+    if not location or "/" in version or Path(text).is_dir():
         return open_store(text)
     results = open_store(location)
     trials = results.trials
@@ -84,13 +87,16 @@ class Measured:
         by_seed: the selected config's values, as stored, by seed; a published figure has no seed.
         figure: the published figure, as stored; None of a store.
         complete: whether every trial of the cell has a result.
-        selected: the search params of the selected config.
     """
 
     by_seed: Mapping[int, float]
     figure: float | None
     complete: bool
-    selected: Mapping[str, Value]
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether there are seeds, and the value of each is finite."""
+        return bool(self.by_seed) and all(map(math.isfinite, self.by_seed.values()))
 
 
 @dataclass(frozen=True)
@@ -124,10 +130,8 @@ def measured(results: Results, selection: CellSelection, value: Shown) -> Measur
         ShowError: the store has no such metric, probe or layer.
     """
     values = selected_values(results.measure(value.name, value.layers), selection)
-    best = selection.best.config.search if selection.best else {}
-    return Measured(
-        dict(zip(selection.reported, values, strict=False)), None, selection.complete, best
-    )
+    by_seed = dict(zip(selection.reported, values, strict=False))
+    return Measured(by_seed, None, selection.complete)
 
 
 def published(results: Results) -> dict[Shown, list[tuple[CellSelection, Measured]]]:
@@ -150,7 +154,7 @@ def published(results: Results) -> dict[Shown, list[tuple[CellSelection, Measure
                 for value in shown(sweep, table):
                     if row.get(value.name) is not None:
                         factor = unit(value.name, table.percent).factor
-                        figure = Measured({}, float(row[value.name]) / factor, True, {})
+                        figure = Measured({}, float(row[value.name]) / factor, True)
                         found.setdefault(value, []).append((selection, figure))
     if not found:
         raise InputError(f"the tables of {sweep.name} have no `published` figures to compare with")
