@@ -6,10 +6,13 @@ import hashlib
 import re
 from pathlib import Path
 
+from orchestrator.columns import TABLES
 from orchestrator.errors import InputError
 
 FILE = "SHA256SUMS"
 _LINE = re.compile(r"(?P<digest>[0-9a-f]{64})  (?P<name>\S.*)")
+_SOURCES = ("sweep.yaml", "code/*.*", *(f"{table}/*.parquet" for table in TABLES))
+"""Where results and sources are read from."""
 _SHOWN = 5
 """How many files a message names."""
 
@@ -41,21 +44,26 @@ def read(folder: Path) -> dict[str, str]:
 
 
 def verify(folder: Path) -> str:
-    """Compare the files of a publication with their digests; files that it does not list may come.
+    """Compare the files of a publication with their digests.
+
+    Files may have come that it does not list, but none that results or sources are read from.
 
     Returns:
         The SHA-256 of the list, which stands for the whole publication.
 
     Raises:
-        InputError: the folder is no publication, or a file is missing or not as it was published.
+        InputError: the folder is no publication, or a file of it is missing, added or changed.
     """
-    wrong = []
-    for name, digest in read(folder).items():
+    wrong, listed = [], read(folder)
+    for name, digest in listed.items():
         path = folder / name
         if not path.is_file():
             wrong.append(f"{name} is missing")
         elif _digest(path) != digest:
             wrong.append(f"{name} has changed")
+    sources = sorted(path for pattern in _SOURCES for path in folder.glob(pattern))
+    names = (str(path.relative_to(folder)) for path in sources)
+    wrong += [f"{name} is not listed" for name in names if name not in listed]
     if wrong:
         more = f" and {len(wrong) - _SHOWN:,} more" if len(wrong) > _SHOWN else ""
         raise InputError(f"{folder} is not as it was published: {', '.join(wrong[:_SHOWN])}{more}")
