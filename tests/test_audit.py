@@ -160,16 +160,20 @@ def test_files_that_changed_are_named_before_anything_runs(shared: Path) -> None
     )
 
 
-@pytest.mark.parametrize("name", ["sweep.yaml", "trials/merged-{}.parquet", "code/{}.zip"])
+@pytest.mark.parametrize(
+    "name", ["sweep.yaml", "looks.json", "trials/merged-{}.parquet", "code/{}.zip"]
+)
 def test_what_is_not_listed_cannot_come_between(shared: Path, name: str) -> None:
     if "{}" in name:
         (path,) = shared.glob(name.format("*"))
         name = name.format("9" * 20)
         shutil.copy(path, shared / name)
     else:
+        (shared / name).touch()
         lines = (shared / "SHA256SUMS").read_text().splitlines(keepends=True)
         kept = (line for line in lines if not line.endswith(f" {name}\n"))
         (shared / "SHA256SUMS").write_text("".join(kept))
+    (shared / "trials" / "._copied-by-a-mac.parquet").touch()
     done = orch(shared.parent, "audit", "downloaded", "--yes")
     assert (done.exit_code, done.stdout) == (2, "")
     assert done.stderr == f"error: downloaded is not as it was published: {name} is not listed\n"

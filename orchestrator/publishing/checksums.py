@@ -11,8 +11,13 @@ from orchestrator.errors import InputError
 
 FILE = "SHA256SUMS"
 _LINE = re.compile(r"(?P<digest>[0-9a-f]{64})  (?P<name>\S.*)")
-_SOURCES = ("sweep.yaml", "code/*.*", *(f"{table}/*.parquet" for table in TABLES))
-"""Where results and sources are read from."""
+_SOURCES = (
+    "sweep.yaml",
+    "looks.json",
+    "code/[!.]*",
+    *(f"{table}/[!.]*.parquet" for table in TABLES),
+)
+"""Where results and sources are read from; a store skips hidden files, and so does this."""
 _SHOWN = 5
 """How many files a message names."""
 
