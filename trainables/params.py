@@ -29,7 +29,10 @@ def validated(kind: type[P], params: Mapping[str, Any]) -> P:
     try:
         return kind.model_validate(dict(params))
     except ValidationError as error:
-        first = error.errors()[0]
-        name = str(first["loc"][0])
+        errors = error.errors()
+        name = str(errors[0]["loc"][0])
+        # Of a union there is a message per kind of value.
+        expected = dict.fromkeys(each["msg"] for each in errors if each["loc"][0] == name)
+        message = " or ".join(expected).replace(" or Input should be", " or")
         given = f", got {params[name]!r}" if name in params else ""
-        raise ValueError(f"{name}: {first['msg']}{given}") from None
+        raise ValueError(f"{name}: {message}{given}") from None

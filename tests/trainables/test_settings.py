@@ -26,10 +26,12 @@ GOOD = {"model": "vgg16", "dataset": "digits", "lr": 0.1, "epochs": 10}
         ({"val_fraction": 1}, "val_fraction: .*less than 1"),
         ({"lr_drops": [0]}, "lr_drops: .*greater than 0"),
         ({"lr_drops": 5}, "lr_drops: .*valid list"),
-        ({"probe_epochs": "some"}, "probe_epochs"),
+        ({"probe_epochs": "some"}, "probe_epochs: .*valid list or 'all', got 'some'"),
         ({"seed": -1}, "seed"),
         ({"optimizer": "adamw"}, "optimizer: .*'sgd' or 'adam', got 'adamw'"),
         ({"loss_images": 0}, "loss_images: .*greater than 0"),
+        ({"compile": "graph"}, "compile: .*valid boolean or 'graphs', got 'graph'"),
+        ({"probes": ["unit", "input"]}, "probes: [^I]*Input should be [^I]* or 'gates', got"),
     ],
 )
 def test_the_message_names_the_param_and_what_is_expected(params, message):
