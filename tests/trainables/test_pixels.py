@@ -162,6 +162,9 @@ def test_a_file_that_is_no_image_is_named(tmp_path):
     Path(files[1]).write_bytes(content[: len(content) // 2])
     with pytest.raises(ValueError, match=r"class0/1\.png cannot be decoded: .*truncated"):
         decode(files)
+    Image.new("1", (20_000, 20_000)).save(files[1])
+    with pytest.raises(ValueError, match=r"class0/1\.png cannot be decoded: .* exceeds limit"):
+        decode(files)
 
 
 def test_a_disk_that_is_too_small_is_told_before(tmp_path, cache, monkeypatch):

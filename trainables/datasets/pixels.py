@@ -27,6 +27,8 @@ _CHUNK = 256
 """Images after which the file is safe on disk: 70 MB of ImageNet."""
 _SAMPLE = 200
 """Images whose sizes tell how much space all of them take."""
+# What Pillow raises about a file; the last for more than 178 million pixels.
+_UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 
 Log = Callable[[str], None]
 
@@ -142,7 +144,7 @@ def _decode(path: str, side: int) -> Images:
             size = _scaled(image.size, side)
             image.draft("RGB", size)
             return np.asarray(image.convert("RGB").resize(size, Image.Resampling.BILINEAR))
-    except (OSError, SyntaxError, ValueError) as error:
+    except _UNREADABLE as error:
         raise _unreadable(path, error) from error
 
 
@@ -183,7 +185,7 @@ def _estimated_bytes(files: Sequence[str], side: int) -> float:
         try:
             with Image.open(path) as image:
                 width, height = _scaled(image.size, side)
-        except (OSError, SyntaxError, ValueError) as error:
+        except _UNREADABLE as error:
             raise _unreadable(path, error) from error
         sizes.append(width * height * 3)
     return mean(sizes) * len(files)
