@@ -78,7 +78,9 @@ class StreamedPart:
         """All images once, augmented by `Decoded`."""
         count = len(self)
         order = torch.randperm(count, generator=generator) if shuffle else torch.arange(count)
-        seeds = torch.randint(2**62, (count,), generator=generator)
+        if count % batch_size == 1:
+            order = order[:-1]  # batch norm cannot train on a single image
+        seeds = torch.randint(2**62, order.shape, generator=generator)
         keys = [(*pair, kind) for pair in zip(order.tolist(), seeds.tolist(), strict=True)]
         return self._loaded(keys, batch_size)
 

@@ -215,9 +215,10 @@ def test_epochs_have_every_image_once_in_an_order_of_the_generator(tmp_path):
     assert {image.sum().item() for image in epoch(2, "none")} == {x.sum().item() for x in plain}
 
 
-def test_a_last_image_alone_is_left_out(tmp_path):
+@pytest.mark.parametrize("decoded_size", [32, None])
+def test_a_last_image_alone_is_left_out(tmp_path, decoded_size):
     folder(tmp_path / "imagenet", 5)
-    loaded = data.load(Choice("imagenet", image_size=16, decoded_size=32), CPU)
+    loaded = data.load(Choice("imagenet", image_size=16, decoded_size=decoded_size), CPU)
     batches = loaded.train.training_batches(3, "none", Generator().manual_seed(0))
     assert [len(labels) for _, labels in batches] == [3, 3, 3]
 
