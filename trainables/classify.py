@@ -80,7 +80,7 @@ def train(params: Mapping[str, Any], trial: Trial) -> Iterator[Mapping[str, floa
     try:
         for epoch in range(done + 1, settings.epochs + 1):
             optim.set_rate(optimizer, optim.rate(settings.lr, settings.lr_drops, epoch))
-            metrics = _train(trained, optimizer, images, settings, epoch, trial)
+            metrics = _train(model, trained, optimizer, images, settings, epoch, trial)
             if images.val:
                 metrics |= _named("val", passes.evaluate(model, images.val))
             metrics |= _test(model, images, settings, epoch, trial)
@@ -118,6 +118,7 @@ def load(folder: str | Path) -> tuple[nn.Module, data.Data]:
 
 def _train(
     model: nn.Module,
+    trained: nn.Module,
     optimizer: Optimizer,
     images: data.Data,
     settings: Settings,
@@ -129,7 +130,9 @@ def _train(
     after_step = passes.AfterStep(model, images.test, trial, settings, done=done, of=count)
     device = next(model.parameters()).device
     with _seeded(settings.seed, epoch, device) as generator:
-        result = passes.train_epoch(model, optimizer, images.train, settings, generator, after_step)
+        result = passes.train_epoch(
+            trained, optimizer, images.train, settings, generator, after_step
+        )
     return _named("train", result)
 
 

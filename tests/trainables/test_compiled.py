@@ -4,6 +4,7 @@ import os
 import shutil
 
 import pytest
+from torch._dynamo.utils import counters
 
 from trainables.classify import train
 
@@ -46,7 +47,9 @@ def test_a_compiled_network_has_the_losses_of_the_plain_one(
     params |= changes
     plain, compiled = make_trial(gpus=gpus), make_trial(gpus=gpus)
     expected, expected_losses = losses(params, plain)
+    counters.clear()
     metrics, step_losses = losses({**params, "compile": compile_}, compiled)
+    assert counters["stats"]["unique_graphs"] == 2  # of both sizes, and none for evaluation
     assert len(step_losses) == 9
     near = 0.02 if params["precision"] == "bf16" else 2e-3
     assert step_losses == pytest.approx(expected_losses, rel=near)
