@@ -89,6 +89,7 @@ def test_imagenets_two_best_configs_of_each_cell_are_trials_of_table_1(tmp_path)
         copy(SWEEPS / f"{name}.yaml", tmp_path)
     path = tmp_path / "table1_imagenet_best2.yaml"
     path.write_text(imported(SWEEPS.parent / "docs/best_two.py").best_two(results))
+    assert costs().head(path) in path.read_text()
     best = expand(load(path))
     by_cell = [trials[start : start + 6] for start in range(0, 48, 6)]
     assert sorted((t.params["lr"], t.params["weight_decay"]) for t in best) == sorted(
