@@ -42,7 +42,9 @@ class MappedPart:
 
     def batches(self, chosen: Tensor | None = None) -> Iterator[tuple[Tensor, Tensor]]:
         """Images in order: float32 (n, C, H, W) in channels_last memory, and labels."""
-        batch_size = eval_batch(self.device, self.size)
+        # Whole squares of the shorter side are moved to the device, and resized there.
+        side = max(self.size, int(self.pixels.shapes.min(1).max()))
+        batch_size = eval_batch(self.device, side)
         index = self.index if chosen is None else self.index[chosen.numpy()]
         return self._loaded(index, batch_size, "none", Generator())
 

@@ -33,7 +33,8 @@ class Settings(Params):
         init: torch or xavier: the initial weights; None means xavier for nobn, else torch.
         width: Factor applied to all numbers of channels.
         dataset: Name of a data set; see `trainables.datasets`.
-        image_size: Side to which images are downsampled by averaging; None keeps their size.
+        image_size: Side to which images are downsampled by averaging; None keeps their size. Of
+            folders of image files: the side of crops, 224 if None.
         train_size: Number of training images, the same number per class; None for all.
         test_size: Number of test images, likewise.
         val_fraction: Fraction of the training images held out for the metrics `val_...`.
