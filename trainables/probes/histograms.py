@@ -1,5 +1,6 @@
 """Histograms of activations and block outputs: Figures 1 and 8."""
 
+import math
 from collections.abc import Sequence
 from functools import partial
 
@@ -18,7 +19,8 @@ class Histogram:
     """Counts of values in equal bins between -limit and limit.
 
     The limit is a power of two that doubles whenever a value exceeds it: pairs of bins
-    then merge into one, which keeps every count exact.
+    then merge into one, which keeps every count exact. After a value that is not finite, as in a
+    network that diverges, every share is NaN.
     """
 
     def __init__(self) -> None:
@@ -28,6 +30,10 @@ class Histogram:
     def update(self, x: Tensor) -> None:
         """Count all values of a tensor."""
         largest = float(x.abs().max())
+        if not math.isfinite(largest):
+            self.limit = self.limit or 1.0
+            self.counts.fill_(math.nan)
+            return
         if not self.limit:
             self.limit = 2.0 ** float(torch.tensor(largest or 1.0).log2().ceil())
         while largest > self.limit:
