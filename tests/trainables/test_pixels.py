@@ -254,6 +254,9 @@ def test_classes_must_agree_in_both_folders(tmp_path):
         ValueError, match=r"no birds/train in the folder of data sets, .* one sub-folder"
     ):
         data.load(Choice("folder:birds"), CPU)
+    (root / "val").rmdir()
+    with pytest.raises(ValueError, match=r"no pets/val in .*expected `train`, and `test` or `val`"):
+        data.load(Choice("folder:pets"), CPU)
 
 
 def test_a_trial_trains_on_a_folder_and_records_what_it_read(tmp_path, make_trial, digits_params):

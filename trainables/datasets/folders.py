@@ -51,9 +51,12 @@ def find(dataset: str) -> dict[str, Path]:
     if dataset == IMAGENET or not test.exists():
         test = root / "val"
     folders = {"train": root / "train", "test": test}
-    advice = "expected one sub-folder of images per class"
+    advice = "expected `train`, and `test` or `val`, with one sub-folder of images per class"
     if dataset == IMAGENET:
-        advice += "; ImageNet (ILSVRC 2012) is available from image-net.org after registration"
+        advice = (
+            "expected one sub-folder of images per class; ImageNet (ILSVRC 2012) is available from "
+            "image-net.org after registration"
+        )
     required(list(folders.values()), advice)
     return folders
 
