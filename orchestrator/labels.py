@@ -98,6 +98,12 @@ def is_accuracy(name: str) -> bool:
     return name.endswith("accuracy") and not name.startswith(PROBE)
 
 
+def in_layers(name: str, layers: str) -> str:
+    """Name a metric or ``probe:NAME``, with the layers of a probe that are not averaged over."""
+    is_mean = layers == "mean" or not name.startswith(PROBE)
+    return name if is_mean else f"{name} ({layers})"
+
+
 @dataclass(frozen=True)
 class Unit:
     """How to print a measurement, which the store holds as the trainable yields it.

@@ -62,12 +62,17 @@ class Certificate:
         return "clear" if self.compared and not others else "neither"
 
     @property
+    def judged(self) -> int:
+        """Of how many of the publication's trials the sample tells: those that never went on."""
+        return self.audit.population - self.audit.resumed
+
+    @cached_property
     def caught_from(self) -> int | None:
         """How many altered trials such a sample would have caught with 95 % probability.
 
         Of those that did not go on from a checkpoint: about the others an audit says nothing.
         """
-        return fewest_caught(self.audit.population - self.audit.resumed, self.compared)
+        return fewest_caught(self.judged, self.compared)
 
     @cached_property
     def elsewhere(self) -> Elsewhere | None:
@@ -77,8 +82,7 @@ class Certificate:
     def as_dict(self) -> dict[str, Any]:
         """Return it as plain data, whose keys docs/json.md describes."""
         altered = self.caught_from
-        judged = self.audit.population - self.audit.resumed
-        caught = altered and {"altered": altered, "share": altered / judged}
+        caught = altered and {"altered": altered, "share": altered / self.judged}
         return {
             "version": VERSION,
             "sweep": self.audit.results.sweep.name,
@@ -123,13 +127,12 @@ class Certificate:
         yield from self._meaning()
 
     def _meaning(self) -> Iterator[str]:
-        judged = self.audit.population - self.audit.resumed
         if self.caught_from:
-            share = self.caught_from / judged
+            share = self.caught_from / self.judged
             yield (
-                f"if {counted(self.caught_from, 'trial')} or more of {judged:,} ({share:.1%}) were "
-                f"altered, {counted(self.compared, 'compared trial')} would hold one with 95 % "
-                "probability"
+                f"if {counted(self.caught_from, 'trial')} or more of {self.judged:,} ({share:.1%}) "
+                f"were altered, {counted(self.compared, 'compared trial')} would hold one with "
+                "95 % probability"
             )
         if self.audit.resumed:
             yield (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from bisect import bisect_left
 from collections.abc import Collection
 
 import numpy as np
@@ -49,4 +50,5 @@ def fewest_caught(population: int, size: int) -> int | None:
         size: how many trials of the sample are compared; none catches nothing.
     """
     counts = range(1, population + 1)
-    return next((count for count in counts if caught(population, count, size) >= LEVEL), None)
+    first = bisect_left(counts, LEVEL, key=lambda count: caught(population, count, size))
+    return counts[first] if first < population else None

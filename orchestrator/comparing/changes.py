@@ -23,9 +23,8 @@ from orchestrator.comparing.sides import (
 from orchestrator.errors import InputError, ShowError
 from orchestrator.labels import assignments, label
 from orchestrator.results import Results
-from orchestrator.results.claims.contrasts import ALPHA, Array, holm
+from orchestrator.results.claims.contrasts import ALPHA, Array, Estimate, holm, paired
 from orchestrator.results.selection import CellSelection
-from orchestrator.results.statistics import LEVEL
 from orchestrator.spec.values import Value, by_value
 
 Verdict = Literal["same", "within noise", "moved", "lost", "unknown"]
@@ -200,31 +199,29 @@ def _change(
 ) -> Change:
     one, other = (np.array([*side.by_seed.values()], float) for side in (before, after))
     if before.figure is not None:
-        difference, error, df = _mean(other - before.figure)
+        found = _mean(other - before.figure)
     elif before.by_seed.keys() == after.by_seed.keys():
-        paired = [after.by_seed[seed] - was for seed, was in before.by_seed.items()]
-        difference, error, df = _mean(np.array(paired, float))
+        found = _mean(np.array([after.by_seed[seed] - was for seed, was in before.by_seed.items()]))
     else:
-        difference, error, df = _welch(one, other)
-    half = float(stats.t.isf((1 - LEVEL) / 2, df)) * error
-    p = float(2 * stats.t.sf(abs(difference) / error, df)) if error else float(difference == 0)
-    ends = (difference - half, difference + half)
-    return Change(factors, value, before, after, difference, *ends, p)
+        found = _welch(_mean(one), _mean(other))
+    difference, error = float(found.effect), float(found.error)
+    p = float(2 * stats.t.sf(abs(difference) / error, found.df)) if error else difference == 0
+    low, high = found.interval()
+    return Change(factors, value, before, after, difference, float(low), float(high), float(p))
 
 
-def _mean(values: Array) -> tuple[float, float, float]:
-    """Return the mean, its standard error and degrees of freedom; NaN where there is none."""
-    n = len(values)
-    error = float(values.std(ddof=1)) / math.sqrt(n) if n > 1 else math.nan
-    return float(values.mean()) if n else math.nan, error, max(n - 1, 1)
+def _mean(values: Array) -> Estimate:
+    """Estimate a mean; NaN without values."""
+    return paired(values if len(values) else np.array([math.nan]))
 
 
-def _welch(one: Array, other: Array) -> tuple[float, float, float]:
-    """Return the difference of two means, with the error and degrees of freedom of Welch's test."""
-    (a, error_a, df_a), (b, error_b, df_b) = _mean(one), _mean(other)
-    error = math.hypot(error_a, error_b)
-    df = error**4 / (error_a**4 / df_a + error_b**4 / df_b) if error > 0 else df_a + df_b
-    return b - a, error, df
+def _welch(one: Estimate, other: Estimate) -> Estimate:
+    """Estimate the difference of two means, as Welch's test does."""
+    error = np.hypot(one.error, other.error)
+    df = one.df + other.df
+    if error > 0:
+        df = error**4 / (one.error**4 / one.df + other.error**4 / other.df)
+    return Estimate(other.effect - one.effect, error, df)
 
 
 def _corrected(changes: Sequence[Change]) -> tuple[Change, ...]:

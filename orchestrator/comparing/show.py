@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
 
-import numpy as np
 from rich.console import Console
 
 from orchestrator.comparing.changes import Change, Comparison
@@ -144,4 +143,4 @@ def _plain_side(side: Measured) -> dict[str, Any]:
 
 
 def _finite(value: float) -> float | None:
-    return value if np.isfinite(value) else None
+    return value if math.isfinite(value) else None

@@ -11,10 +11,11 @@ from typing import Any
 import pandas as pd
 
 from orchestrator.errors import InputError
-from orchestrator.labels import PROBE, counted, unit
+from orchestrator.labels import PROBE, counted, in_layers, unit
 from orchestrator.results import Results, open_store
 from orchestrator.results.measures import selected_values
 from orchestrator.results.selection import CellSelection
+from orchestrator.results.tables import published_cells
 from orchestrator.spec import Sweep
 from orchestrator.spec.shown import Table
 from orchestrator.spec.values import Value, by_value
@@ -112,7 +113,7 @@ class Shown:
     layers: str = "mean"
 
     def __str__(self) -> str:
-        return self.name if self.layers == "mean" else f"{self.name} ({self.layers})"
+        return in_layers(self.name, self.layers)
 
 
 def shown(sweep: Sweep, table: Table) -> list[Shown]:
@@ -145,17 +146,12 @@ def published(results: Results) -> dict[Shown, list[tuple[CellSelection, Measure
     for table in sweep.tables:
         if table.published is None:
             continue
-        columns = table.published.columns
-        for row in (dict(zip(columns, row, strict=True)) for row in table.published.rows):
-            for selection in results.selections:
-                factors = selection.cell.factors
-                if any(by_value(row[n]) != by_value(factors[n]) for n in row.keys() & factors):
-                    continue
-                for value in shown(sweep, table):
-                    if row.get(value.name) is not None:
-                        factor = unit(value.name, table.percent).factor
-                        figure = Measured({}, float(row[value.name]) / factor, True)
-                        found.setdefault(value, []).append((selection, figure))
+        for selection, row in published_cells(results, table.published):
+            for value in shown(sweep, table):
+                if row.get(value.name) is not None:
+                    factor = unit(value.name, table.percent).factor
+                    figure = Measured({}, float(row[value.name]) / factor, True)
+                    found.setdefault(value, []).append((selection, figure))
     if not found:
         raise InputError(f"the tables of {sweep.name} have no `published` figures to compare with")
     return found

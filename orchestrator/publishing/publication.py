@@ -17,6 +17,7 @@ from orchestrator.results.claims import findings, first_look
 from orchestrator.results.report import unfinished
 from orchestrator.store import Store, cost
 from orchestrator.store.archives import archive_file, environment_file
+from orchestrator.store.files import Files
 from orchestrator.store.merge import copy_rows
 from orchestrator.store.names import rows_file
 from orchestrator.store.schema import Layout, to_parquet
@@ -136,13 +137,7 @@ def _derive(
             if path.suffix == ".png":
                 path.unlink()  # the SVG shows the same at a tenth of the size
     # The page names the folder of the stores, which is not yet where it will be.
-    page = published.report(file).replace(_shown(new.parent), _shown(parent))
+    page = published.report(file).replace(str(Files(str(new.parent))), str(Files(str(parent))))
     (new / "report.html").write_text(private.hidden(page), encoding="utf-8")
     (new / card.CARD).write_text(card.card(published, new), encoding="utf-8")
     (new / card.CITATION).write_text(card.citation(published, Path.cwd()), encoding="utf-8")
-
-
-def _shown(folder: Path) -> str:
-    """Name a folder as reports do: relative to the working folder if it is in there."""
-    folder = folder.absolute()
-    return str(folder.relative_to(Path.cwd())) if folder.is_relative_to(Path.cwd()) else str(folder)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from orchestrator.columns import BEST, TABLES
@@ -39,13 +38,8 @@ class RowsOf:
     """
 
     def __init__(self, snapshot: Snapshot, trial_ids: Collection[str]) -> None:
-        layout = snapshot.layout
         self._archives = snapshot.store.archives
-        self._tables: dict[str, pa.Table] = {
-            table: snapshot.index.read(table, trial_ids, layout.schema(table))
-            for table in TABLES
-            if layout
-        }
+        self._tables = {table: snapshot.read(table, trial_ids) for table in TABLES}
 
     def __getitem__(self, trial_id: str) -> Rows:
         own = (

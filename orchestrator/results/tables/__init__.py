@@ -10,6 +10,7 @@ from orchestrator.results.tables._latex import latex
 from orchestrator.results.tables._listing import Labels, Listing
 from orchestrator.results.tables._markdown import markdown, markdown_listing
 from orchestrator.results.tables._pivot import Pivot, pivot
+from orchestrator.results.tables._published import published_cells
 from orchestrator.results.tables._show import Format, Tables, show, tables_of
 from orchestrator.results.tables._text import as_text, print_listing, print_text
 from orchestrator.results.tables._tidy import tidy, to_csv, to_json
@@ -29,6 +30,7 @@ __all__ = [
     "pivot",
     "print_listing",
     "print_text",
+    "published_cells",
     "show",
     "tables_of",
     "tidy",

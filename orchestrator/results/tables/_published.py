@@ -29,13 +29,7 @@ def published(
         figures: the published values.
         factors: the factors that identify a cell.
     """
-    rows = [dict(zip(figures.columns, row, strict=True)) for row in figures.rows]
-    found = [
-        (selection, row)
-        for row in rows
-        for selection in results.selections
-        if _agree(selection.cell.factors, row)
-    ]
+    found = published_cells(results, figures)
     values = results.sweep.values_of(table)
     for name in (n for n in figures.columns if n in values):
         value_unit = unit(name, table.percent, table.precision)
@@ -60,6 +54,19 @@ def published(
             for selection, row in found
         )
         yield Listing(f"Selected beside {figures.source}", header, lines)
+
+
+def published_cells(
+    results: Results, figures: Published
+) -> list[tuple[CellSelection, dict[str, Value]]]:
+    """Find the cells of each published row, which is given by column."""
+    rows = [dict(zip(figures.columns, row, strict=True)) for row in figures.rows]
+    return [
+        (selection, row)
+        for row in rows
+        for selection in results.selections
+        if _agree(selection.cell.factors, row)
+    ]
 
 
 def _chosen(selection: CellSelection, row: Mapping[str, Value], params: list[str]) -> Labels:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from orchestrator.labels import PROBE, is_accuracy, printable
+from orchestrator.labels import in_layers, is_accuracy, printable
 from orchestrator.results.marks import Marks
 from orchestrator.results.measures import selected_values
 from orchestrator.results.observed import grows
@@ -59,7 +59,7 @@ def _tidy(results: Results, table: Table) -> pd.DataFrame:
     rows = [
         {
             **_params(selection.cell.factors),
-            "metric": _named(name, table),
+            "metric": in_layers(name, table.layers),
             **asdict(_numbers(name, selected_values(measured[name], selection))),
             "complete": selection.complete,
             **_marks(results.marks(selection)),
@@ -93,12 +93,6 @@ def to_json(frame: pd.DataFrame) -> str:
     rows = frame.to_dict("records")
     plain = [{str(name): _plain(value) for name, value in row.items()} for row in rows]
     return "[\n" + ",\n".join(json.dumps(row, allow_nan=False) for row in plain) + "\n]\n"
-
-
-def _named(name: str, table: Table) -> str:
-    """Name a value, with the layers of a probe that are not averaged over."""
-    is_mean = table.layers == "mean" or not name.startswith(PROBE)
-    return name if is_mean else f"{name} ({table.layers})"
 
 
 def _numbers(name: str, values: Sequence[float]) -> Statistics:
