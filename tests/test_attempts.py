@@ -88,6 +88,19 @@ def test_progress_and_the_time_left_are_exact(simulation: Simulation) -> None:
     assert len(simulation.trained) == len(set(simulation.trained)) == 18
 
 
+def test_the_time_left_is_that_of_a_race_to_its_end(simulation: Simulation) -> None:
+    shown = []
+
+    def look(_runner: FakeRunner) -> None:
+        shown.append(simulation.progress.seconds_left())
+
+    simulation.keys |= {"seeds": [0, 1, 2], "race": {"keep": 0.5}}
+    simulation.keys["search"] = {"x": [1, 2, 3, 4]}
+    del simulation.keys["factors"]
+    simulation.run(look=look)
+    assert shown == [None] * 4 + [float(left) for left in range(12, 0, -1)]
+
+
 def test_the_heart_beats_every_two_seconds_and_no_more_after(simulation: Simulation) -> None:
     beats = []
     simulation.run(look=lambda _: beats.append(simulation.beat()))

@@ -185,6 +185,19 @@ def test_trials_that_share_a_gpu_are_as_fast_as_alone_at_best_and_take_turns_at_
     assert expected(estimate, 4, 0.25, Node(8, 1)) == (500, 1000), "two fit by their CPUs"
 
 
+def test_trials_of_later_seeds_cost_as_much_as_those_that_could_run_now(
+    estimate: Estimate,
+) -> None:
+    slow, fast = (
+        replace(estimate, profile=TrialProfile(epochs=(seconds,), ended=True))
+        for seconds in (90.0, 10.0)
+    )
+    pilot = Pilot([slow, fast], [Node(2, 0)])
+    assert pilot.seconds(in_turns=True) == 500
+    assert pilot.seconds(in_turns=True, trials=60) == 1500
+    assert pilot.as_dict(60)["seconds"] == [1500, 1500]
+
+
 def test_cells_that_failed_are_no_part_of_the_hours(estimate: Estimate) -> None:
     good = replace(estimate, profile=TrialProfile(epochs=(60.0, 40.0), ended=True))
     bad = replace(estimate, profile=TrialProfile(error="RuntimeError: no"))

@@ -208,14 +208,16 @@ def plan(
     except TrainableError as error:
         raise placed(error, planned.source, "trainable") from None
     if as_json:
-        click.echo(json.dumps(counts.as_dict() | (profiles.as_dict() if profiles else {})))
+        click.echo(
+            json.dumps(counts.as_dict() | (profiles.as_dict(counts.ahead) if profiles else {}))
+        )
     else:
         print_plan(counts, Console())
         print_differences(file)
         if profiles:
             from orchestrator.pilot.show import print_pilot
 
-            print_pilot(profiles, Console())
+            print_pilot(profiles, counts, Console())
     if profiles and profiles.failed:
         sys.exit(1)
 

@@ -94,10 +94,17 @@ class Pilot:
         """The estimates of cells whose trial failed."""
         return [estimate for estimate in self.estimates if estimate.profile.error]
 
-    def seconds(self, *, in_turns: bool) -> float:
+    @property
+    def missing(self) -> int:
+        """How many trials are missing that could run now."""
+        return sum(estimate.missing for estimate in self.estimates)
+
+    def seconds(self, *, in_turns: bool, trials: int | None = None) -> float:
         """Estimate how long the missing trials take, leaving out cells without an estimate.
 
         Args:
+            trials: how many there are with those of later seeds, which cost as much as those that
+                could run now; None is these alone.
             in_turns: whether trials that share a GPU run no faster than one after another,
                 which is the worst case; in the best case they do not slow each other down.
         """
@@ -107,13 +114,14 @@ class Pilot:
             if estimate.seconds is not None
         ]
         longest = max((seconds for seconds, *_ in costs), default=0.0)
-        return max(longest, sum(seconds * missing / slots for seconds, missing, slots in costs))
+        now = sum(seconds * missing / slots for seconds, missing, slots in costs)
+        return max(longest, now if trials is None else now * trials / self.missing)
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return plain values, as `orch plan --json` prints them."""
+    def as_dict(self, trials: int) -> dict[str, Any]:
+        """Return plain values, as `orch plan --json` prints them for so many missing trials."""
         return {
             "pilot": [estimate.as_dict() for estimate in self.estimates],
-            "seconds": [self.seconds(in_turns=turns) for turns in (False, True)],
+            "seconds": [self.seconds(in_turns=turns, trials=trials) for turns in (False, True)],
         }
 
 

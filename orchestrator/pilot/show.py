@@ -12,17 +12,20 @@ from orchestrator.labels import assignments, counted, duration, label, memory
 from orchestrator.pilot.pilot import CUDA_BYTES, Estimate, Pilot
 from orchestrator.pilot.trial_profile import SECONDS, WARM_UP_STEPS
 from orchestrator.running.gpus import fraction_for
+from orchestrator.running.plan import Plan, about
+from orchestrator.spec.grid import cells, varied
 
 
-def print_pilot(pilot: Pilot, console: Console) -> None:
+def print_pilot(pilot: Pilot, plan: Plan, console: Console) -> None:
     """Print a row per cell, notes on the columns, the failed cells, and the expected time."""
     on_gpu = any(estimate.per_gpu for estimate in pilot.estimates)
     table = Table(title="pilot", title_justify="left", box=None, pad_edge=False)
     table.add_column("cell")
     for header in ("memory", "images/s", "epoch", "trial", *["per GPU"] * on_gpu, "measured"):
         table.add_column(header, justify="right", no_wrap=True)
+    names = varied(cells(plan.sweep))
     for estimate in pilot.estimates:
-        values = map(label, estimate.trial.config.factors.values())
+        values = (label(estimate.trial.config.factors[name]) for name in names)
         table.add_row(escape(" ".join(values)), *_columns(estimate, on_gpu=on_gpu))
     console.print(table)
     for note in _notes(pilot):
@@ -30,7 +33,7 @@ def print_pilot(pilot: Pilot, console: Console) -> None:
     for estimate in pilot.failed:
         cell = assignments(estimate.trial.config.factors)
         console.print(escape(f"failed: {cell}: {estimate.profile.error}"), soft_wrap=True)
-    console.print(_expected_time(pilot))
+    console.print(_expected_time(pilot, plan))
 
 
 def _columns(estimate: Estimate, *, on_gpu: bool) -> Iterator[str]:
@@ -87,18 +90,22 @@ def _notes(pilot: Pilot) -> Iterator[str]:
     )
 
 
-def _expected_time(pilot: Pilot) -> str:
+def _expected_time(pilot: Pilot, plan: Plan) -> str:
     estimated = [estimate for estimate in pilot.estimates if estimate.seconds is not None]
     if not estimated:
         return "no estimate: each trial failed, ran for too few steps, or has no param `epochs`"
-    missing = sum(estimate.missing for estimate in estimated)
     hardware = f"{sum(node.cpus for node in pilot.nodes):g} CPUs"
     if gpus := sum(node.gpus for node in pilot.nodes):
         hardware += f" and {gpus:g} GPUs"
-    best, worst = (duration(max(pilot.seconds(in_turns=turns), 1)) for turns in (False, True))
-    text = f"about {worst} for {counted(missing, 'missing trial')} on {hardware}"
+    best, worst = (
+        about(pilot.seconds(in_turns=turns, trials=plan.ahead)) for turns in (False, True)
+    )
+    covered = sum(estimate.missing for estimate in estimated) / pilot.missing
+    text = f"{worst} for {counted(round(plan.ahead * covered), 'missing trial')} on {hardware}"
     if best != worst:
         text += f" if trials that share a GPU take turns, {best} if sharing costs nothing"
+    for case, trials in plan.otherwise.items():
+        text += f"; {about(pilot.seconds(in_turns=True, trials=trials))} {case}"
     if without := len(pilot.estimates) - len(estimated):
         text += f"; {counted(without, 'cell')} without an estimate left out"
     return text

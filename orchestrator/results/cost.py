@@ -46,4 +46,4 @@ def left(results: Results) -> Cost | None:
         return None
     # Race and confirm ask for some trials later: like those that are known.
     later = 1 + (asked.in_all - len(asked.trials)) / len(missing)
-    return Cost(expected.cpu_hours * later, expected.gpu_hours * later)
+    return expected * later

@@ -14,6 +14,7 @@ from orchestrator.labels import duration, label
 from orchestrator.results.observed import grows
 from orchestrator.running.inventory import Inventory, take_inventory
 from orchestrator.spec import Sweep
+from orchestrator.spec.grid import cells, varied
 from orchestrator.spec.searched import points_of
 from orchestrator.store import Stores
 from orchestrator.store.stored_sweep import require_same
@@ -33,22 +34,24 @@ class Plan:
     """How many different points cells take from their ranges."""
 
     @property
-    def seconds_left(self) -> float | None:
-        """The expected time of the missing trials on this machine's CPUs; None if it is unknown."""
-        return self._seconds(self.inventory.wanted.in_all - self.inventory.done)
+    def ahead(self) -> int:
+        """How many trials are missing, with those of later seeds."""
+        return self.inventory.wanted.in_all - self.inventory.done
 
     @property
-    def full_seconds_left(self) -> float | None:
-        """The same if every config ran on all seeds, the confirm seeds included."""
-        return self._seconds(self.inventory.wanted.full_grid - self.inventory.done)
+    def otherwise(self) -> dict[str, int]:
+        """How many are missing in other cases, which the keys name."""
+        wanted, done = self.inventory.wanted, self.inventory.done
+        cases = {"if no claim gets a verdict": wanted.at_worst} if self.sweep.decide else {}
+        if grows(self.sweep):
+            cases["for the full grid"] = wanted.full_grid
+        return {case: trials - done for case, trials in cases.items()}
 
-    @property
-    def seconds_at_worst(self) -> float | None:
-        """The same if no claim gets a verdict, so that `decide` uses all of its seeds."""
-        return self._seconds(self.inventory.wanted.at_worst - self.inventory.done)
+    def seconds(self, trials: int) -> float | None:
+        """Expect the time of so many trials on this machine's CPUs; None if it is unknown.
 
-    def _seconds(self, trials: int) -> float | None:
-        """Expect as many seconds of each trial as of those that are asked for now."""
+        Each takes as long as those that could run now, by what the store has of their like.
+        """
         missing = self.inventory.missing
         total = self.inventory.durations.total(missing)
         if total is None or not missing:
@@ -80,7 +83,7 @@ class Plan:
             "done": inventory.done,
             "reused": inventory.reused,
             "stale": len(inventory.stale),
-            "missing": wanted.in_all - inventory.done,
+            "missing": self.ahead,
             **dropped,
         }
 
@@ -112,22 +115,22 @@ def print_plan(plan: Plan, console: Console) -> None:
         console.print(f"artifacts are kept of {_KEPT[plan.sweep.artifacts]}")
     first = plan.inventory.queue()[:_SHOWN_TRIALS]
     if first:
-        names = [*plan.sweep.factors, *plan.sweep.search]
+        names = [*varied(cells(plan.sweep)), *plan.sweep.search]
         table = Table(title="first to run", title_justify="left", box=None, pad_edge=False)
-        for name in ("trial", *names, "seed"):
+        table.add_column("trial", no_wrap=True)
+        for name in (*names, "seed"):
             table.add_column(name, overflow="fold")
         for trial in first:
             params = [escape(label(trial.values[name])) for name in names]
             table.add_row(trial.trial_id, *params, str(trial.seed))
         console.print(table)
-    if first and plan.seconds_left is not None:
-        left = [f"{_about(plan.seconds_left)} left on this machine"]
-        if plan.seconds_at_worst is not None and plan.sweep.decide:
-            left.append(f"{_about(plan.seconds_at_worst)} if no claim gets a verdict")
-        if plan.full_seconds_left is not None and grows(plan.sweep):
-            left.append(f"{_about(plan.full_seconds_left)} for the full grid")
-        console.print("; ".join(left))
+    cases = {"left on this machine": plan.ahead} | plan.otherwise
+    expected = {case: plan.seconds(trials) for case, trials in cases.items()}
+    if first:
+        known = ((case, seconds) for case, seconds in expected.items() if seconds is not None)
+        console.print("; ".join(f"{about(seconds)} {case}" for case, seconds in known))
 
 
-def _about(seconds: float) -> str:
+def about(seconds: float) -> str:
+    """Write an expected time."""
     return f"about {duration(max(seconds, 1))}"

@@ -224,7 +224,8 @@ class Progress:
             if waiting is None or running is None:
                 return None
             spent = sum(now - r.started for r in self.running.values())
-            return (waiting + max(running - spent, 0.0)) / self._slots
+            later = self._later * (waiting + running)
+            return (waiting + later + max(running - spent, 0.0)) / self._slots
 
     def cost_left(self) -> Cost | None:
         """Estimate what is left to spend, as `seconds_left` does the time."""
@@ -235,4 +236,12 @@ class Progress:
             running = self._durations.cost([r.trial for r in self.running.values()])
             if waiting is None or running is None:
                 return None
-            return waiting + running.without(sum(map(self._cost, self.running.values()), NOTHING))
+            spent = sum(map(self._cost, self.running.values()), NOTHING)
+            return waiting + (waiting + running) * self._later + running.without(spent)
+
+    @property
+    def _later(self) -> float:
+        """The trials that race and confirm ask for later, as a multiple of those known by now."""
+        known = len(self._waiting) + len(self.running)
+        ended = self.done + self.given_up + self.not_run.total()
+        return max(self.total - ended - known, 0) / known

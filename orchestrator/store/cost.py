@@ -26,6 +26,9 @@ class Cost:
     def __add__(self, other: Cost) -> Cost:
         return Cost(self.cpu_hours + other.cpu_hours, self.gpu_hours + other.gpu_hours)
 
+    def __mul__(self, factor: float) -> Cost:
+        return Cost(self.cpu_hours * factor, self.gpu_hours * factor)
+
     def without(self, other: Cost) -> Cost:
         """Return what is left of it, and nothing where there was less."""
         return Cost(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 from support.folder import Folder
 
@@ -57,6 +58,26 @@ def test_a_pilot_says_what_it_measured_and_which_cells_fail(cluster_folder: Fold
     assert max(map(len, done.stdout.splitlines())) <= 80
     assert "Traceback" not in done.stdout + done.stderr
     assert not (cluster_folder.path / "results").exists()
+
+
+def test_a_pilot_expects_the_later_rounds_of_a_race_and_what_claims_may_ask_for(
+    cluster_folder: Folder,
+) -> None:
+    sweep = cluster_folder.write(
+        factors={"x": [1, 2]},
+        race={"keep": 0.5},
+        confirm=1,
+        decide={"at_most": 3},
+        claims=[{"name": "c", "compare": {"x": [2, 1]}, "metric": "accuracy", "expect": "greater"}],
+    )
+    counts = json.loads(cluster_folder.orch("plan", sweep, "--json").stdout)
+    said = " ".join(cluster_folder.orch("plan", sweep, "--pilot").stdout.split())
+    assert counts["missing"] < min(counts["at_worst"], counts["full_grid"])
+    expected = (
+        rf"about \S+ s for {counts['missing']} missing trials on 2 CPUs; "
+        r"about \S+ s if no claim gets a verdict; about \S+ s for the full grid"
+    )
+    assert re.search(expected, said), said
 
 
 def test_a_pilot_refuses_what_a_sweep_would_refuse(cluster_folder: Folder) -> None:
