@@ -300,11 +300,13 @@ def test_on_another_processor_it_only_judges_by_the_spread_over_seeds(shared: Pa
 
 
 def test_where_no_certificate_can_be_written_nothing_runs(shared: Path) -> None:
-    done = orch(shared.parent, "audit", "downloaded", "--yes", "-o", "nowhere/certificate.json")
-    assert (done.exit_code, done.stderr) == (
-        2,
-        "error: nowhere cannot be written: name a file with --output\n",
-    )
+    done = orch(shared.parent, "audit", "downloaded", "--yes", "-o", "nowhere/c.json")
+    said = "error: nowhere/c.json cannot be written: name another file with --output\n"
+    assert (done.exit_code, done.stderr) == (2, said)
+    (shared / "certificate.json").mkdir()
+    done = orch(shared.parent, "audit", "downloaded", "--yes")
+    said = said.replace("nowhere/c.json", "downloaded/certificate.json")
+    assert (done.exit_code, done.stderr) == (2, said)
 
 
 @given(population=st.integers(1, 300), size=st.integers(0, 300), altered=st.integers(0, 300))

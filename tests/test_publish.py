@@ -15,6 +15,7 @@ from support.sharing import TRAINABLE, publish, sweep_in
 
 from orchestrator import open_store
 from orchestrator.columns import TABLES
+from orchestrator.publishing import checksums
 
 FAILING = TRAINABLE + (
     "    if params['x'] == 2 and params['seed'] == 4:\n"
@@ -40,6 +41,23 @@ def test_a_publication_holds_all_that_its_numbers_come_from(tmp_path: Path) -> N
         assert (shared / f"code/{digest}.zip").is_file()
     for digest in trials["environment_digest"].unique():
         assert "packages" in json.loads((shared / f"code/{digest}.json").read_text())
+
+
+def test_a_certificate_stays_true_until_other_rows_are_published(tmp_path: Path) -> None:
+    sweep_in(tmp_path)
+    shared = publish(tmp_path)
+    certificate = shared / "certificate.json"
+    certificate.write_text(json.dumps({"publication": checksums.verify(shared)}))
+    sums = (shared / "SHA256SUMS").read_text()
+    again = orch(tmp_path, "publish", "noise.yaml", str(shared))
+    assert (shared / "SHA256SUMS").read_text() != sums, "the files have other names"
+    assert json.loads(certificate.read_text()) == {"publication": checksums.verify(shared)}
+    assert "certificate" not in again.stderr
+    sweep_in(tmp_path, seeds=[0, 1, 2, 3, 4, 5])
+    again = orch(tmp_path, "publish", "noise.yaml", str(shared))
+    said = "certificate.json is of other rows or sources: have them audited anew"
+    assert said in again.stderr
+    assert certificate.is_file()
 
 
 def test_everything_can_be_computed_anew_whatever_the_folder_is_called(tmp_path: Path) -> None:

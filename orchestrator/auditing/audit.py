@@ -68,7 +68,7 @@ class Audit:
 
     Attributes:
         folder: the publication.
-        digest: SHA-256 of its checksums.
+        digest: of its rows and sources, as `checksums.of_sources` has it.
         results: its results.
         population: number of its trials that have finished.
         resumed: how many of them went on from a checkpoint.

@@ -106,7 +106,7 @@ class Certificate:
     def lines(self) -> Iterator[str]:
         """Write it as lines of text."""
         audit = self.audit
-        yield f"audit of {audit.results.sweep.name}, {audit.digest[:16]} by its checksums"
+        yield f"audit of {audit.results.sweep.name}, {audit.digest[:16]} by its rows and sources"
         yield (
             f"{counted(len(self.audited), 'trial')} of {audit.population:,} that finished, drawn "
             f"with the seed {audit.seed}"

@@ -94,15 +94,16 @@ def audit(folder: Path, sample: int, seed: int | None, yes: bool, output: Path |
     from orchestrator.auditing.audit import prepare, run
     from orchestrator.auditing.certificate import Certificate
     from orchestrator.auditing.sampling import entropy
+    from orchestrator.publishing.publication import CERTIFICATE
 
-    target = output or folder / "certificate.json"
+    target = output or folder / CERTIFICATE
     prepared = prepare(folder, sample, entropy() if seed is None else seed)
     for line in prepared.announcement():
         click.echo(line)
     if not yes:
         raise InputError("nothing has run; --yes runs it")
-    if not os.access(target.parent, os.W_OK):
-        raise InputError(f"{target.parent} cannot be written: name a file with --output")
+    if target.is_dir() or not os.access(target.parent, os.W_OK):
+        raise InputError(f"{target} cannot be written: name another file with --output")
     audited = []
     for each in run(prepared):
         audited.append(each)

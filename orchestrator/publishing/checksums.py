@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from pathlib import Path
+from collections.abc import Mapping
+from pathlib import Path, PurePath
 
 from orchestrator.columns import TABLES
 from orchestrator.errors import InputError
@@ -54,7 +55,7 @@ def verify(folder: Path) -> str:
     Files may have come that it does not list, but none that results or sources are read from.
 
     Returns:
-        The SHA-256 of the list, which stands for the whole publication.
+        The digest of what the results follow from, as `of_sources` has it.
 
     Raises:
         InputError: the folder is no publication, or a file of it is missing, added or changed.
@@ -72,7 +73,24 @@ def verify(folder: Path) -> str:
     if wrong:
         more = f" and {len(wrong) - _SHOWN:,} more" if len(wrong) > _SHOWN else ""
         raise InputError(f"{folder} is not as it was published: {', '.join(wrong[:_SHOWN])}{more}")
-    return _digest(folder / FILE)
+    return of_sources(listed)
+
+
+def of_sources(listed: Mapping[str, str]) -> str:
+    """Return one digest for all files that results and sources are read from.
+
+    It is the SHA-256 of their digests, sorted, one per line. Tables, figures and reports are no
+    part of it, nor are names of files: they change when a publication is derived again.
+
+    Args:
+        listed: the digest of each file of a publication, by its name.
+    """
+    digests = sorted(
+        digest
+        for name, digest in listed.items()
+        if any(PurePath(name).match(pattern) for pattern in _SOURCES)
+    )
+    return hashlib.sha256("".join(f"{digest}\n" for digest in digests).encode()).hexdigest()
 
 
 def _digest(path: Path) -> str:

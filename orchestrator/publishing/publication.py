@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -24,6 +25,9 @@ from orchestrator.store.schema import Layout, to_parquet
 from orchestrator.store.settle import write_schema
 from orchestrator.store.stored_sweep import stored_sweep
 from orchestrator.temporary import replaced
+
+CERTIFICATE = "certificate.json"
+"""What an audit writes into the publication."""
 
 
 def publish(
@@ -63,9 +67,25 @@ def publish(
             for name in others:
                 (new / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(target / name, new / name)
+            is_certified = _is_certified(new)
     except OSError as error:
         raise StoreError(f"{target} cannot be written: {error}") from None
-    return [f"{name} names {folder}" for name, folder in found]
+    remarks = [f"{name} names {folder}" for name, folder in found]
+    if not is_certified:
+        remarks.append(f"{CERTIFICATE} is of other rows or sources: have them audited anew")
+    return remarks
+
+
+def _is_certified(new: Path) -> bool:
+    """Tell whether the certificate of an audit, if there is one, is of these rows and sources."""
+    try:
+        certificate = json.loads((new / CERTIFICATE).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return True
+    except (OSError, ValueError):
+        return False
+    known = certificate.get("publication") if isinstance(certificate, dict) else None
+    return bool(known == checksums.of_sources(checksums.read(new)))
 
 
 def _others(target: Path, name: str) -> list[str]:
