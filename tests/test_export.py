@@ -18,6 +18,7 @@ import numpy as np
 import psutil
 import pytest
 from support.commands import orch
+from support.disks import mounted
 from support.sharing import sweep_in
 
 from orchestrator import Results, open_store
@@ -273,6 +274,18 @@ def check_run(lines: list[dict[str, Any]], results: Results, trial: PlannedTrial
     assert summary["best_score"] == x + seed / 10 + 1
     assert summary["score"] == x + seed / 10
     assert lines[-1]["exit"]["exit_code"] == 0
+
+
+def test_a_log_that_wandb_cuts_on_a_full_disk_is_no_export(tmp_path: Path) -> None:
+    pytest.importorskip("wandb", reason="wandb is not installed")
+    long = TRAINABLE.replace("range(3)", "range(500)").replace("[epoch]", "[epoch % 3]")
+    sweep_in(tmp_path, long, factors={"x": [1]}, seeds=[0], claims=[])
+    assert len(records(next(export(tmp_path, "wandb").rglob("*.wandb")))) > 500
+    with mounted(tmp_path / "small", "128k") as disk:
+        done = orch(tmp_path, "export", "noise.yaml", "--to", "wandb", "-o", "small/runs")
+        assert (done.exit_code, [*disk.iterdir()]) == (2, [])
+    assert "small/runs cannot be written: " in done.stderr
+    assert "wandb has cut the log of a run; is the disk full?" in done.stderr
 
 
 # Folders, and what is refused

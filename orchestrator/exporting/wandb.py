@@ -6,7 +6,9 @@ nothing leaves it.
 
 from __future__ import annotations
 
+import errno
 import os
+import struct
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -14,10 +16,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import wandb
+from wandb.proto.wandb_internal_pb2 import Record  # type: ignore[attr-defined]  # made at import
 
 from orchestrator.columns import Status
 from orchestrator.exporting.runs import Run
 
+_BLOCK = 32 * 1024
+_WHOLE, _FIRST, _LAST = 1, 2, 4
+"""Types of chunks: a whole record, or parts of one."""
 _LONGEST = 128
 """Characters of a name that W&B takes."""
 
@@ -29,10 +35,15 @@ def write(sweep: str, runs: Iterable[Run], folder: Path) -> None:
         sweep: the name of the sweep, and of the project.
         runs: the runs.
         folder: where to.
+
+    Raises:
+        OSError: wandb did not write the whole log of a run, of which it says nothing itself.
     """
     with tempfile.TemporaryDirectory(dir=folder) as scratch, _offline(scratch):
         for run in runs:
             log = _write_run(sweep, run, scratch)
+            if not _is_whole(log):
+                raise OSError(errno.ENOSPC, "wandb has cut the log of a run; is the disk full?")
             begun = datetime.fromtimestamp(run.started, UTC)
             place = folder / f"offline-run-{begun:%Y%m%d_%H%M%S}-{run.trial.trial_id}"
             place.mkdir()
@@ -70,6 +81,26 @@ def _write_run(sweep: str, run: Run, scratch: str) -> Path:
     started.summary.update({**run.best, "status": run.status, "selected": run.selected})
     started.finish(exit_code=0 if run.status == Status.COMPLETED else 1)
     return Path(started.settings.sync_file)
+
+
+def _is_whole(log: Path) -> bool:
+    """Tell whether a log ends with the record of the run's exit.
+
+    A log is a head of seven bytes, and blocks of chunks as LevelDB has them: checksum, length,
+    type, and a record or a part of it. Fewer than seven bytes at the end of a block are padding.
+    """
+    content, position, kind, record = log.read_bytes(), 7, 0, b""
+    while position + 7 <= len(content):
+        _, length, kind = struct.unpack_from("<IHB", content, position)
+        position += 7
+        part = content[position : position + length]
+        record = part if kind in (_WHOLE, _FIRST) else record + part
+        position += length
+        if (left := -position % _BLOCK) < 7:
+            position += left
+    if position != len(content) or kind not in (_WHOLE, _LAST):
+        return False
+    return str(Record.FromString(record).WhichOneof("record_type")) == "exit"
 
 
 def _settings(scratch: str) -> wandb.Settings:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from support.comparing import assert_same
+from support.disks import mounted
 from support.folder import Folder
 
 pytestmark = pytest.mark.slow
@@ -44,19 +42,6 @@ def small_disk(folder: Folder) -> Iterator[Path]:
     """Mount a disk of half a megabyte where the store is to be."""
     with mounted(folder.path / "results", "512k") as disk:
         yield disk
-
-
-@contextmanager
-def mounted(disk: Path, size: str) -> Iterator[Path]:
-    """Mount a small disk."""
-    disk.mkdir(parents=True)
-    if os.geteuid() != 0:
-        pytest.skip("only root can mount a small disk")
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(disk)]
-    if subprocess.run(mount, check=False, capture_output=True).returncode != 0:
-        pytest.skip("this container lets nobody mount a disk")
-    yield disk
-    subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
 
 LEAVING = """
