@@ -29,6 +29,8 @@ from orchestrator.spec.grid import cells
 
 DOCS = Path(__file__).parent
 SWEEPS = DOCS.parent / "sweeps"
+TWINS = ("-mini", "-small")
+"""Ends of the names of files that a laptop runs."""
 NOTE = "<!-- made by docs/reference.py: edit what it reads, then run it -->"
 
 
@@ -323,7 +325,7 @@ def _sweeps() -> Iterator[str]:
         "what it assumes where its paper leaves something open. What all of them share is in "
         "[Reproducing the papers](papers.md)."
     )
-    files = sorted(path for path in SWEEPS.glob("*.yaml") if not path.stem.endswith("-mini"))
+    files = sorted(path for path in SWEEPS.glob("*.yaml") if not path.stem.endswith(TWINS))
     for file in files:
         all_cells = cells(spec.load(file))
         configs = sum(len(cell.configs) for cell in all_cells)
@@ -334,9 +336,9 @@ def _sweeps() -> Iterator[str]:
             f"`sweeps/{file.name}`: {len(all_cells):,} cells, {configs:,} configs, "
             f"{trials:,} trials."
         )
-        mini = file.with_name(f"{file.stem}-mini.yaml")
-        if mini.exists():
-            yield f"**On a laptop:** `sweeps/{mini.name}`. {_head(mini)}"
+        twins = (file.with_name(f"{file.stem}{twin}.yaml") for twin in TWINS)
+        for twin in filter(Path.exists, twins):
+            yield f"**On a laptop:** `sweeps/{twin.name}`. {_head(twin)}"
 
 
 def _head(file: Path) -> str:
