@@ -1,14 +1,14 @@
 """Publishes the results of sweeps under docs/results, and writes the list of them.
 
-Run ``python docs/publish.py results/NAME`` after sweeps/NAME.yaml has finished: `orch publish`
-writes docs/results/NAME, and the list is updated. The text about the sweep, ``about.md``, is
-written by hand. Without a store, all that is published is derived again from its own rows.
+Run ``python docs/publish.py results/NAME`` after sweeps/NAME.yaml has finished, or before with
+``--unfinished``: `orch publish` writes docs/results/NAME, and the list is updated. The text about
+the sweep, ``about.md``, is written by hand. Without a store, all that is published is derived again
+from its own rows.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import re
 import subprocess
 import sys
@@ -16,10 +16,14 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import click
 import pandas as pd
 
-from orchestrator.results.claims.contrasts import ALPHA, holm
+from orchestrator import open_store
+from orchestrator.columns import Status
+from orchestrator.results import Results
+from orchestrator.results.claims.evidence import reduced
+from orchestrator.results.claims.sequential import UNDECIDED, Evidence, decide
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs/results"
@@ -33,10 +37,13 @@ SLOTS = 2
 """Trials that the machine ran concurrently, on one core each."""
 
 
-def main() -> None:
+@click.command()
+@click.argument("stores", nargs=-1, type=click.Path(path_type=Path, exists=True))
+@click.option("--unfinished", is_flag=True, help="Publish sweeps that lack trials as well.")
+def main(stores: tuple[Path, ...], unfinished: bool) -> None:
     """Publish some sweeps, or derive all again."""
-    for store in map(Path, sys.argv[1:] or (RESULTS / name for name in published())):
-        publish(store)
+    for store in stores or [RESULTS / name for name in published()]:
+        publish(store, *["--unfinished"] * unfinished)
     index = RESULTS / "index.md"
     index.write_text(OVERVIEW.sub(rf"\g<1>{overview()}\g<2>", index.read_text()))
 
@@ -46,10 +53,16 @@ def published() -> list[str]:
     return sorted(path.parent.name for path in RESULTS.glob("*/sweep.yaml"))
 
 
-def publish(store: Path) -> None:
+def publish(store: Path, *options: str) -> None:
     """Publish a sweep by `orch publish`."""
     target = RESULTS.relative_to(ROOT) / store.name
-    words = [f"sweeps/{store.name}.yaml", str(target), "--store", str(store.absolute().parent)]
+    words = [
+        f"sweeps/{store.name}.yaml",
+        str(target),
+        "--store",
+        str(store.absolute().parent),
+        *options,
+    ]
     subprocess.run([sys.executable, "-m", "orchestrator", "publish", *words], check=True, cwd=ROOT)
     size = sum(path.stat().st_size for path in (ROOT / target).rglob("*"))
     if size > LIMIT:
@@ -59,28 +72,34 @@ def publish(store: Path) -> None:
 def overview() -> str:
     """Write one line per published sweep, and how many verdicts hold over all of them."""
     lines = [
-        "| sweep | trials | of them reused | hours of a slot | trials per hour | slots busy "
-        "| claims supported | refuted | undecided |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| sweep | trials | of the full grid | reused | hours of a slot | trials per hour "
+        "| slots busy | audited | claims supported | refuted | undecided |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     return "\n".join([*lines, *map(line, published())]) + f"\n\n{over_all()}\n"
 
 
 def over_all() -> str:
-    """Count the verdicts that hold if p-values are corrected over the claims of all sweeps."""
-    claims = [claim for name in published() for claim in judged(name)]
-    p = np.array([math.nan if claim["p"] is None else claim["p"] for claim in claims])
-    verdicts = [claim["verdict"] for claim in claims]
-    strict = holm(p) < ALPHA
-    held = Counter(verdict for verdict, holds in zip(verdicts, strict, strict=True) if holds)
+    """Count the verdicts that hold if the claims of all sweeps are judged as one family."""
+    verdicts = [claim["verdict"] for name in published() for claim in judged(name)]
+    together = [found for name in published() for found in evidence(open_store(RESULTS / name))]
+    outcomes = decide(together).outcomes[0]
+    held = Counter(v for v, outcome in zip(verdicts, outcomes, strict=True) if outcome != UNDECIDED)
     counts = [
         f"{held[verdict]} of {verdicts.count(verdict)} {verdict}"
         for verdict in ("supported", "refuted")
     ]
     return (
-        "In each file p-values are corrected over its own claims. Corrected over all "
-        f"{len(claims)} claims of these files, {' and '.join(counts)} verdicts hold."
+        "In each file verdicts are corrected over its own claims. Corrected over all "
+        f"{len(verdicts)} claims of these files, {' and '.join(counts)} verdicts hold."
     )
+
+
+def evidence(results: Results) -> list[Evidence]:
+    """Reduce the claims of a sweep to numbers per seed."""
+    diverged = {i for i, end in results.ends.items() if end.status == Status.DIVERGED}
+    about = results.sweep, results.selections, results.measure, diverged
+    return [reduced(claim, *about).evidence for claim in results.sweep.claims]
 
 
 def judged(name: str) -> list[dict[str, Any]]:
@@ -90,17 +109,29 @@ def judged(name: str) -> list[dict[str, Any]]:
 
 def line(name: str) -> str:
     """Write the row of one sweep in the overview."""
-    trials = pd.read_parquet(RESULTS / name / "trials")
+    results = open_store(RESULTS / name)
+    trials, wanted = results.trials, results.wanted
     verdicts = Counter(claim["verdict"] for claim in judged(name))
     run_here = trials[trials["reused_from"].isna()]
     cells = [
         f"[{name}]({name}/about.md)",
-        str(len(trials)),
+        f"{len(trials)} of {wanted.in_all}" if results.missing else str(len(trials)),
+        f"{len(trials) / wanted.full_grid:.0%}",
         str(len(trials) - len(run_here)),
         *(pace(run_here) if len(run_here) else ["", "", ""]),
+        audited(name),
         *(str(verdicts[verdict]) for verdict in ("supported", "refuted", "undecided")),
     ]
     return f"| {' | '.join(cells)} |"
+
+
+def audited(name: str) -> str:
+    """Say what the certificate of a published sweep says, if it has one."""
+    file = RESULTS / name / "certificate.json"
+    if not file.exists():
+        return "no"
+    certificate = json.loads(file.read_text())
+    return f"{certificate['outcomes']['equal']} of {certificate['sampled']} equal"
 
 
 def pace(trials: pd.DataFrame) -> list[str]:
