@@ -11,20 +11,18 @@ from typing import TYPE_CHECKING
 
 from orchestrator.code import Currency, require_free
 from orchestrator.errors import (
-    CorruptFileError,
     EditedError,
     MetricError,
     TimeUpError,
     TrainableError,
     unknown,
 )
-from orchestrator.labels import counted
 from orchestrator.results import Results
 from orchestrator.results.claims import first_look
 from orchestrator.results.claims.first_look import FirstLook
 from orchestrator.results.observed import Observed, came_to, deciding_seeds, grows, is_followed
 from orchestrator.results.wanted import possible
-from orchestrator.running import heartbeat, preflight, reuse, runners, spending, warning
+from orchestrator.running import heartbeat, preflight, runners, spending, warning
 from orchestrator.running.alike import Alike
 from orchestrator.running.attempts import Attempts
 from orchestrator.running.budget import Budget
@@ -34,6 +32,7 @@ from orchestrator.running.growth import Growth
 from orchestrator.running.inventory import Inventory, take_inventory
 from orchestrator.running.job import Job, make_job
 from orchestrator.running.new_metrics import MetricColumns
+from orchestrator.running.preparation import Preparation
 from orchestrator.running.progress import Progress
 from orchestrator.running.retention import Retention
 from orchestrator.running.rows import failed_row
@@ -42,10 +41,9 @@ from orchestrator.running.watch import Watch
 from orchestrator.spec import PlannedTrial, Sweep
 from orchestrator.spec.problems import placed
 from orchestrator.store import Snapshot, Store, Stores, Writer
-from orchestrator.store.checkpoints import of_first_format
 from orchestrator.store.schema import Layout
-from orchestrator.store.settle import clear, create, settle
-from orchestrator.store.stored_sweep import require_same, stored_sweep
+from orchestrator.store.settle import settle
+from orchestrator.store.stored_sweep import require_same
 from orchestrator.store.sweep_code import read_code, scope_of
 from orchestrator.temporary import clear_abandoned
 
@@ -91,8 +89,6 @@ class Driver:
         self._opened = contextlib.ExitStack()
         """Closes the runner."""
         self._running: runners.Runner | None = None
-        self._stored: Sweep | None = None
-        """The sweep as it last ran in the store."""
 
     def run(self) -> Snapshot:
         """Run the missing trials, and return what the store holds then.
@@ -109,8 +105,18 @@ class Driver:
         with heartbeat.exclusively(self.store), self._opened:
             self._first_look = FirstLook.read(self.store)
             found = self._compare(self.store.snapshot(), self.stores.siblings_of(self.sweep.name))
-            self._require_runnable(found)
-            prepared = self._prepare(found)
+            stored = self._require_runnable(found)
+            preparation = Preparation(
+                self.sweep,
+                self.store,
+                stored,
+                self.code,
+                self.scope,
+                self._first_look,
+                self.display,
+            )
+            prepared = preparation.prepare(found, self._may_follow(found))
+            self._first_look = preparation.first_look
             # Files that cannot be read may be noticed only now; their trials are missing after all.
             inventory = found if prepared is found.snapshot else self._compare(prepared)
             siblings = self.stores.siblings_of(self.sweep.name)
@@ -142,13 +148,19 @@ class Driver:
             self.sweep, snapshot, [*siblings], self._currency, rerun_stale=rerun_stale
         )
 
-    def _require_runnable(self, found: Inventory) -> None:
-        """Refuse what cannot run, before anything is written; Ray starts meanwhile."""
+    def _require_runnable(self, found: Inventory) -> Sweep | None:
+        """Refuse what cannot run, before anything is written; Ray starts meanwhile.
+
+        Returns:
+            The sweep as it last ran in the store, if it has.
+        """
+        stored = None
         if self.store.exists and not self.sweep.smoke:
-            self._stored = require_same(self.sweep, self.store)
+            stored = require_same(self.sweep, self.store)
             self._require_stored_metric(found)
         if found.missing:
             self._check([] if self.sweep.smoke else found.missing)
+        return stored
 
     def _require_stored_metric(self, found: Inventory) -> None:
         """Refuse a selection metric that no finished trial has."""
@@ -177,72 +189,6 @@ class Driver:
         if self._running is None:
             self._running = self._opened.enter_context(self._open(self.options.runner))
         return self._running
-
-    def _prepare(self, found: Inventory) -> Snapshot:
-        """Store the sweep file and the code, settle the store, and copy trials from siblings."""
-        snapshot = found.snapshot
-        if found.missing or found.elsewhere:
-            create(self.store)
-        if self.sweep.smoke:
-            clear(self.store)
-            snapshot = self.store.snapshot()
-        if dropped := len(of_first_format(snapshot.checkpoint_files)):
-            trials = f"{counted(dropped, 'trial')} {'begins' if dropped == 1 else 'begin'} anew"
-            self.display.say(f"{trials}, since checkpoints of format 1 are no longer read")
-        if snapshot.index.is_old:  # by the file that tells its ids
-            snapshot = settle(self.store, stored_sweep(self.store), before=snapshot)
-        snapshot = self._restamp(snapshot)
-        if self.sweep.source is not None:
-            self.store.files.write("sweep.yaml", self.sweep.source.text.encode())
-        again = {trial.trial_id for trial in found.missing} | found.elsewhere.keys()
-        again |= {trial.trial_id for trial in self._may_follow(found)}
-        again &= snapshot.outcomes.keys()
-        snapshot = settle(self.store, self.sweep, again, before=snapshot)
-        self.store.archives.write(self.code)
-        return self._copy(found, snapshot) if found.elsewhere else snapshot
-
-    def _restamp(self, snapshot: Snapshot) -> Snapshot:
-        """Give the rows of finished trials the columns and cells that the sweep has now.
-
-        It looks at them where the file is not the one that ran last, to the letter. Before they are
-        written anew that one gets a letter more, so that a run which is killed is noticed.
-        """
-        stored = self._stored.source if self._stored else None
-        source = self.sweep.source
-        if snapshot.layout is None or stored is None or source is None:
-            return snapshot
-        if stored.original == source.text:
-            return snapshot
-        trials = [t for t in possible(self.sweep) if t.trial_id in snapshot.finished]
-        layout = Layout.of(self.sweep).widened(snapshot.layout)
-        others = reuse.differing(snapshot, self._job(trials, layout).tasks)
-        if others:
-            self.store.files.write("sweep.yaml", f"{stored.original}\n".encode())
-            snapshot = settle(self.store, stored_sweep(self.store), before=snapshot)
-            kept = {i: task for i, task in others.items() if i in snapshot.finished}
-            reuse.restamp(self.store, snapshot, kept, layout)
-            snapshot = self.store.snapshot()
-        return snapshot
-
-    def _copy(self, found: Inventory, snapshot: Snapshot) -> Snapshot:
-        """Copy finished trials from the sibling stores."""
-        columns = MetricColumns(self.store, snapshot.layout or Layout.of(self.sweep))
-        sources: dict[str, tuple[Snapshot, list[PlannedTrial]]] = {}
-        for trial in found.trials:
-            if source := found.elsewhere.get(trial.trial_id):
-                location = source.store.files.location
-                sources.setdefault(location, (source, []))[1].append(trial)
-        for source, trials in sources.values():
-            columns.add(source.layout.metrics if source.layout else ())
-            tasks = self._job(trials, columns.layout).tasks
-            self._first_look = self._first_look or FirstLook.read(source.store)
-            try:
-                reuse.copy(self.store, source, tasks, columns.layout)
-            except CorruptFileError as error:
-                self.display.warn(error)
-            except FileNotFoundError:
-                continue  # another driver has just merged the file; the trials run here
-        return self.store.snapshot()
 
     def _job(
         self, trials: Sequence[PlannedTrial], layout: Layout, stops_at: float | None = None
