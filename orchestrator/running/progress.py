@@ -97,7 +97,7 @@ class Progress:
         self._waiting = {trial.trial_id: trial for trial in inventory.missing}
         self._trials = dict(self._waiting)
         self._durations = inventory.durations
-        self._slots = 1
+        self._slots = 0
 
     def asked(self, trials: Iterable[PlannedTrial], *, further: int) -> None:
         """Results ask for more trials, which wait from now on.
@@ -214,9 +214,13 @@ class Progress:
             return [r for r in self.running.values() if now - r.heard > limits[not r.epoch]]
 
     def seconds_left(self) -> float | None:
-        """Estimate the time left from earlier trials; None without any, or when all is done."""
+        """Estimate the time left from earlier trials.
+
+        Returns:
+            None without any, before the first trial of this run starts, or when all is done.
+        """
         with self.lock:
-            if not self._waiting and not self.running:
+            if not self._slots or not (self._waiting or self.running):
                 return None
             now = self.clock.monotonic()
             waiting = self._durations.total(list(self._waiting.values()))
