@@ -1,9 +1,9 @@
-"""Races replayed on the published stores, and on grids that are simulated from them."""
+"""Race, confirm and decide replayed on the published stores, and on grids simulated from them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -11,8 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks._measure import Record, absolute, at_least, at_most
-from orchestrator import open_store
+from orchestrator import Results, open_store
+from orchestrator.results.claims.boundary import Looks
 from orchestrator.results.claims.contrasts import ALPHA, beyond, holm, paired
+from orchestrator.results.claims.judge import members_of
+from orchestrator.results.claims.sequential import UNDECIDED, decide
 from orchestrator.results.race import Outcomes, planned, rounds
 from orchestrator.results.selection import outcomes_of
 from orchestrator.spec.grid import Cell
@@ -41,17 +44,24 @@ class Ran:
 
 
 @cache
+def stores() -> list[Results]:
+    """Open the published stores."""
+    folders = sorted(path for path in STORES.iterdir() if (path / "trials").is_dir())
+    return [open_store(folder) for folder in folders]
+
+
+@cache
 def ran() -> list[Ran]:
-    """Read the cells with three configs or more and two seeds or more."""
+    """Read the cells with three configs or more and two seeds or more, all of which ran."""
     found = []
-    for folder in sorted(path for path in STORES.iterdir() if (path / "trials").is_dir()):
-        results = open_store(folder)
+    for results in stores():
         sign = 1 if results.sweep.select.mode == "max" else -1
         outcomes = outcomes_of(results.sweep, results.trials)
         for selection in results.selections:
             cell = selection.cell
             ids = [[config.trial_id(seed) for seed in cell.seeds] for config in cell.configs]
-            if len(ids) < 3 or len(cell.seeds) < 2 or not selection.complete:
+            everything = {trial_id for row in ids for trial_id in row}
+            if len(ids) < 3 or len(cell.seeds) < 2 or not everything <= outcomes.keys():
                 continue
             better = {i: sign * float(outcomes[i] or 0) for row in ids for i in row}
             found.append(Ran(cell, better, np.array([[better[i] for i in row] for row in ids])))
@@ -76,6 +86,53 @@ def replayed() -> Iterator[Record]:
     claim = f"of these {len(cells)}, cells that keep their winner or one within 0.3 points"
     note = f"The largest loss is {max(lost):.2f} points."
     yield absolute(claim, [kept], "cells", at_least(11), note=note)
+
+
+def confirmed() -> Iterator[Record]:
+    """Compare the mean of each selected config over the selecting seeds with its confirm seeds'."""
+    flattered = []
+    for results in stores():
+        outcomes = outcomes_of(results.sweep, results.trials)
+        sign = 1 if results.sweep.select.mode == "max" else -1
+        for selection in results.selections:
+            if selection.best is None or not selection.cell.confirm or not selection.complete:
+                continue
+            config, cell = selection.best.config, selection.cell
+            selecting, confirming = (
+                np.mean([float(outcomes[config.trial_id(seed)] or 0) for seed in seeds])
+                for seeds in (cell.seeds, cell.confirm)
+            )
+            flattered.append(100 * sign * float(selecting - confirming))
+    if flattered:
+        claim = f"{len(flattered)} published winners: by how much the seeds that selected flatter"
+        yield absolute(claim, [float(np.mean(flattered))], "points")
+
+
+def decided() -> Iterator[Record]:
+    """Compare decide with one look at the first confirm seeds, on the claims that it watched."""
+    for results in stores():
+        if results.sweep.decide is None:
+            continue
+        name, members = results.sweep.name, members_of(results, results.sweep.claims)
+        once = decide(
+            [
+                replace(
+                    member.reduced.evidence,
+                    looks=Looks(CONFIRM, CONFIRM),
+                    values=member.reduced.evidence.values[..., :CONFIRM],
+                )
+                for member in members
+            ]
+        ).outcomes[0]
+        outcomes = np.array([member.outcome for member in members])
+        verdicts, of_one = outcomes != UNDECIDED, once != UNDECIDED
+        of = f"of the {len(members)} claims of {name}"
+        yield absolute(f"{of}, those that decide settles", [int(verdicts.sum())], "claims")
+        yield absolute(f"{of}, those that one look at 5 seeds does", [int(of_one.sum())], "claims")
+        contrary = int((verdicts & of_one & (outcomes != once)).sum())
+        yield absolute(f"{of}, those with contrary verdicts", [contrary], "claims", at_most(0))
+        share = 100 * len(results.ends) / results.wanted.full_grid
+        yield absolute(f"trials of {name}, of those of its full grid", [share], "%")
 
 
 def simulated(seed: int = 0) -> Iterator[Record]:

@@ -6,7 +6,7 @@ look at 5 confirm seeds (`confirm: 5`), *decide* a look after every confirm seed
 number of seeds its 10 % and 90 % quantiles. Trials are normal with standard deviation 1 unless a
 row says otherwise, and claims of a file have trials of their own. A pooled spread is that of the
 two cells of the claim and of two others, which have the first 5 or, with decide, 2 confirm seeds.
-The last rows replay races on the published stores.
+The last rows replay races, confirm seeds and decide on the published stores.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,7 +19,7 @@ from scipy.optimize import brentq
 from scipy.stats import binomtest
 
 from benchmarks._measure import Record, Target, absolute, at_least, at_most, main, ratio
-from benchmarks._replay import replayed, simulated
+from benchmarks._replay import confirmed, decided, replayed, simulated
 from orchestrator.results.claims.boundary import Looks, critical
 from orchestrator.results.claims.contrasts import ALPHA, Array, fisher_z, slope_weights
 from orchestrator.results.claims.contrasts import paired as estimated
@@ -301,6 +301,8 @@ def benchmark() -> Iterator[Record]:
     yield from coverage()
     yield from bias()
     yield from replayed()
+    yield from confirmed()
+    yield from decided()
     yield from simulated()
 
 

@@ -20,10 +20,8 @@ import click
 import pandas as pd
 
 from orchestrator import open_store
-from orchestrator.columns import Status
-from orchestrator.results import Results
-from orchestrator.results.claims.evidence import reduced
-from orchestrator.results.claims.sequential import UNDECIDED, Evidence, decide
+from orchestrator.results.claims.judge import members_of
+from orchestrator.results.claims.sequential import UNDECIDED, decide
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs/results"
@@ -82,8 +80,9 @@ def overview() -> str:
 def over_all() -> str:
     """Count the verdicts that hold if the claims of all sweeps are judged as one family."""
     verdicts = [claim["verdict"] for name in published() for claim in judged(name)]
-    together = [found for name in published() for found in evidence(open_store(RESULTS / name))]
-    outcomes = decide(together).outcomes[0]
+    stores = [open_store(RESULTS / name) for name in published()]
+    members = [member for store in stores for member in members_of(store, store.sweep.claims)]
+    outcomes = decide([member.reduced.evidence for member in members]).outcomes[0]
     held = Counter(v for v, outcome in zip(verdicts, outcomes, strict=True) if outcome != UNDECIDED)
     counts = [
         f"{held[verdict]} of {verdicts.count(verdict)} {verdict}"
@@ -93,13 +92,6 @@ def over_all() -> str:
         "In each file verdicts are corrected over its own claims. Corrected over all "
         f"{len(verdicts)} claims of these files, {' and '.join(counts)} verdicts hold."
     )
-
-
-def evidence(results: Results) -> list[Evidence]:
-    """Reduce the claims of a sweep to numbers per seed."""
-    diverged = {i for i, end in results.ends.items() if end.status == Status.DIVERGED}
-    about = results.sweep, results.selections, results.measure, diverged
-    return [reduced(claim, *about).evidence for claim in results.sweep.claims]
 
 
 def judged(name: str) -> list[dict[str, Any]]:

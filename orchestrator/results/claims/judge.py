@@ -133,13 +133,7 @@ def judge(results: Results, claims: Sequence[Claim], smallest: float | None = No
     """
     if smallest is not None and not 0 < smallest < math.inf:
         raise InputError(f"`smallest` is {smallest}; expected a number above 0")
-    members = family(
-        [_with_smallest(claim, smallest) for claim in claims],
-        results.sweep,
-        results.selections,
-        results.measure,
-        {i for i, end in results.ends.items() if end.status == Status.DIVERGED},
-    )
+    members = members_of(results, [_with_smallest(claim, smallest) for claim in claims])
     changes = _changes(claims, members, results)
     later = "`smallest` was set after its results were seen"
     changes = [
@@ -154,6 +148,12 @@ def judge(results: Results, claims: Sequence[Claim], smallest: float | None = No
             members, tests, _corrected(members, tests), changes, strict=True
         )
     )
+
+
+def members_of(results: Results, claims: Sequence[Claim]) -> list[Member]:
+    """Judge claims by the numbers of a sweep, without what is said about them."""
+    diverged = {i for i, end in results.ends.items() if end.status == Status.DIVERGED}
+    return family(claims, results.sweep, results.selections, results.measure, diverged)
 
 
 def _changes(
