@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from orchestrator.cli.options import writing
 from orchestrator.cli.typed import Command, examples
 from orchestrator.errors import InputError
 from orchestrator.labels import label
@@ -127,7 +128,8 @@ def init(name: str, kind: str | None) -> None:
     runs, program = KINDS[kind]
     sweep = SWEEP.format(name=label(name), runs=runs.format(name=name))  # `null` in quotes
     for path, text in {f"{name}.yaml": sweep, f"{name}.py": program}.items():
-        Path(path).write_text(text, encoding="utf-8")
+        with writing(Path(path)):
+            Path(path).write_text(text, encoding="utf-8")
         click.echo(path)
     click.echo(f"next: orch plan {name}.yaml; then: orch sweep {name}.yaml")
 

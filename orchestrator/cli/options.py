@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
 import os
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -48,6 +49,17 @@ def _overrides(_context: click.Context, _param: click.Parameter, texts: tuple[st
 
 def _name(_context: click.Context, _param: click.Parameter, name: str | None) -> Any:
     return () if name is None else (Override(("name",), name, name, option="--name"),)
+
+
+@contextlib.contextmanager
+def writing(target: Path) -> Iterator[None]:
+    """Say which file or folder cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"{target} cannot be written ({error.strerror}); choose another place"
+        ) from None
 
 
 def file_argument(command: Decorated) -> Decorated:

@@ -24,6 +24,7 @@ from orchestrator.cli.options import (
     results_of,
     seeds_option,
     sweep_of,
+    writing,
 )
 from orchestrator.cli.running import remote
 from orchestrator.cli.typed import Command, examples
@@ -177,8 +178,9 @@ def claims(
     else:
         findings.show_findings(found, Console(), format_)
     if output is not None:
-        for path in found.figure().save(output / results.sweep.name):
-            click.echo(path, err=True)  # stdout may be json
+        with writing(output):
+            for path in found.figure().save(output / results.sweep.name):
+                click.echo(path, err=True)  # stdout may be json
 
 
 @click.command(
@@ -213,8 +215,9 @@ def effects(
     found = results.effects(metric)
     variance.show_effects(found, Console(), format_)
     if output is not None:
-        for path in found.figure().save(output / results.sweep.name):
-            click.echo(path, err=True)  # stdout may be csv or json
+        with writing(output):
+            for path in found.figure().save(output / results.sweep.name):
+                click.echo(path, err=True)  # stdout may be csv or json
 
 
 @click.command(
@@ -241,8 +244,10 @@ def figure(file: SweepFile, name: str | None, output: Path, seeds: Seeds, root: 
     """
     results = results_of(file, root, seeds)
     for each in results.figures if name is None else [name]:
-        for path in results.figure(each).save(output / results.sweep.name):
-            click.echo(path)
+        plot = results.figure(each)
+        with writing(output):
+            for path in plot.save(output / results.sweep.name):
+                click.echo(path)
 
 
 @click.command(
@@ -263,6 +268,8 @@ def report(file: SweepFile, output: Path | None, seeds: Seeds, root: str) -> Non
     """Write a self-contained HTML page about FILE's sweep, finished or not."""
     results = results_of(file, root, seeds)
     target = output or Path(f"{results.sweep.name}.html")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(results.report(None if file.overrides else file.path), encoding="utf-8")
+    page = results.report(None if file.overrides else file.path)
+    with writing(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(page, encoding="utf-8")
     click.echo(target)

@@ -18,6 +18,8 @@ from orchestrator.cluster.config import ENVIRONMENT, Cluster
 from orchestrator.errors import ClusterError, InputError
 
 RUNNING = ("PENDING", "RUNNING")
+RUNS = ("sweep", "decide")
+"""The commands that run a sweep; others of the same sweep only read."""
 
 
 def in_working_folder(file: Path) -> str:
@@ -71,7 +73,7 @@ def last(client: Any, sweep: str) -> Any | None:
         job
         for job in client.list_jobs()
         if job.submission_id and (job.metadata or {}).get("sweep") == sweep
-        and (job.metadata or {}).get("command") == "sweep"
+        and (job.metadata or {}).get("command") in RUNS
     ]  # fmt: skip
     return max(jobs, key=lambda job: job.start_time or 0, default=None)
 

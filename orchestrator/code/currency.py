@@ -51,10 +51,9 @@ class Currency:
         if digest not in self._answers:
             archive = read(digest)
             if archive is None:
-                self._answers[digest] = "the store does not have the files of its code"
-            else:
-                first = next(self.differences(archive), None)
-                self._answers[digest] = first.text if first else None
+                return "the store does not have the files of its code"  # another store may
+            first = next(self.differences(archive), None)
+            self._answers[digest] = first.text if first else None
         return self._answers[digest]
 
     def differences(

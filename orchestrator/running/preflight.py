@@ -7,6 +7,7 @@ importing a user's module may have side effects.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -88,8 +89,8 @@ def _check_process(
 def _result(process: subprocess.Popen[str]) -> dict[str, Any]:
     stdout, stderr = process.communicate()
     try:
-        result: dict[str, Any] = json.loads(stdout.splitlines()[-1])
-    except (IndexError, ValueError):
+        result: dict[str, Any] = json.loads(stdout)
+    except ValueError:
         last_line = f": {stderr.strip().splitlines()[-1]}" if stderr.strip() else ""
         raise TrainableError(
             "the process that imports the trainable and checks its configs "
@@ -114,6 +115,8 @@ def _message(refused: dict[str, str], trials: Sequence[PlannedTrial]) -> str:
 
 def main() -> None:
     """Import the trainable, check the configs from standard input, print the result as JSON."""
+    answer = os.dup(1)
+    os.dup2(2, 1)  # what the module prints, also at its exit, is no part of the result
     result: dict[str, Any] = {"import": None, "refused": {}}
     try:
         trainable = import_trainable(sys.argv[1], sys.argv[2])
@@ -124,7 +127,8 @@ def main() -> None:
         check = getattr(trainable, "check", None)
         if check is not None:
             result["refused"] = dict(_refused(check, json.load(sys.stdin)))
-    print(f"\n{json.dumps(result)}")  # on its own line, even if the module prints without a newline
+    with os.fdopen(answer, "w") as stream:
+        json.dump(result, stream)
 
 
 def _refused(check: Any, configs: Iterable[dict[str, Any]]) -> Iterable[tuple[int, str]]:
