@@ -260,7 +260,9 @@ ENTRY = re.compile(r"^(\w+): (.+?)(?=^\w+: |\Z)", re.MULTILINE | re.DOTALL)
 def _python() -> Iterator[str]:
     yield "# From Python"
     yield (
-        "Everything that the commands do, from a script or a notebook. "
+        "Runs a sweep and reads its results from a script or a notebook; for the rest, such as "
+        "`publish`, `audit`, `watch` and clusters, there are the commands. `ORCH_DATA_DIR` names "
+        "the folder of data sets. "
         "[`notebook.ipynb`](notebook.ipynb) shows a sweep from start to verdict."
     )
     example = inspect.cleandoc(orchestrator.__doc__ or "").partition("::\n\n")[2]

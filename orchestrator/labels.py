@@ -72,9 +72,9 @@ def quoted(names: Iterable[str]) -> str:
     return ", ".join(f"`{printable(name)}`" for name in names) or "none"
 
 
-def counted(number: int, noun: str, plural: str | None = None) -> str:
+def counted(number: int, noun: str) -> str:
     """Write a count, as in ``1 trial`` and ``2,000 trials``."""
-    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def duration(seconds: float) -> str:

@@ -136,6 +136,26 @@ def test_a_module_that_cannot_be_found_is_told_by_plan_and_sweep(orch: Orch, toy
     assert not (toy.folder / "results").exists()
 
 
+@pytest.mark.parametrize("printed", ["bye", "42", "{}"])
+def test_what_a_module_prints_at_its_exit_is_no_answer(printed: str, orch: Orch, toy: Toy) -> None:
+    (toy.folder / "chatty.py").write_text(
+        "import atexit\nfrom toy import train\nprint('hello', end='')\n"
+        f"atexit.register(print, {printed!r})\n"
+    )
+    ended = orch(*sweep_args(toy.changed("toy:train", "chatty:train")))
+    assert ended.code == 0, ended.err
+
+
+def test_a_file_that_cannot_be_written_is_named(orch: Orch, toy: Toy) -> None:
+    assert orch(*sweep_args(toy.file)).code == 0
+    (toy.folder / "taken").touch()
+    for command in ("report", "figure"):
+        target = toy.folder / f"taken/{command}.html"
+        ended = orch(command, str(toy.file), "-o", str(target))
+        assert (ended.code, ended.err.count("\n")) == (2, 1)
+        assert f"error: {target} cannot be written" in ended.err
+
+
 def test_the_module_that_is_orch_itself_is_no_trainable(orch: Orch, toy: Toy) -> None:
     ended = orch(*sweep_args(toy.changed("toy:train", "__main__:train")))
     assert ended.code == 2

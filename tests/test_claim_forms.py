@@ -290,7 +290,7 @@ def test_every_claim_is_stated_in_words(said):
 
 def test_correlations_and_verdicts_are_stated_in_words():
     (finding,) = findings(correlation_sweep(margin=0.5), related)
-    (_, said, _) = remarks([finding])
+    (_, said) = remarks([finding])
     assert "test_accuracy and test_loss along depth: correlation less than -0.5; " in said
     assert "paired t test of Fisher's z against the margin, p = " in said
     null = {"compare": {"order": ("nobn", "convention")}, "expect": "less", "test": "pooled"}

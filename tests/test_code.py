@@ -428,3 +428,11 @@ def test_a_manifest_survives_its_archive(
 ) -> None:
     manifest = Manifest({name: Content.of(data) for name, data in files.items()}, globs, words)
     assert Archive(Archive.pack(manifest, files, None).data).manifest == manifest
+
+
+def test_a_store_that_lost_its_sources_makes_those_of_another_one_no_staler(place: Place) -> None:
+    place.write({"fit.py": ""})
+    code = place.code()
+    currency = Currency(place.scope())
+    assert currency.why_stale("digest", lambda _: None) is not None
+    assert currency.is_current("digest", lambda _: code)

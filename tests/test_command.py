@@ -19,7 +19,6 @@ from orchestrator.spec.command import (
     possible,
     render,
     render_path,
-    uses_params_json,
 )
 
 TRIAL = TrialNames("/far/folder", "0123456789abcdef", 3)
@@ -89,8 +88,6 @@ def test_an_option_of_null_is_left_out() -> None:
 def test_what_is_the_trials_own_and_the_file_of_all_params_have_names() -> None:
     found = words("{trial.folder}/{trial.id}-{trial.attempt}", "@{params.json}", "--o={trial.id}")
     assert found == ["/far/folder/0123456789abcdef-3", "@/far/params.json", "--o=0123456789abcdef"]
-    assert uses_params_json(["a", "--params={params.json}"])
-    assert not uses_params_json(["{params}", "{{params.json}}"])
     path = render_path("{trial.folder}/lr{lr}.csv", {"lr": 0.1}, TRIAL, "")
     assert path == "/far/folder/lr0.1.csv"
 

@@ -160,9 +160,7 @@ def _unreadable(addresses: list[str]) -> list[str]:
 
 def _delete_check_files() -> None:
     with contextlib.suppress(OrchError, OSError, KeyError):
-        files = Files(os.environ[STORE])
-        for name in files.names(CHECK_FOLDER):
-            files.delete(f"{CHECK_FOLDER}/{name}")
+        Files(os.environ[STORE]).delete_folder(CHECK_FOLDER)
 
 
 def _stop_workers() -> None:

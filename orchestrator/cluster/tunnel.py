@@ -15,7 +15,6 @@ from orchestrator.cluster.config import Cluster
 from orchestrator.cluster.launcher import connected
 from orchestrator.errors import ClusterError
 
-DASHBOARD_PORT = 8265
 OPEN_SECONDS = 60
 
 

@@ -70,7 +70,7 @@ class Run:
     @property
     def name(self) -> str:
         """Its config and seed, readable."""
-        return assignments({**self.trial.config.selectors, "seed": self.trial.seed})
+        return assignments(self.trial.selectors)
 
 
 def finished(results: Results) -> list[PlannedTrial]:

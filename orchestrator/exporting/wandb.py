@@ -39,15 +39,16 @@ def write(sweep: str, runs: Iterable[Run], folder: Path) -> None:
     Raises:
         OSError: wandb did not write the whole log of a run, of which it says nothing itself.
     """
+    logs = []
     with tempfile.TemporaryDirectory(dir=folder) as scratch, _offline(scratch):
         for run in runs:
             log = _write_run(sweep, run, scratch)
-            if not _is_whole(log):
-                raise OSError(errno.ENOSPC, "wandb has cut the log of a run; is the disk full?")
             begun = datetime.fromtimestamp(run.started, UTC)
             place = folder / f"offline-run-{begun:%Y%m%d_%H%M%S}-{run.trial.trial_id}"
             place.mkdir()
-            log.rename(place / log.name)
+            logs.append(log.rename(place / log.name))
+    if not all(map(_is_whole, logs)):  # now that wandb's own process has ended, which writes them
+        raise OSError(errno.ENOSPC, "wandb has cut the log of a run; is the disk full?")
 
 
 @contextmanager

@@ -64,7 +64,7 @@ def remarks(results: Results, command: Callable[[str], str]) -> Iterator[str]:
     elif missing:
         yield "no artifact is there: the trials ran without `artifacts`, or left nothing in `keep`"
     for trial in missing[:_NAMED]:
-        told = assignments({**trial.config.selectors, "seed": trial.seed})
+        told = assignments(trial.selectors)
         yield f"{told} has no artifact; to make it: {command(trial.trial_id)}"
     if len(missing) > _NAMED:
         yield f"and {counted(len(missing) - _NAMED, 'more trial')} without one"

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from orchestrator.errors import TimeUpError
-from orchestrator.labels import duration
 from orchestrator.results.durations import Durations
 from orchestrator.running.clock import Clock
-from orchestrator.running.inventory import Inventory
-from orchestrator.running.progress import Progress
 from orchestrator.spec.grid import PlannedTrial
 
 _BEGINNING = 0.9
@@ -81,25 +77,3 @@ class Budget:
             left = max(0.0, 1 - self._saved.get(trial.trial_id, 0) / self._epochs)
             left = min(left, self._every / self._epochs)
         return expected * left < self._left
-
-    def require_done(self, inventory: Inventory, progress: Progress) -> None:
-        """Say what is left to do after the run.
-
-        Args:
-            inventory: of the store, in which a trial that is missing and has a row has failed.
-            progress: of the run; it learns what has been committed at the very end.
-
-        Raises:
-            TimeUpError: something is left.
-        """
-        failed = inventory.snapshot.outcomes
-        left = [trial for trial in inventory.missing if trial.trial_id not in failed]
-        if not left:
-            return
-        progress.settled(inventory, left)
-        seconds = progress.seconds_left()
-        more = f", about {duration(seconds)} left" if seconds is not None else ""
-        raise TimeUpError(
-            f"time is up: {progress.done:,} of {progress.total:,} trials done{more}; "
-            "run the same command again to go on"
-        )

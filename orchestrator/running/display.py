@@ -173,7 +173,7 @@ def _last_failures(progress: Progress) -> list[FailedTrial]:
 def _quiet_line(item: Running, progress: Progress) -> str:
     """Say that a trial may hang, and where to look."""
     now, trial = progress.clock.monotonic(), item.trial
-    params = assignments({**trial.config.selectors, "seed": trial.seed})
+    params = assignments(trial.selectors)
     since = f"epoch {item.epoch}" if item.epoch else "its start"
     return (
         f"trial {trial.trial_id} ({params}) is quiet: nothing in the {duration(now - item.heard)} "
@@ -182,7 +182,7 @@ def _quiet_line(item: Running, progress: Progress) -> str:
 
 
 def _failure_line(failure: FailedTrial) -> str:
-    params = assignments({**failure.trial.config.selectors, "seed": failure.trial.seed})
+    params = assignments(failure.trial.selectors)
     verdict = "failed and will be retried" if failure.retried else "failed"
     reason = failure.text.splitlines()[0] if failure.text else "no message"
     return f"trial {failure.trial.trial_id} ({params}) {verdict}: {reason}; see {failure.log}"

@@ -17,6 +17,7 @@ from orchestrator.errors import (
     TrainableError,
     unknown,
 )
+from orchestrator.labels import duration
 from orchestrator.results import Results
 from orchestrator.results.claims import first_look
 from orchestrator.results.claims.first_look import FirstLook
@@ -138,7 +139,7 @@ class Driver:
                 time_is_up = True
             ended = settle(self.store, self.sweep)
             if time_is_up:  # trials may have been committed since, while the runner closed
-                self._budget.require_done(self._compare(ended), self._progress)
+                _require_done(self._compare(ended), self._progress)
             self._warn_of_unwatched(ended)
             return ended
 
@@ -310,3 +311,26 @@ class Driver:
         row = failed_row(job, job.tasks[trial_id], text, attempts)
         writer.commit(row, epochs, probes, layout)
         return True
+
+
+def _require_done(inventory: Inventory, progress: Progress) -> None:
+    """Say what is left to do after the run.
+
+    Args:
+        inventory: of the store, in which a trial that is missing and has a row has failed.
+        progress: of the run; it learns what has been committed at the very end.
+
+    Raises:
+        TimeUpError: something is left.
+    """
+    failed = inventory.snapshot.outcomes
+    left = [trial for trial in inventory.missing if trial.trial_id not in failed]
+    if not left:
+        return
+    progress.settled(inventory, left)
+    seconds = progress.seconds_left()
+    more = f", about {duration(seconds)} left" if seconds is not None else ""
+    raise TimeUpError(
+        f"time is up: {progress.done:,} of {progress.total:,} trials done{more}; "
+        "run the same command again to go on"
+    )

@@ -97,9 +97,13 @@ class Pace:
         now = time.time()
         self._began, self._seconds = now, now - self._began
 
-    def ends_soon(self, stops_at: float | None) -> bool:
-        """Tell whether a run may end before an epoch does that follows the one under way."""
-        return stops_at is not None and self._began + 2.5 * self._seconds >= stops_at
+    def is_due(self, epoch: int, every: int, stops_at: float | None, *, must_save: bool) -> bool:
+        """Tell whether an epoch is to be kept: in its turn, or since the run may end soon.
+
+        A run may end soon if it may end before an epoch does that follows the one under way.
+        """
+        ends_soon = stops_at is not None and self._began + 2.5 * self._seconds >= stops_at
+        return epoch % every == 0 or must_save or ends_soon
 
 
 class ClosedError(BaseException):
@@ -184,8 +188,9 @@ class LiveTrial:
     def checkpoint_due(self) -> bool:
         """Whether the current epoch should save a checkpoint."""
         # A smoke run has one epoch, and the state of a large network takes a gigabyte to write.
-        is_due = self.epoch % self.start.checkpoint_every == 0 or self.must_save()
-        return not self.smoke and (is_due or self._pace.ends_soon(self.start.stops_at))
+        every, stops_at = self.start.checkpoint_every, self.start.stops_at
+        is_due = self._pace.is_due(self.epoch, every, stops_at, must_save=self.must_save())
+        return is_due and not self.smoke
 
     def probe(
         self,

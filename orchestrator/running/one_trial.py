@@ -49,7 +49,7 @@ def find(results: Results, text: str) -> PlannedTrial:
     if not text.strip():
         raise InputError(f"expected a trial: the start of its id, or {_SUCH}")
     if "=" in text:
-        as_printed = [trial for trial in trials if assignments(_told(trial)) == text]
+        as_printed = [trial for trial in trials if assignments(trial.selectors) == text]
         trials = as_printed or _with_values(trials, text, results)
     else:
         trials = [trial for trial in trials if trial.trial_id.startswith(text)]
@@ -143,11 +143,7 @@ def _with_values(trials: list[PlannedTrial], text: str, results: Results) -> lis
 
 def named(trial: PlannedTrial) -> str:
     """Name a trial by its id and its values."""
-    return f"{trial.trial_id} ({assignments(_told(trial))})"
-
-
-def _told(trial: PlannedTrial) -> dict[str, Any]:
-    return {**trial.config.selectors, "seed": trial.seed}
+    return f"{trial.trial_id} ({assignments(trial.selectors)})"
 
 
 def facts(results: Results, trial: PlannedTrial) -> dict[str, Any]:
@@ -225,7 +221,7 @@ def print_trial(results: Results, trial: PlannedTrial, console: Console) -> None
     """Print all that is known about a trial."""
     found = facts(results, trial)
     inner = {n: value for kind in ("params", "metrics") for n, value in found[kind].items()}
-    console.print(f"[bold]{escape(assignments(_told(trial)))}[/bold]", soft_wrap=True)
+    console.print(f"[bold]{escape(assignments(trial.selectors))}[/bold]", soft_wrap=True)
     for name, value in {**inner, **found}.items():
         is_said = value is not None or name in inner
         if name not in {"version", "params", "metrics", "artifact"} and is_said:

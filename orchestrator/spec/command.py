@@ -149,12 +149,6 @@ def render_path(path: str, params: Mapping[str, Value], trial: TrialNames, param
     return Template.of(path).text(flat(params), _texts(trial, params_json))
 
 
-def uses_params_json(texts: Iterable[str]) -> bool:
-    """Tell whether a word or path names the file with all params."""
-    found = (p.name for text in texts for p in Template.of(text).placeholders)
-    return PARAMS_JSON in found
-
-
 def possible(sweep: Sweep, word: str) -> list[str]:
     """List each text that a word of a sweep's command may be; what is a trial's names no file."""
     template, params = Template.of(word), sweep.params

@@ -103,6 +103,11 @@ class PlannedTrial:
         """The params by their names in the sweep file; lists are tuples."""
         return {**self.config.values, "seed": self.seed}
 
+    @property
+    def selectors(self) -> dict[str, Value]:
+        """What tells it from other trials of the sweep: factors, search params and the seed."""
+        return {**self.config.selectors, "seed": self.seed}
+
 
 def carried(sweep: Sweep) -> list[str]:
     """List the params that are columns of the store."""

@@ -148,7 +148,7 @@ class Follower:
         trial = self._planned.get(trial_id)
         if trial is None:  # the sweep no longer asks for it
             return trial_id
-        return assignments({**trial.config.selectors, "seed": trial.seed})
+        return assignments(trial.selectors)
 
     @cached_property
     def _planned(self) -> Mapping[str, PlannedTrial]:

@@ -23,6 +23,7 @@ from orchestrator.cluster.slurm.verdict import reached, why_it_ends
 from orchestrator.errors import ClusterError, OrchError, TimeUpError
 from orchestrator.running.heartbeat import driver_of
 from orchestrator.running.job import STORE
+from orchestrator.running.runners.ray_settings import OBJECT_STORE_BYTES
 from orchestrator.store import Store
 from orchestrator.temporary import temporary
 
@@ -114,8 +115,7 @@ def _step(arguments: Sequence[str], code: Path) -> list[str]:
     srun = ["srun", "--export=ALL", "--kill-on-bad-exit=1", f"--cpus-per-task={cpus}"]
     ray = ["symmetric-run", "--address", address, "--min-nodes", nodes]
     ray += ["--num-cpus", cpus, "--num-gpus", gpus]
-    # The object store holds little else than the params of the trials.
-    ray += ["--object-store-memory", "200000000"]
+    ray += ["--object-store-memory", str(OBJECT_STORE_BYTES)]
     orch = [sys.executable, "-P", "-m", "orchestrator", *arguments]
     output = str(Path("/dev/stdout").resolve())
     driver = ["bash", "-c", _DRIVER, address, str(code), output, *orch]

@@ -218,6 +218,6 @@ def _finding(
         looks=tuple(member.path(level, test.part)) if is_watched else (),
         level=1 - level,
         seeds_to_decide=test.seeds_to_decide(strictest) if is_open else None,
-        exploratory=about.exploratory,
+        exploratory=about.flattered,
         notes=notes,
     )

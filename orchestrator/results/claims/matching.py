@@ -58,6 +58,11 @@ class Matched:
         return not all(cell.cell.confirm for cell in self.cells)
 
     @property
+    def flattered(self) -> bool:
+        """Whether the seeds that are reported also chose among several configs."""
+        return any(not cell.cell.confirm and len(cell.cell.configs) > 1 for cell in self.cells)
+
+    @property
     def searched(self) -> tuple[int, ...] | None:
         """How many configs each side had, if that is not the same; None if it is."""
         for group in self.groups:

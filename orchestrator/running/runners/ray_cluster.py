@@ -20,10 +20,8 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from orchestrator.errors import ResourceError
 from orchestrator.running.job import Job
 from orchestrator.running.runners import Node, ray_head
+from orchestrator.running.runners.ray_settings import OBJECT_STORE_BYTES
 from orchestrator.temporary import temporary
-
-OBJECT_STORE_BYTES = 200_000_000
-"""Enough, since only the job with the trials' params goes through it, once."""
 
 _MANY_TRIALS = 200
 """As many as Tune itself has for a grid."""

@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import secrets
 
+OBJECT_STORE_BYTES = 200_000_000
+"""Enough, since only the job with the trials' params goes through it, once."""
+
 ENDING = {
     # Ray would kill a worker's warm process, which then could not end what its trials have started;
     # it does so, and leaves, as soon as the worker is gone.
