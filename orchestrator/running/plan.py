@@ -126,9 +126,9 @@ def print_plan(plan: Plan, console: Console) -> None:
         console.print(table)
     cases = {"left on this machine": plan.ahead} | plan.otherwise
     expected = {case: plan.seconds(trials) for case, trials in cases.items()}
-    if first:
-        known = ((case, seconds) for case, seconds in expected.items() if seconds is not None)
-        console.print("; ".join(f"{about(seconds)} {case}" for case, seconds in known))
+    left = [f"{about(sec)} {case}" for case, sec in expected.items() if sec is not None]
+    if first and left:
+        console.print("; ".join(left))
 
 
 def about(seconds: float) -> str:
