@@ -16,8 +16,10 @@ from orchestrator.results.claims.boundary import Looks
 from orchestrator.results.claims.contrasts import ALPHA, beyond, holm, paired
 from orchestrator.results.claims.judge import members_of
 from orchestrator.results.claims.sequential import UNDECIDED, decide
+from orchestrator.results.measures import selected_values
 from orchestrator.results.race import Outcomes, planned, rounds
 from orchestrator.results.selection import outcomes_of
+from orchestrator.results.statistics import mean_of
 from orchestrator.spec.grid import Cell
 from orchestrator.spec.model import Race
 from orchestrator.spec.seed_checks import going_on
@@ -92,17 +94,13 @@ def confirmed() -> Iterator[Record]:
     """Compare the mean of each selected config over the selecting seeds with its confirm seeds'."""
     flattered = []
     for results in stores():
-        outcomes = outcomes_of(results.sweep, results.trials)
-        sign = 1 if results.sweep.select.mode == "max" else -1
+        select = results.sweep.select
+        measured = results.measure(select.metric)
         for selection in results.selections:
             if selection.best is None or not selection.cell.confirm or not selection.complete:
                 continue
-            config, cell = selection.best.config, selection.cell
-            selecting, confirming = (
-                np.mean([float(outcomes[config.trial_id(seed)] or 0) for seed in seeds])
-                for seeds in (cell.seeds, cell.confirm)
-            )
-            flattered.append(100 * sign * float(selecting - confirming))
+            gain = selection.best.mean - mean_of(selected_values(measured, selection))
+            flattered.append(100 * gain if select.mode == "max" else -100 * gain)
     if flattered:
         claim = f"{len(flattered)} published winners: by how much the seeds that selected flatter"
         yield absolute(claim, [float(np.mean(flattered))], "points")
@@ -128,7 +126,8 @@ def decided() -> Iterator[Record]:
         verdicts, of_one = outcomes != UNDECIDED, once != UNDECIDED
         of = f"of the {len(members)} claims of {name}"
         yield absolute(f"{of}, those that decide settles", [int(verdicts.sum())], "claims")
-        yield absolute(f"{of}, those that one look at 5 seeds does", [int(of_one.sum())], "claims")
+        claim = f"{of}, those that one look at {CONFIRM} seeds does"
+        yield absolute(claim, [int(of_one.sum())], "claims")
         contrary = int((verdicts & of_one & (outcomes != once)).sum())
         yield absolute(f"{of}, those with contrary verdicts", [contrary], "claims", at_most(0))
         share = 100 * len(results.ends) / results.wanted.full_grid

@@ -13,13 +13,14 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import click
 import pandas as pd
 
-from orchestrator import open_store
+from orchestrator import Results, open_store
 from orchestrator.results.claims.judge import members_of
 from orchestrator.results.claims.sequential import UNDECIDED, decide
 
@@ -80,7 +81,7 @@ def overview() -> str:
 def over_all() -> str:
     """Count the verdicts that hold if the claims of all sweeps are judged as one family."""
     verdicts = [claim["verdict"] for name in published() for claim in judged(name)]
-    stores = [open_store(RESULTS / name) for name in published()]
+    stores = map(opened, published())
     members = [member for store in stores for member in members_of(store, store.sweep.claims)]
     outcomes = decide([member.reduced.evidence for member in members]).outcomes[0]
     held = Counter(v for v, outcome in zip(verdicts, outcomes, strict=True) if outcome != UNDECIDED)
@@ -94,6 +95,12 @@ def over_all() -> str:
     )
 
 
+@cache
+def opened(name: str) -> Results:
+    """Open a published sweep, once."""
+    return open_store(RESULTS / name)
+
+
 def judged(name: str) -> list[dict[str, Any]]:
     """Read the verdicts on the claims of one sweep."""
     return list(json.loads((RESULTS / name / "claims.json").read_text()))
@@ -101,7 +108,7 @@ def judged(name: str) -> list[dict[str, Any]]:
 
 def line(name: str) -> str:
     """Write the row of one sweep in the overview."""
-    results = open_store(RESULTS / name)
+    results = opened(name)
     trials, wanted = results.trials, results.wanted
     verdicts = Counter(claim["verdict"] for claim in judged(name))
     run_here = trials[trials["reused_from"].isna()]

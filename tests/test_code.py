@@ -17,6 +17,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.commands import orch
+from support.sharing import sweep_in
 
 from orchestrator.code import (
     Archive,
@@ -31,6 +33,7 @@ from orchestrator.code.manifest import LARGEST
 from orchestrator.code.trees import is_same
 from orchestrator.errors import InputError, TrainableError
 from orchestrator.spec import Sweep, load
+from orchestrator.store.archives import Archives
 from orchestrator.store.sweep_code import read_code, require_code
 
 
@@ -436,3 +439,21 @@ def test_a_store_that_lost_its_sources_makes_those_of_another_one_no_staler(plac
     currency = Currency(place.scope())
     assert currency.why_stale("digest", lambda _: None) is not None
     assert currency.is_current("digest", lambda _: code)
+
+
+def test_a_store_without_its_sources_is_asked_for_them_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sweep_in(tmp_path)
+    (lost,) = (tmp_path / "results/noise/code").glob("*.zip")
+    lost.unlink()
+    asked, read = [], Archives.read
+
+    def noted(archives: Archives, digest: str) -> Archive | None:
+        asked.append(digest)
+        return read(archives, digest)
+
+    monkeypatch.setattr(Archives, "read", noted)
+    counts = json.loads(orch(tmp_path, "plan", "noise.yaml", "--json").stdout)
+    assert (counts["done"], counts["stale"]) == (10, 10)
+    assert asked == [lost.stem]

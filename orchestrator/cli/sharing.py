@@ -20,6 +20,7 @@ from orchestrator.cli.options import (
     output_option,
     places,
     results_of,
+    writing,
 )
 from orchestrator.cli.typed import Command, examples
 from orchestrator.errors import InputError
@@ -110,9 +111,9 @@ def audit(folder: Path, sample: int, seed: int | None, yes: bool, output: Path |
         click.echo(f"{len(audited)} of {len(prepared.sample)}: {each}", err=True)
     certificate = Certificate(prepared, audited)
     click.echo("\n".join(certificate.lines()))
-    target.write_text(
-        json.dumps(certificate.as_dict(), indent=1, allow_nan=False) + "\n", encoding="utf-8"
-    )
+    text = json.dumps(certificate.as_dict(), indent=1, allow_nan=False) + "\n"
+    with writing(target):
+        target.write_text(text, encoding="utf-8")
     click.echo(target)
     if certificate.verdict != "clear":
         sys.exit(1)

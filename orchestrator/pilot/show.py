@@ -13,7 +13,6 @@ from orchestrator.pilot.pilot import CUDA_BYTES, Estimate, Pilot
 from orchestrator.pilot.trial_profile import SECONDS, WARM_UP_STEPS
 from orchestrator.running.gpus import fraction_for
 from orchestrator.running.plan import Plan, about
-from orchestrator.spec.grid import cells, varied
 
 
 def print_pilot(pilot: Pilot, plan: Plan, console: Console) -> None:
@@ -23,7 +22,7 @@ def print_pilot(pilot: Pilot, plan: Plan, console: Console) -> None:
     table.add_column("cell")
     for header in ("memory", "images/s", "epoch", "trial", *["per GPU"] * on_gpu, "measured"):
         table.add_column(header, justify="right", no_wrap=True)
-    names = varied(cells(plan.sweep))
+    names = plan.factors
     for estimate in pilot.estimates:
         values = (label(estimate.trial.config.factors[name]) for name in names)
         table.add_row(escape(" ".join(values)), *_columns(estimate, on_gpu=on_gpu))

@@ -208,7 +208,7 @@ class Execution:
         """Tell whether an epoch's rows are kept though the trial has not saved a state so far."""
         has_state = self.state is not None or self._saving.has_state
         every, stops_at = self._job.checkpoint_every, self._job.stops_at
-        is_due = self._pace.is_due(epoch, every, stops_at, must_save=self.must_save())
+        is_due = self._pace.is_due(epoch, every, stops_at, self.must_save)
         return is_due and not (has_state or self._job.smoke)
 
     def _save(self, state: bytes | None) -> None:

@@ -87,7 +87,7 @@ def take_inventory(
     finished = _finished(sweep, snapshot, snapshot.outcomes)
     done = set(finished)
     if rerun_stale:
-        done = {i for i in done if _is_current(finished[i], snapshot, currency)}
+        done = set(_current(finished, snapshot, currency))
     observed = observe(Results(sweep, snapshot.store, snapshot), done)
     elsewhere: dict[str, Snapshot] = {}
     snapshots: list[Snapshot] | None = None
@@ -105,11 +105,8 @@ def take_inventory(
         if not (found and grows(sweep)):  # else what they came to may ask for more
             break
     absent -= found.keys()
-    stale = {
-        i
-        for i in (ids & finished.keys()) - absent - elsewhere.keys()
-        if not _is_current(finished[i], snapshot, currency)
-    }
+    here = {i: finished[i] for i in (ids & finished.keys()) - absent - elsewhere.keys()}
+    stale = here.keys() - _current(here, snapshot, currency).keys()
     return Inventory(
         wanted=asked,
         snapshot=snapshot,
@@ -121,8 +118,14 @@ def take_inventory(
     )
 
 
-def _is_current(outcome: Outcome, snapshot: Snapshot, currency: Currency) -> bool:
-    return currency.is_current(outcome.code_digest, snapshot.store.archives.read)
+def _current(
+    outcomes: Mapping[str, Outcome], snapshot: Snapshot, currency: Currency
+) -> dict[str, Outcome]:
+    """Keep the trials that ran the present code; each version of it is asked about once."""
+    read = snapshot.store.archives.read
+    digests = {outcome.code_digest for outcome in outcomes.values()}
+    current = {digest for digest in digests if currency.is_current(digest, read)}
+    return {i: outcome for i, outcome in outcomes.items() if outcome.code_digest in current}
 
 
 def _finished(
@@ -149,12 +152,8 @@ def _finished_elsewhere(
 ) -> Iterator[tuple[str, Snapshot]]:
     metric = sweep.select.metric
     for snapshot in siblings:
-        current = {
-            trial_id: outcome
-            for trial_id, outcome in snapshot.outcomes.items()
-            if trial_id in absent and _is_current(outcome, snapshot, currency)
-        }
-        finished = _finished(sweep, snapshot, current)
+        there = {i: outcome for i, outcome in snapshot.outcomes.items() if i in absent}
+        finished = _finished(sweep, snapshot, _current(there, snapshot, currency))
         for trial_id, values in snapshot.last_values(finished, {metric}).items():
             if values[metric] is not None:
                 absent = absent - {trial_id}

@@ -97,13 +97,15 @@ class Pace:
         now = time.time()
         self._began, self._seconds = now, now - self._began
 
-    def is_due(self, epoch: int, every: int, stops_at: float | None, *, must_save: bool) -> bool:
+    def is_due(
+        self, epoch: int, every: int, stops_at: float | None, must_save: Callable[[], bool]
+    ) -> bool:
         """Tell whether an epoch is to be kept: in its turn, or since the run may end soon.
 
         A run may end soon if it may end before an epoch does that follows the one under way.
         """
         ends_soon = stops_at is not None and self._began + 2.5 * self._seconds >= stops_at
-        return epoch % every == 0 or must_save or ends_soon
+        return epoch % every == 0 or ends_soon or must_save()
 
 
 class ClosedError(BaseException):
@@ -189,7 +191,7 @@ class LiveTrial:
         """Whether the current epoch should save a checkpoint."""
         # A smoke run has one epoch, and the state of a large network takes a gigabyte to write.
         every, stops_at = self.start.checkpoint_every, self.start.stops_at
-        is_due = self._pace.is_due(self.epoch, every, stops_at, must_save=self.must_save())
+        is_due = self._pace.is_due(self.epoch, every, stops_at, self.must_save)
         return is_due and not self.smoke
 
     def probe(

@@ -34,6 +34,11 @@ class Plan:
     """How many different points cells take from their ranges."""
 
     @property
+    def factors(self) -> list[str]:
+        """The factors in which cells differ, in file order."""
+        return varied(cells(self.sweep))
+
+    @property
     def ahead(self) -> int:
         """How many trials are missing, with those of later seeds."""
         return self.inventory.wanted.in_all - self.inventory.done
@@ -115,7 +120,7 @@ def print_plan(plan: Plan, console: Console) -> None:
         console.print(f"artifacts are kept of {_KEPT[plan.sweep.artifacts]}")
     first = plan.inventory.queue()[:_SHOWN_TRIALS]
     if first:
-        names = [*varied(cells(plan.sweep)), *plan.sweep.search]
+        names = [*plan.factors, *plan.sweep.search]
         table = Table(title="first to run", title_justify="left", box=None, pad_edge=False)
         table.add_column("trial", no_wrap=True)
         for name in (*names, "seed"):
