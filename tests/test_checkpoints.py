@@ -30,7 +30,7 @@ from orchestrator.errors import NotLoadedError, TrialError
 from orchestrator.running.failures import Retries
 from orchestrator.running.resuming import GapError
 from orchestrator.store import Store
-from orchestrator.store.checkpoint import Part, added
+from orchestrator.store.checkpoint import Rows, added
 from orchestrator.store.files import Files
 from orchestrator.store.saving import Saving
 from orchestrator.store.schema import PROBE_SCHEMA
@@ -196,10 +196,10 @@ def test_a_reader_never_fails_while_a_trial_saves(tmp_path: Path) -> None:
     assert checkpoint.head.epochs == 300
 
 
-def rows(first: int, count: int = 1, probes: int = 2) -> Part:
+def rows(first: int, count: int = 1, probes: int = 2) -> Rows:
     """Make up the rows of some epochs."""
     epochs = range(first, first + count)
-    return Part(
+    return Rows(
         pa.table(
             {"epoch": list(epochs), "step": pa.nulls(count), "score": [e / 7 for e in epochs]}
         ),
@@ -252,7 +252,7 @@ def test_the_last_of_2000_saves_write_as_much_as_the_first(
 
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=60))
 def test_merged_parts_hold_each_epoch_once_and_are_few(sizes: list[int]) -> None:
-    parts: tuple[Part, ...] = ()
+    parts: tuple[Rows, ...] = ()
     rewritten = total = 0
     for size in sizes:
         before = set(map(id, parts))

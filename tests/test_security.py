@@ -24,7 +24,7 @@ from orchestrator.code import Scope, code_of
 from orchestrator.spec.grid import expand
 from orchestrator.spec.loading import load
 from orchestrator.store import Store
-from orchestrator.store.checkpoint import About, Part
+from orchestrator.store.checkpoint import About, Rows
 from orchestrator.store.saving import Saving
 from orchestrator.store.schema import PROBE_SCHEMA
 from orchestrator.store.trial_folder import TrialFolder
@@ -145,7 +145,7 @@ def test_a_checkpoint_that_would_run_code_is_refused_in_words(tmp_path: Path, ma
     state = io.BytesIO()
     torch.save({"epoch": 1, "model": Bomb(mark), "optimizer": {}}, state)
     code = code_of("trainables.classify", Scope(str(ROOT)))
-    rows = Part(
+    rows = Rows(
         pa.table({"epoch": [1], "test_accuracy": [0.5], "seconds": [1.0]}),
         PROBE_SCHEMA.empty_table(),
     )

@@ -19,7 +19,7 @@ from support.storing import Lab, assert_shows, make_sweep
 from orchestrator.columns import TABLES
 from orchestrator.spec.grid import expand
 from orchestrator.store import Store, settle
-from orchestrator.store.checkpoint import About, Part
+from orchestrator.store.checkpoint import About, Rows
 from orchestrator.store.saving import Saving
 from orchestrator.store.schema import PROBE_SCHEMA
 from orchestrator.store.trial_folder import TrialFolder
@@ -115,7 +115,7 @@ def test_a_checkpoint_comes_back_as_it_was_saved(
         for probe, unit, value in probes
     ]
     epochs = pa.Table.from_pylist([{"epoch": e, "m": m} for e, m in enumerate(metrics, 1)])
-    part = Part(epochs, pa.Table.from_pylist(rows, schema=PROBE_SCHEMA))
+    part = Rows(epochs, pa.Table.from_pylist(rows, schema=PROBE_SCHEMA))
     about = About(row, "digest", 1.5, started, (1, 3), device, facts)
     with tempfile.TemporaryDirectory() as location:
         store = Store(location)

@@ -23,12 +23,13 @@ from orchestrator.results.claims import first_look
 from orchestrator.results.claims.first_look import FirstLook
 from orchestrator.results.observed import Observed, came_to, deciding_seeds, grows, is_followed
 from orchestrator.results.wanted import possible
-from orchestrator.running import heartbeat, preflight, runners, spending, warning
+from orchestrator.running import heartbeat, preflight, runners, sigusr1, spending
 from orchestrator.running.alike import Alike
 from orchestrator.running.attempts import Attempts
 from orchestrator.running.budget import Budget
 from orchestrator.running.clock import SYSTEM, Clock
 from orchestrator.running.display import Display
+from orchestrator.running.edits import EditWatch
 from orchestrator.running.growth import Growth
 from orchestrator.running.inventory import Inventory, take_inventory
 from orchestrator.running.job import Job, make_job
@@ -38,7 +39,6 @@ from orchestrator.running.progress import Progress
 from orchestrator.running.retention import Retention
 from orchestrator.running.rows import failed_row
 from orchestrator.running.trial_code import RunCode
-from orchestrator.running.watch import Watch
 from orchestrator.spec import PlannedTrial, Sweep
 from orchestrator.spec.problems import placed
 from orchestrator.store import Snapshot, Store, Stores, Writer
@@ -236,11 +236,11 @@ class Driver:
         )
         try:
             with (
-                warning.received(attempts.wind_down),
+                sigusr1.received(attempts.wind_down),
                 heartbeat.beating(self.store, progress.heartbeat, self._clock),
                 spending.recording(self.store, progress.spent, self._clock),
                 self.display.following(progress),
-                Watch(self.code, self.scope, self.display.say).looking(self._clock),
+                EditWatch(self.code, self.scope, self.display.say).looking(self._clock),
             ):
                 while not attempts.over:
                     attempts.recover(self._runner().run(job, attempts))

@@ -16,6 +16,7 @@ from orchestrator.columns import Status
 from orchestrator.errors import StoreError, TrialError
 from orchestrator.running.job import Job, Task
 from orchestrator.running.live_trial import Pace, Report, Start
+from orchestrator.running.metric_checks import is_diverged, require_selected
 from orchestrator.running.resuming import (
     GapError,
     can_go_on,
@@ -26,10 +27,9 @@ from orchestrator.running.resuming import (
 )
 from orchestrator.running.rows import device_of, ended_row
 from orchestrator.running.trial_code import TrialCode
-from orchestrator.running.watched import is_diverged, require_selected
 from orchestrator.running.yielded import Metrics
 from orchestrator.store import Writer
-from orchestrator.store.checkpoint import About, Checkpoint, Part
+from orchestrator.store.checkpoint import About, Checkpoint, Rows
 from orchestrator.store.epochs import metric_names, metrics_of, table_of
 from orchestrator.store.saving import Saving
 from orchestrator.store.schema import PROBE_SCHEMA, Layout
@@ -213,7 +213,7 @@ class Execution:
 
     def _save(self, state: bytes | None) -> None:
         new = self._epochs[self._saving.epochs :]
-        part = Part(table_of(new), pa.concat_tables(self._probes))
+        part = Rows(table_of(new), pa.concat_tables(self._probes))
         self._saving.save(part, state, self._about())
         self._probes = [_NO_PROBES]
 

@@ -11,8 +11,8 @@ from orchestrator.results import Results
 from orchestrator.results.durations import Durations
 from orchestrator.results.observed import Observed, grows, observe
 from orchestrator.results.wanted import Wanted, wanted
+from orchestrator.running.metric_checks import is_diverged
 from orchestrator.running.order import longest_first
-from orchestrator.running.watched import is_diverged
 from orchestrator.spec import PlannedTrial, Sweep
 from orchestrator.store import Outcome, Snapshot, Store
 

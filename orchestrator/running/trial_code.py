@@ -13,8 +13,8 @@ from typing import Any
 from orchestrator.code import Archive, Currency
 from orchestrator.code.recorder import Loaded
 from orchestrator.errors import EditedError
+from orchestrator.running.file_stamp import FileStamp
 from orchestrator.running.job import Job
-from orchestrator.running.watch import stamp_of
 from orchestrator.store import Store
 
 _RAY = "ray"
@@ -32,7 +32,7 @@ class RunCode:
     def __init__(self, job: Job, store: Store) -> None:
         self._job, self.store = job, store
         self.digest = job.code_digest
-        self._stamps: dict[str, tuple[int, int, int] | None] = {}
+        self._stamps: dict[str, FileStamp | None] = {}
         self._outputs: set[str] = set()
 
     @cached_property
@@ -72,7 +72,7 @@ class RunCode:
         if self.archive is None:
             return frozenset()
         for name in self.archive.manifest.words:
-            stamp = stamp_of(self._job.scope.find(name))
+            stamp = FileStamp.of(self._job.scope.find(name))
             if self._stamps.get(name) != stamp:
                 self._stamps[name] = stamp
                 if any(Currency(self._job.scope).differences(self.archive, [name])):

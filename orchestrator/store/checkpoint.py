@@ -55,7 +55,7 @@ class StoredRows:
 
 
 @dataclass(frozen=True)
-class Part:
+class Rows:
     """Rows of consecutive epochs."""
 
     epochs: pa.Table
@@ -70,17 +70,17 @@ class Part:
         return len(self.epochs)
 
 
-def joined(parts: Sequence[Part]) -> Part:
+def joined_rows(parts: Sequence[Rows]) -> Rows:
     """Join parts that follow each other; metrics that some of them lack are null there."""
     epochs = [part.epochs for part in parts]
     probes = [PROBE_SCHEMA.empty_table(), *(part.probes for part in parts)]
-    return Part(
+    return Rows(
         pa.concat_tables(epochs, promote_options="permissive"),
         pa.concat_tables(probes).unify_dictionaries().combine_chunks(),
     )
 
 
-def added(parts: Sequence[Part], new: Part) -> tuple[Part, ...]:
+def added(parts: Sequence[Rows], new: Rows) -> tuple[Rows, ...]:
     """Add a part, and merge it with those before it that are less than twice as long.
 
     So each part is at least twice as long as the next: n epochs are in at most log2(n) + 1 parts,
@@ -90,7 +90,7 @@ def added(parts: Sequence[Part], new: Part) -> tuple[Part, ...]:
     merged = [new]
     while kept and len(kept[-1]) < 2 * sum(map(len, merged)):
         merged.insert(0, kept.pop())
-    return (*kept, joined(merged) if len(merged) > 1 else new)
+    return (*kept, joined_rows(merged) if len(merged) > 1 else new)
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,7 @@ class Checkpoint:
     """A trial as of a head."""
 
     head: Head
-    rows: Part
+    rows: Rows
     """All its rows so far; of a head without epochs, empty."""
     state: bytes | None = None
     """Read only for the trial's next attempt."""
@@ -195,4 +195,4 @@ class Checkpoint:
     def first(self, epochs: int) -> Checkpoint:
         """Keep the first epochs only."""
         probes = self.rows.probes.filter(pc.field("epoch") <= epochs)
-        return replace(self, rows=Part(self.rows.epochs.slice(0, epochs), probes))
+        return replace(self, rows=Rows(self.rows.epochs.slice(0, epochs), probes))

@@ -10,7 +10,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from orchestrator.errors import CorruptFileError, StoreError
-from orchestrator.store.checkpoint import Checkpoint, DamagedError, Head, Part, StoredFile, joined
+from orchestrator.store.checkpoint import (
+    Checkpoint,
+    DamagedError,
+    Head,
+    Rows,
+    StoredFile,
+    joined_rows,
+)
 from orchestrator.store.files import Files, is_partial
 from orchestrator.store.names import checkpoint_folder, trial_folder
 from orchestrator.store.schema import PROBE_SCHEMA
@@ -138,8 +145,8 @@ class _Reader:
         return found
 
     def _whole(self, head: Head) -> Checkpoint:
-        parts = [Part(self._table(p.epochs), self._table(p.probes)) for p in head.parts]
-        rows = joined(parts) if parts else Part(pa.table({}), PROBE_SCHEMA.empty_table())
+        parts = [Rows(self._table(p.epochs), self._table(p.probes)) for p in head.parts]
+        rows = joined_rows(parts) if parts else Rows(pa.table({}), PROBE_SCHEMA.empty_table())
         if not self._with_state:
             return Checkpoint(head, rows)
         for file in head.folder.values():

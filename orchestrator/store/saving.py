@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pyarrow as pa
 
-from orchestrator.store.checkpoint import About, Head, Part, StoredFile, StoredRows, added
+from orchestrator.store.checkpoint import About, Head, Rows, StoredFile, StoredRows, added
 from orchestrator.store.checkpoints import HEAD, drop_lower
 from orchestrator.store.files import Files
 from orchestrator.store.names import checkpoint_folder
@@ -32,7 +32,7 @@ class Saving:
     def __init__(self, files: Files, trial_id: str, attempt: int, folder: TrialFolder) -> None:
         self._files, self._trial_id, self._attempt = files, trial_id, attempt
         self._own_folder = folder
-        self._parts: tuple[Part, ...] = ()
+        self._parts: tuple[Rows, ...] = ()
         self._current: tuple[str, Head] | None = None
         """The last head, with its name."""
 
@@ -52,7 +52,7 @@ class Saving:
         tables = [PROBE_SCHEMA.empty_table(), *(part.probes for part in self._parts)]
         return pa.concat_tables(tables)
 
-    def save(self, new: Part, state: bytes | None, about: About) -> None:
+    def save(self, new: Rows, state: bytes | None, about: About) -> None:
         """Make rows and a state durable as one unit.
 
         Args:
@@ -81,7 +81,7 @@ class Saving:
         self._parts = ()
         self._commit(Head(self._attempt, 0, None, (), {}, about))
 
-    def _write_rows(self, part: Part) -> Part:
+    def _write_rows(self, part: Rows) -> Rows:
         stored = StoredRows(
             self._write("epochs", to_parquet(part.epochs)),
             self._write("probes", to_parquet(part.probes)),

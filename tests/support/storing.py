@@ -18,7 +18,7 @@ from orchestrator.columns import columns_of
 from orchestrator.spec.grid import PlannedTrial, carried
 from orchestrator.spec.model import Sweep
 from orchestrator.store import Store, Writer, settle
-from orchestrator.store.checkpoint import About, Part
+from orchestrator.store.checkpoint import About, Rows
 from orchestrator.store.files import Files
 from orchestrator.store.saving import Saving
 from orchestrator.store.schema import PROBE_SCHEMA, Layout
@@ -150,7 +150,7 @@ class Lab:
 
     def save(self, sweep: Sweep, trial: PlannedTrial) -> None:
         """Save a trial after its second epoch."""
-        rows = Part(epochs_of(trial.trial_id, 2), probes_of(trial.trial_id, 2))
+        rows = Rows(epochs_of(trial.trial_id, 2), probes_of(trial.trial_id, 2))
         files = self.store.files
         with contextlib.closing(TrialFolder(files, trial.trial_id)) as folder:
             saving = Saving(files, trial.trial_id, 1, folder)

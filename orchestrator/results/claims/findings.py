@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from markupsafe import escape
 from rich.console import Console
 
+from orchestrator.results.claims.look_views import looks_listed, plain_looks, unit_of
 from orchestrator.results.claims.statements import statement
-from orchestrator.results.claims.watching import looks_listed, plain_looks, unit_of
 from orchestrator.results.statistics import MOST_SEEDS, Seeds
 from orchestrator.results.tables import Listing, html_listing, markdown_listing, print_listing
 from orchestrator.spec.claim import Claim

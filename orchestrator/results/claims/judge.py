@@ -16,6 +16,7 @@ from orchestrator.results.claims.family import Member, family
 from orchestrator.results.claims.findings import html_findings, show_findings
 from orchestrator.results.claims.first_look import FirstLook
 from orchestrator.results.claims.judging import Contrast, Judged, judged
+from orchestrator.results.claims.look_views import looks_figure
 from orchestrator.results.claims.notes import name_of_test, notes
 from orchestrator.results.claims.sequential import (
     NEGLIGIBLE,
@@ -24,7 +25,6 @@ from orchestrator.results.claims.sequential import (
     UNDECIDED,
     Look,
 )
-from orchestrator.results.claims.watching import looks_figure
 from orchestrator.results.marks import summary
 from orchestrator.results.statistics import Seeds
 from orchestrator.results.tables import as_text

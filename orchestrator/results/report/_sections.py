@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from orchestrator.results.claims.findings import listed, remarks
-from orchestrator.results.claims.watching import looks_listed
+from orchestrator.results.claims.look_views import looks_listed
 from orchestrator.results.figures import Plot
 from orchestrator.results.report._charts import chart, has_lines, labels_of
 from orchestrator.results.report._summary import Origin, facts

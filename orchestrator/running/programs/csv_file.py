@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from orchestrator.errors import TrialError
+from orchestrator.running.file_stamp import FileStamp
 from orchestrator.running.programs import Epoch, Source
 from orchestrator.running.programs.csv_rows import Rows
 from orchestrator.running.programs.epochs import Epochs, shown
@@ -34,7 +35,7 @@ class CsvFile(Source):
         self._rows = Rows(path, epochs)
         self._has_epochs = False
         self._is_shorter = False
-        self._before = self._seen = self._stamp()
+        self._before = self._seen = FileStamp.of(path)
         if file := self._open():
             with file, suppress(TrialError):  # what is wrong in it may be begun anew
                 self._rows = Rows.passed_over(path, epochs, file.read())
@@ -45,7 +46,7 @@ class CsvFile(Source):
         Raises:
             TrialError: it is no CSV file, or cannot be read.
         """
-        stamp = self._stamp()
+        stamp = FileStamp.of(self._path)
         if stamp != self._seen or self._is_shorter:
             self._seen = stamp
             yield from self._read(final=False)
@@ -56,11 +57,11 @@ class CsvFile(Source):
         Raises:
             TrialError: it is no CSV file, or cannot be read.
         """
-        stamp = self._stamp()
+        stamp = FileStamp.of(self._path)
         if stamp == self._before:
             return
         yield from self._read(final=True)
-        if not self._has_epochs and stamp and self._before and stamp[0] == self._before[0]:
+        if not self._has_epochs and stamp and self._before and stamp.size == self._before.size:
             # Written, and of the same size: the program has logged the very rows of before.
             self._rows = Rows(self._path, self._epochs)
             yield from self._read(final=True)
@@ -73,13 +74,6 @@ class CsvFile(Source):
             f"`metrics` expects a CSV file {self._path}, which got no row with a number; its "
             f"columns are {shown(', '.join(self._rows.header))}"
         )
-
-    def _stamp(self) -> tuple[int, int, int] | None:
-        try:
-            status = self._path.stat()
-        except OSError:
-            return None
-        return status.st_size, status.st_mtime_ns, status.st_ino
 
     def _open(self) -> BinaryIO | None:
         try:

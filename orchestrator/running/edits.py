@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 from orchestrator.code import Archive, Currency, Scope
 from orchestrator.running.clock import SYSTEM, Clock
+from orchestrator.running.file_stamp import FileStamp
 
 _SECONDS = 1.0
 
 
-class Watch:
+class EditWatch:
     """Names each file of a run's code once it is edited; comments and layout are no edit.
 
     Args:
@@ -24,12 +24,12 @@ class Watch:
     def __init__(self, archive: Archive, scope: Scope, say: Callable[[str], object]) -> None:
         self._archive, self._scope, self._say = archive, scope, say
         self._paths = {name: scope.find(name) for name in archive.manifest.files}
-        self._stamps = {name: stamp_of(path) for name, path in self._paths.items()}
+        self._stamps = {name: FileStamp.of(path) for name, path in self._paths.items()}
         self._named: set[str] = set()
 
     def look(self) -> None:
         """Look once: at each file's size and time, then at the bytes of those that changed."""
-        stamps = {name: stamp_of(path) for name, path in self._paths.items()}
+        stamps = {name: FileStamp.of(path) for name, path in self._paths.items()}
         touched = [name for name, stamp in stamps.items() if stamp != self._stamps[name]]
         self._stamps = stamps
         currency, manifest = Currency(self._scope), self._archive.manifest
@@ -73,12 +73,3 @@ def _output(name: str) -> str:
         f"{name}, which a word of the command names, changes while trials run: it counts as their "
         "output, and not as their code; list it under `code:` if it is input"
     )
-
-
-def stamp_of(path: Path | None) -> tuple[int, int, int] | None:
-    """Return what changes when a file does: time, size and inode; None without a file."""
-    try:
-        found = None if path is None else path.stat()
-    except OSError:
-        return None
-    return None if found is None else (found.st_mtime_ns, found.st_size, found.st_ino)
