@@ -22,6 +22,12 @@ from pydantic import BaseModel
 import orchestrator
 from orchestrator.cli.main import main
 from orchestrator.columns import TABLES, Column, columns_of
+from orchestrator.results.claims.judge import Finding
+from orchestrator.results.claims.judging import Contrast
+from orchestrator.results.claims.sequential import Look
+from orchestrator.results.effects import Effects
+from orchestrator.results.selection import CellSelection
+from orchestrator.results.variance import Effect
 from orchestrator.spec import axes, claim, shown, values
 from orchestrator.spec import loading as spec
 from orchestrator.spec import model as sweep
@@ -31,6 +37,8 @@ DOCS = Path(__file__).parent
 SWEEPS = DOCS.parent / "sweeps"
 TWINS = ("-mini", "-small")
 """Ends of the names of files that a laptop runs."""
+RETURNED = (CellSelection, Finding, Contrast, Look, Effects, Effect)
+"""What results consist of."""
 NOTE = "<!-- made by docs/reference.py: edit what it reads, then run it -->"
 
 
@@ -274,6 +282,9 @@ def _python() -> Iterator[str]:
     for name, member in vars(orchestrator.Results).items():
         if not name.startswith("_"):
             yield from _member(name, member)
+    for kind in RETURNED:
+        yield f"## {kind.__name__}"
+        yield _prose(kind)
     yield "## Errors"
     yield "Each is an `OrchError`; `str(error)` is the whole message."
     errors = [getattr(orchestrator, name) for name in orchestrator.__all__ if "Error" in name]
