@@ -19,7 +19,7 @@ from support.simulation import FakeRunner, Simulation
 from orchestrator import SpecError, load
 from orchestrator.results.observed import Observed
 from orchestrator.results.race import planned, rounds
-from orchestrator.results.wanted import possible, wanted
+from orchestrator.results.wanted import possible, standing, wanted
 from orchestrator.spec import Sweep, cells
 from orchestrator.spec.model import Race
 from orchestrator.spec.seed_checks import going_on
@@ -109,6 +109,14 @@ def test_the_numbers_of_trials_are_known_before_anything_runs() -> None:
     assert found.full_grid == 2 * 8 * (3 + 2)
     (cell, _) = cells(sweep_of())
     assert planned(cell, None) == 24
+
+
+def test_cells_lack_the_trials_that_the_race_still_takes() -> None:
+    sweep = sweep_of()
+    first, second = cells(sweep)
+    outcomes: dict[str, float | None] = {c.trial_id(0): 0.5 for c in first.configs}
+    lacking = [standing(cell, sweep, outcomes).selection.missing for cell in (first, second)]
+    assert lacking == [4 + 2 + 2, 8 + 4 + 2 + 2]
 
 
 # Runs

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from orchestrator.columns import BEST, FINISHED, STORE_COLUMNS, Status
 from orchestrator.errors import ShowError
 from orchestrator.labels import quoted
-from orchestrator.results.race import Outcomes, rounds
+from orchestrator.results.race import Outcomes, planned, rounds
 from orchestrator.results.statistics import Statistics, mean_of, statistics
 from orchestrator.spec.grid import Cell, Config, cells
 from orchestrator.spec.model import Select, Sweep
@@ -107,7 +107,7 @@ def select(sweep: Sweep, trials: pd.DataFrame) -> list[CellSelection]:
     """
     outcomes, mode = outcomes_of(sweep, trials), sweep.select.mode
     return [
-        select_in(cell, rounds(cell, outcomes, sweep.race, mode), outcomes, mode)
+        select_in(cell, sweep, rounds(cell, outcomes, sweep.race, mode), outcomes)
         for cell in cells(sweep)
     ]
 
@@ -201,31 +201,35 @@ def outcomes_of(sweep: Sweep, trials: pd.DataFrame) -> dict[str, float | None]:
 
 
 def select_in(
-    cell: Cell, rounds: Sequence[Sequence[Config]], outcomes: Outcomes, mode: str
+    cell: Cell, sweep: Sweep, rounds: Sequence[Sequence[Config]], outcomes: Outcomes
 ) -> CellSelection:
     """Select in one cell, among the configs that are still in the race.
 
     Args:
         cell: the cell.
+        sweep: its sweep, with the rule of the race and what selects.
         rounds: the configs that run each of its seeds, as far as it is decided.
         outcomes: what its trials came to.
-        mode: ``max`` or ``min``.
     """
     running = rounds[-1]
-    missing = failed = 0
+    asked = [
+        config.trial_id(seed)
+        for seed, configs in zip(cell.seeds, rounds, strict=False)
+        for config in configs
+    ]
+    missing = planned(cell, sweep.race) - sum(trial_id in outcomes for trial_id in asked)
+    final, failed = missing == 0, 0
     remaining: list[tuple[Config, dict[int, float]]] = []
     for config in running:
         ids = {seed: config.trial_id(seed) for seed in cell.seeds}
         ended = {seed: outcomes[id_] for seed, id_ in ids.items() if id_ in outcomes}
         finite = {seed: v for seed, v in ended.items() if v is not None and math.isfinite(v)}
-        missing += len(ids) - len(ended)
         failed += sum(value is None for value in ended.values())
         if len(finite) == len(ended):
             remaining.append((config, finite))
     names = {config.config_id for config in running}
     dropped = tuple(config for config in cell.configs if config.config_id not in names)
     seeds = tuple(s for s in cell.seeds if all(s in values for _, values in remaining))
-    final = missing == 0 and len(rounds) == len(cell.seeds)
     if not (seeds and remaining):
         missing += len(cell.confirm)
         return CellSelection(cell, None, (), (), missing, failed, (), dropped, (), final)
@@ -237,7 +241,7 @@ def select_in(
         )
         for config, values in remaining
     )
-    best = best_of(contenders, mode)
+    best = best_of(contenders, sweep.select.mode)
     confirming = {seed: best.config.trial_id(seed) for seed in cell.confirm}
     ended = {seed: outcomes[id_] for seed, id_ in confirming.items() if id_ in outcomes}
     missing += len(confirming) - len(ended)

@@ -73,9 +73,8 @@ class Standing:
 
 def standing(cell: Cell, sweep: Sweep, outcomes: Outcomes) -> Standing:
     """Tell where a cell stands, given what its trials came to."""
-    mode = sweep.select.mode
-    running = rounds(cell, outcomes, sweep.race, mode)
-    return Standing(select_in(cell, running, outcomes, mode), running)
+    running = rounds(cell, outcomes, sweep.race, sweep.select.mode)
+    return Standing(select_in(cell, sweep, running, outcomes), running)
 
 
 def wanted(sweep: Sweep, observed: Observed) -> Wanted:
