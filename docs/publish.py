@@ -130,7 +130,7 @@ def audited(name: str) -> str:
     if not file.exists():
         return "no"
     certificate = json.loads(file.read_text())
-    return f"{certificate['outcomes']['equal']} of {certificate['sampled']} equal"
+    return ", ".join(f"{n} {what}" for what, n in certificate["outcomes"].items() if n)
 
 
 def pace(trials: pd.DataFrame) -> list[str]:

@@ -83,7 +83,7 @@ def test_a_certificate_is_of_these_rows_and_sources(name: str) -> None:
     if file.exists():
         certificate = json.loads(file.read_text())
         assert certificate["publication"] == checksums.verify(RESULTS / name)
-        assert certificate["verdict"] == "clear"
+        assert certificate["verdict"] != "accused"
 
 
 def test_it_is_small_and_names_no_machine(name: str) -> None:

@@ -33,7 +33,7 @@ class Outcome(StrEnum):
     DIFFERS = "differs"
     """They are not, where they have to be: same processor, threads, packages and data."""
     ELSEWHERE = "elsewhere"
-    """They need not be: one of these is not the same, or a GPU computes them."""
+    """They are not, and need not be: one of these is not the same, or a GPU computes them."""
     UNREPEATABLE = "unrepeatable"
     """They are not, and two runs here are not equal to each other either."""
     RESUMED = "resumed"
@@ -57,6 +57,11 @@ class Audited:
     outcome: Outcome
     comparison: Comparison | None = None
     reason: str = ""
+
+    @property
+    def may_differ(self) -> bool:
+        """Whether it ran, and an honest run need not be equal here."""
+        return self.comparison is not None and self.comparison.may_differ
 
     def __str__(self) -> str:
         return f"{named(self.trial)} {self.outcome}"
@@ -172,10 +177,10 @@ def _audited(
         comparison = compare(audit.results, stored, _rerun(repeated, trial))
         if comparison.went_on_after:
             return Audited(trial, Outcome.RESUMED, comparison)
-        if comparison.conditions or stored.trial["gpus"]:
-            return Audited(trial, Outcome.ELSEWHERE, comparison)
         if comparison.is_equal:
             return Audited(trial, Outcome.EQUAL, comparison)
+        if comparison.may_differ:
+            return Audited(trial, Outcome.ELSEWHERE, comparison)
         with repetition(audit.results, [trial], digest) as once_more:
             same = compare(audit.results, comparison.now, _rerun(once_more, trial)).is_equal
         outcome = Outcome.DIFFERS if same else Outcome.UNREPEATABLE

@@ -12,7 +12,7 @@ from importlib.metadata import version
 from typing import Any, Literal
 
 from orchestrator.auditing.audit import Audit, Audited, Outcome
-from orchestrator.auditing.elsewhere import Elsewhere, elsewhere
+from orchestrator.auditing.elsewhere import Elsewhere, conditions, elsewhere
 from orchestrator.auditing.sampling import LEVEL, fewest_caught
 from orchestrator.labels import counted
 from orchestrator.running.one_trial import named
@@ -26,7 +26,7 @@ _TOLD = {
     Outcome.EQUAL: "equal to the bit",
     Outcome.DIFFERS: "not as published",
     Outcome.UNREPEATABLE: "not repeatable: two runs here differ too",
-    Outcome.ELSEWHERE: "not to be compared to the bit here",
+    Outcome.ELSEWHERE: "not equal, and need not be here",
     Outcome.RESUMED: "went on from a checkpoint, and so neither accuse nor clear",
     Outcome.FAILED: "do not run here",
 }
@@ -50,8 +50,16 @@ class Certificate:
 
     @property
     def compared(self) -> int:
-        """How many were compared to the bit."""
-        return self.count(Outcome.EQUAL) + self.count(Outcome.DIFFERS)
+        """How many show whether they were altered.
+
+        Where one trial need not be equal and is not, an altered one would look the same: then none
+        of those that need not be counts, equal or not.
+        """
+        return sum(
+            each.outcome in {Outcome.EQUAL, Outcome.DIFFERS}
+            and not (self.elsewhere and each.may_differ)
+            for each in self.audited
+        )
 
     @property
     def verdict(self) -> Verdict:
@@ -76,7 +84,7 @@ class Certificate:
 
     @cached_property
     def elsewhere(self) -> Elsewhere | None:
-        """What the trials say that cannot be compared to the bit; None without any."""
+        """What the trials say that need not be equal, where some are not; else None."""
         return elsewhere(self.audit, self.audited)
 
     def as_dict(self) -> dict[str, Any]:
@@ -124,6 +132,8 @@ class Certificate:
             yield f"to see where one fails: orch again {file} {trial_id} --stored"
         if self.elsewhere:
             yield from self.elsewhere.lines()
+        elif equal_though := conditions(self.audited):
+            yield f"equal, though not the same here: {'; '.join(equal_though)}"
         yield from self._meaning()
 
     def _meaning(self) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The trials that cannot be compared to the bit, beside the spread over seeds."""
+"""The trials that need not be equal to the bit here, beside the spread over seeds."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from orchestrator.results.selection import selection_column
 
 @dataclass(frozen=True)
 class Elsewhere:
-    """The trials that cannot be compared to the bit.
+    """The trials that need not be equal to the bit, of which some are not.
 
     Attributes:
         metric: the column of ``trials`` whose values are compared.
@@ -67,10 +67,10 @@ class Elsewhere:
 
 
 def elsewhere(audit: Audit, audited: Sequence[Audited]) -> Elsewhere | None:
-    """Set the trials that cannot be compared to the bit beside the spread over seeds."""
-    own = [each for each in audited if each.outcome is Outcome.ELSEWHERE]
-    if not own:
+    """Set the trials that need not be equal beside the spread over seeds, unless all are equal."""
+    if all(each.outcome is not Outcome.ELSEWHERE for each in audited):
         return None
+    own = _elsewhere(audited)
     metric = selection_column(audit.results.sweep.select)
     cells = _configs(audit, metric)
     sizes = {cell: deviation(configs) for cell, configs in cells.items()}
@@ -85,8 +85,18 @@ def elsewhere(audit: Audit, audited: Sequence[Audited]) -> Elsewhere | None:
     if len(usable):
         honest = [residuals(cells[cell]) / size for cell, size in spread_out.items()]
         together = spread(usable, np.concatenate(honest), audit.seed)
-    conditions = dict.fromkeys(text for each in own for text in _conditions(each))
-    return Elsewhere(metric, tuple(conditions), differences, deviations, together)
+    return Elsewhere(metric, conditions(audited), differences, deviations, together)
+
+
+def conditions(audited: Sequence[Audited]) -> tuple[str, ...]:
+    """Say why trials need not be equal here."""
+    return tuple(dict.fromkeys(text for each in _elsewhere(audited) for text in _conditions(each)))
+
+
+def _elsewhere(audited: Sequence[Audited]) -> list[Audited]:
+    """List the trials that need not be equal here, those that are equal included."""
+    known = {Outcome.EQUAL, Outcome.ELSEWHERE}
+    return [each for each in audited if each.outcome in known and each.may_differ]
 
 
 def _configs(audit: Audit, metric: str) -> dict[str, list[Array]]:

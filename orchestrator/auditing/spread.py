@@ -1,4 +1,4 @@
-"""Differences of trials that cannot be compared to the bit, beside the spread over seeds.
+"""Differences of trials that need not be equal to the bit, beside the spread over seeds.
 
 On another processor, or with other packages, sums are rounded otherwise, and after some steps of
 training a trial is as good as one with another seed. So honest trials differ from their stored

@@ -77,6 +77,11 @@ class Comparison:
         return self.differs_from is None
 
     @property
+    def may_differ(self) -> bool:
+        """Whether honest runs may differ: not all is the same, or a GPU computes the trial."""
+        return bool(self.conditions or self.stored.trial["gpus"])
+
+    @property
     def went_on_after(self) -> str | None:
         """The epochs after which the stored run went on, as a JSON list; None if it never did."""
         resumed = self.stored.trial["resumed_at"]
