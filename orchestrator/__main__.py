@@ -1,11 +1,13 @@
 """The command `orch`, also available as `python -m orchestrator`."""
 
 import atexit
+import contextlib
 import gc
 import io
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from types import FrameType
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -49,20 +51,30 @@ from orchestrator.errors import HeadDiedError  # noqa: E402
 class _Output(io.TextIOWrapper):
     """A standard stream that takes any text; if its reader is gone, the process is, too.
 
-    So do other programs end that are piped into `head`: without a word.
+    So do other programs end that are piped into `head`: without a word. If its disk is full, what
+    goes to standard error is lost, and the process goes on; without its output it ends.
     """
 
     def write(self, text: str) -> int:
-        try:
-            return super().write(text)
-        except BrokenPipeError:
-            os._exit(128 + signal.SIGPIPE)
+        with self._ending():
+            super().write(text)
+        return len(text)
 
     def flush(self) -> None:
-        try:
+        with self._ending():
             super().flush()
+
+    @contextlib.contextmanager
+    def _ending(self) -> Iterator[None]:
+        try:
+            yield
         except BrokenPipeError:
             os._exit(128 + signal.SIGPIPE)
+        except OSError as error:
+            if self.fileno() == 1:
+                with contextlib.suppress(OSError):
+                    os.write(2, f"error: standard output: {error.strerror}\n".encode())
+                os._exit(2)
 
 
 def _replace(name: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -257,3 +258,28 @@ def test_what_cannot_be_meant_is_refused(added: dict[str, Any], said: str | None
     with pytest.raises(SpecError) as error:
         sweep_of(added=added)
     assert said in str(error.value)
+
+
+def test_a_param_cannot_take_the_name_of_a_metric_that_trials_have(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def train(params: Mapping[str, Any], _trial: Any) -> Any:
+        yield {"score": params["x"], "momentum": 0.5}
+
+    sim = Simulation(tmp_path, monkeypatch, **BASE)
+    sim.run(train=train)
+    sim.keys |= {"search": {"lr": [0.1], "momentum": [0.0, 0.9]}, "added": {"momentum": 0.0}}
+    with pytest.raises(SweepChangedError, match=r"`search.momentum` is new, and finished trials h"):
+        sim.run(train=train)
+
+
+def test_rows_get_their_columns_also_where_the_clock_has_gone_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sim = Simulation(tmp_path, monkeypatch, **BASE)
+    sim.run(train=learn)
+    sim.keys |= {"search": {"lr": [0.1, 0.2], "k": [0]}, "fixed": {}}
+    now = time.time_ns
+    monkeypatch.setattr(time, "time_ns", lambda: now() - 600 * 10**9)
+    sim.run(train=learn)
+    assert set(rows(sim)["params"]) == {"{}"}

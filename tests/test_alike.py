@@ -309,6 +309,16 @@ def test_one_that_does_so_after_another_has_finished_fails_alone(simulation: Sim
     assert set(simulation.trials().loc[4, "error"]) == {"--x: not 4"}
 
 
+def test_so_does_one_where_an_earlier_run_has_finished_others(simulation: Simulation) -> None:
+    simulation.run()
+    simulation.keys["factors"] = {"x": [*simulation.keys["factors"]["x"], 9, 10]}
+    train = Failing(lambda params: UsageError("--x: not 9") if params["x"] == 9 else None)
+    simulation.run(train=train, hosts=(1,))
+    ended = simulation.trials()["status"]
+    assert set(ended.loc[9]) == {"failed"}
+    assert set(ended.loc[10]) == {"completed"}
+
+
 def test_a_traceback_begins_in_the_users_code_and_survives_pickling() -> None:
     def read(text: str) -> Any:
         return json.loads(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import shutil
@@ -286,13 +287,18 @@ def test_what_is_no_file_of_the_trial_is_left_out_and_named(runs: Runs) -> None:
         "    (keep / 'passwd').symlink_to('/etc/passwd')\n"
         "    (keep / 'etc').symlink_to('/etc')\n"
         "    os.mkfifo(keep / 'pipe')\n"
+        "    (keep / 'circle').symlink_to('circle')\n"
+        "    open(os.fsencode(keep) + b'/caf\\xe9', 'w').close()\n"
         "    yield {'score': 1}\n"
     )
     file = runs.write(search={}, factors={}, seeds=[0])
     runs.sweep(file)
     assert runs.kept() == ["real"]
     log = runs.orch("logs", file, "seed=0")
-    assert re.findall("(?m)^(.*) is left out of the artifact", log) == ["etc", "passwd", "pipe"]
+    left_out = ["caf\\udce9", "circle", "etc", "passwd", "pipe"]
+    assert re.findall("(?m)^(.*) is left out of the artifact", log) == left_out
+    os.mkdir(os.fsencode(runs.folder) + b"/results/caf\xe9")  # noqa: PTH102
+    assert "1 of 1 trials done" in runs.orch("status", file)
 
 
 def test_a_file_may_stand_in_place_of_the_folder(runs: Runs) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import subprocess
 import sys
@@ -122,6 +123,23 @@ def test_a_real_process_says_it_without_a_traceback_and_with_exit_code_2(toy: To
     )
     said = f"error: {file}: line 6: `factors.depth`: an empty axis; expected at least one value\n"
     assert (ended.returncode, ended.stdout, ended.stderr) == (2, "", said)
+
+
+@pytest.mark.parametrize(
+    ("redirected", "code", "said"),
+    [
+        (["2>/dev/full"], 0, ""),
+        ([">/dev/full"], 2, "error: standard output: No space left on device\n"),
+        ([">/dev/full", "2>/dev/full"], 2, ""),
+    ],
+)
+def test_a_full_disk_of_its_output_ends_no_process_with_a_traceback(
+    toy: Toy, redirected: list[str], code: int, said: str
+) -> None:
+    command = shlex.join([sys.executable, "-m", "orchestrator", "plan", str(toy.file)])
+    shell = ["bash", "-c", " ".join([command, *redirected])]
+    ended = subprocess.run(shell, cwd=toy.folder, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (code, said)
 
 
 # Trainables.

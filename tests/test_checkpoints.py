@@ -473,3 +473,19 @@ def test_without_a_counter_that_grows_the_next_attempt_begins_with_nothing(
     assert list(attempts.store.snapshot().epochs()["step"]) == [5, 6]
     assert "found []" in "\n".join(attempts.log).rpartition("attempt 2")[2]
     assert json.loads(attempts.store.snapshot().trials()["resumed_at"][0]) == []
+
+
+def test_the_driver_of_a_trial_that_goes_on_by_itself_hears_of_its_earlier_metrics(
+    tmp_path: Path,
+) -> None:
+    def train(_params: Mapping[str, Any], trial: Any) -> Iterator[Mapping[str, float]]:
+        if trial.attempt == 1:
+            yield from ({"step": step, "score": 1.0, "warmup": 5.0} for step in (1, 2, 3))
+        yield {"step": 3, "score": 1.0}
+        yield {"step": 4, "score": 1.0}
+
+    attempts = Attempts(str(tmp_path / "toy"), train)
+    run(attempts.start(1), 2)
+    first, second = (set(epoch.metrics) for epoch in attempts.start(2))
+    assert first == {"score", "warmup"}
+    assert second == {"score"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import io
+import itertools
 import json
 import os
 import shutil
@@ -33,7 +34,8 @@ from orchestrator.code.manifest import LARGEST
 from orchestrator.code.trees import is_same
 from orchestrator.errors import InputError, TrainableError
 from orchestrator.spec import Sweep, load
-from orchestrator.store.archives import Archives
+from orchestrator.store.archives import Archives, archive_file
+from orchestrator.store.files import Files
 from orchestrator.store.sweep_code import read_code, require_code
 
 
@@ -431,6 +433,26 @@ def test_a_manifest_survives_its_archive(
 ) -> None:
     manifest = Manifest({name: Content.of(data) for name, data in files.items()}, globs, words)
     assert Archive(Archive.pack(manifest, files, None).data).manifest == manifest
+
+
+def test_damage_anywhere_in_an_archive_ends_no_reader_and_is_mended(tmp_path: Path) -> None:
+    contents = {"fit.py": b"RATE = 0.1\n" * 3}
+    manifest = Manifest({name: Content.of(data) for name, data in contents.items()}, {})
+    whole = Archive.pack(manifest, contents, None)
+    files = Files(str(tmp_path))
+    files.make_folder("code")
+    name = archive_file(whole.digest)
+    harmless = 0
+    for place, bit in itertools.product(range(len(whole.data)), range(8)):
+        damaged = bytearray(whole.data)
+        damaged[place] ^= 1 << bit
+        read = Archive.read(bytes(damaged))
+        harmless += read is not None and read.content("fit.py") == contents["fit.py"]
+        assert read is None or read.content("fit.py") in {None, contents["fit.py"]}
+    assert harmless < 4 * len(whole.data)
+    files.write(name, whole.data[:100])
+    Archives(files).write(whole)
+    assert files.read(name) == whole.data
 
 
 def test_a_store_that_lost_its_sources_makes_those_of_another_one_no_staler(place: Place) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 import torch
 
 from orchestrator.errors import GpuMemoryError, MetricError
-from orchestrator.running.failures import Retries, of_gpu_memory
+from orchestrator.running.failures import Retries, ended, of_gpu_memory
 from orchestrator.running.gpus import fraction_for, larger_fraction, trials_fitting
 
 FULL = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nSee the docs.")
@@ -87,3 +89,8 @@ def test_other_failures_are_tried_as_often_as_the_sweep_says() -> None:
     allowed = [Retries(2).allow("one", attempts, RuntimeError()) for attempts in (1, 2, 3)]
     assert allowed == [True, True, False]
     assert not Retries(2).allow("one", 1, MetricError())
+
+
+def test_signals_without_a_name_are_numbers() -> None:
+    assert ended(-signal.SIGTERM) == "was killed by SIGTERM"
+    assert ended(-40) == "was killed by signal 40"

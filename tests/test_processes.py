@@ -17,7 +17,13 @@ from support.memory_limit import limited
 from support.processes import run, start, working_in
 from support.waiting import until
 
-from orchestrator.errors import GpuMemoryError, KilledError, TrainableError, TrialFailedError
+from orchestrator.errors import (
+    GpuMemoryError,
+    KilledError,
+    StoreError,
+    TrainableError,
+    TrialFailedError,
+)
 from orchestrator.running.processes.descendants import subreaping
 from orchestrator.running.processes.host import TrialProcesses
 
@@ -279,6 +285,13 @@ def test_all_that_a_trial_prints_is_in_its_log_in_order(processes: Any) -> None:
     assert text[-1].endswith(" a line of its log")
 
 
+def test_a_log_that_cannot_be_written_costs_the_trial_nothing(processes: Any) -> None:
+    def full(_text: str) -> None:
+        raise StoreError("the disk is full")
+
+    assert len(list(processes("endings").run(start(end="words"), None, full))) == 2
+
+
 def test_a_trainable_whose_import_starts_threads_runs_and_its_log_says_why(
     processes: Any, folder: Path
 ) -> None:
@@ -295,6 +308,18 @@ def test_a_trainable_whose_import_starts_threads_runs_and_its_log_says_why(
         assert report.metrics == {"active": 2.0}
     said = "this trial starts a new Python, since its import starts threads (ticker)"
     assert lines.count(said) == 2
+
+
+def test_a_probe_takes_numbers_of_numpy(processes: Any, folder: Path) -> None:
+    (folder / "probing.py").write_text(
+        "import numpy as np\n"
+        "def train(params, trial):\n"
+        "    one = np.int64(1)\n"
+        "    trial.probe('size', 'first', one, index=one, unit=one, at=np.float32(0.5))\n"
+        "    yield {'score': 1}\n"
+    )
+    (report,) = run(processes("probing"), start())
+    assert [tuple(row) for row in report.probes] == [(1, "size", "first", 1, 1, 0.5, 1.0)]
 
 
 def test_a_trainable_that_cannot_be_imported_says_why(processes: Any, folder: Path) -> None:

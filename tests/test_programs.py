@@ -207,6 +207,34 @@ def test_a_program_that_fails_says_how_and_its_last_words(
 
 
 @pytest.mark.parametrize(
+    ("end", "kind", "said"),
+    [
+        (
+            "sys.exit('the reason')",
+            TrialFailedError,
+            "the program ended with exit code 1: the reason",
+        ),
+        ("os.kill(os.getpid(), 9)", KilledError, "the program was killed by SIGKILL"),
+    ],
+)
+def test_a_line_that_its_end_has_cut_does_not_hide_how_a_program_ended(
+    program: Any, end: str, kind: type[TrialFailedError], said: str
+) -> None:
+    trials = program(f"import os, sys\nprint('{{\"score\": 0.', end='', flush=True)\n{end}")
+    with pytest.raises(kind) as error:
+        run(trials, start())
+    assert str(error.value).startswith(said)
+
+
+def test_a_json_line_may_have_characters_that_terminals_obey(program: Any) -> None:
+    line = json.dumps({"score": 0.5, "sample": "a\x85\x7fb"}, ensure_ascii=False)
+    lines: list[str] = []
+    (report,) = program(f"print({line!r})").run(start(), None, lines.append)
+    assert report.metrics == {"score": 0.5}
+    assert r"a\x85\x7fb" in "\n".join(lines)
+
+
+@pytest.mark.parametrize(
     ("metrics", "said"),
     [
         (JSON, "stdout has none; its last lines are `score = 1`"),

@@ -74,3 +74,35 @@ def test_a_trials_process_is_spared_the_libraries_of_the_driver() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     heavy = {"pydantic", "pyarrow", "pandas", "ruamel.yaml", "scipy", "ray", "rich", "click"}
     assert not heavy & set(done.stdout.split())
+
+
+HOLDS = """
+import atexit
+import pathlib
+import tempfile
+
+DATA = tempfile.TemporaryDirectory()
+pathlib.Path(DATA.name, "data").touch()
+atexit.register(pathlib.Path("ended").touch)
+
+
+def train(params, trial):
+    own = tempfile.TemporaryDirectory()
+    trial.record(own=own.name, shared=DATA.name)
+    globals()["OWN"] = own
+    found, ended = pathlib.Path(DATA.name, "data"), pathlib.Path("ended")
+    yield {"found": found.exists(), "ended": ended.exists()}
+"""
+
+
+def test_what_a_module_tidies_up_at_its_exit_is_there_for_every_trial(tmp_path: Path) -> None:
+    with working_in(tmp_path, holds=HOLDS):
+        worker = TrialProcesses("holds:train", str(tmp_path), threads=1)
+        try:
+            reports = [report for _ in range(2) for report in run(worker, start())]
+        finally:
+            worker.close()
+        assert [report.metrics for report in reports] == [{"found": 1.0, "ended": 0.0}] * 2
+        assert Path("ended").exists()
+        left = [path for report in reports for path in report.facts.values() if Path(path).exists()]
+        assert left == []

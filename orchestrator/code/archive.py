@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Collection, Mapping
 from functools import cached_property
 from typing import Any
@@ -16,6 +17,18 @@ from orchestrator.code.trees import is_same
 MANIFEST = "manifest.json"
 CHANGES = "changes.diff"
 _FILES = "files/"
+
+
+_UNREADABLE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    OSError,
+    RuntimeError,
+    EOFError,
+    LookupError,
+    ValueError,
+)
+"""What reading a damaged zip raises, and one without a manifest."""
 
 
 class Archive:
@@ -34,8 +47,9 @@ class Archive:
     def read(cls, data: bytes | None) -> Archive | None:
         """Open a zip; None for one that is damaged, absent, or older than manifests."""
         try:
-            return None if data is None else cls(data)
-        except (zipfile.BadZipFile, KeyError, ValueError):
+            archive = None if data is None else cls(data)
+            return None if archive and archive._zip.testzip() else archive
+        except _UNREADABLE:
             return None
 
     @classmethod
@@ -65,11 +79,7 @@ class Archive:
         return self.manifest.digest
 
     def content(self, name: str) -> bytes | None:
-        """Read a file; None for one that is too large to be kept.
-
-        Raises:
-            zipfile.BadZipFile: the archive is damaged.
-        """
+        """Read a file; None for one that is too large to be kept."""
         try:
             return self._zip.read(_FILES + name)
         except KeyError:

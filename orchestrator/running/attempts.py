@@ -41,7 +41,7 @@ _OF_ALL: dict[type[OrchError], tuple[str, ...]] = {
     MetricError: ("select", "metric"),
     UsageError: ("command",),
 }
-"""Errors of a run's first trial that all others would have, by the key that they are about."""
+"""Errors that all trials would have if none has finished yet, by the key that they are about."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,7 @@ class Attempts:
         add_metrics: adds the metrics to the store that it lacks.
         give_up: commits a trial as failed, given its id, the reason and the number of attempts;
             returns whether it is so, which it is not if an attempt has committed the trial.
+        is_proven: whether the store has trials that this code has finished.
     """
 
     def __init__(
@@ -83,6 +84,8 @@ class Attempts:
         budget: Budget,
         add_metrics: Callable[[Iterable[str]], object],
         give_up: Callable[[str, str, int], bool],
+        *,
+        is_proven: bool,
     ) -> None:
         self._source = sweep.source
         self._progress, self._alike, self._growth = progress, alike, growth
@@ -96,7 +99,7 @@ class Attempts:
         """Those of which it is not decided what follows."""
         self._unsaved: set[Attempt] | None = None
         """Once the run winds down, the attempts for which it waits, unless they have ended."""
-        self._has_committed = False
+        self._is_proven = is_proven
         self._most_started = 0
         """How many attempts have run at once: the slots, as far as they have been filled."""
 
@@ -182,7 +185,7 @@ class Attempts:
             StoreError: the store cannot be written.
         """
         if self._taken.pop(attempt, None) is not None:
-            self._has_committed = True
+            self._is_proven = True
             self._progress.finished(attempt.trial_id, seconds)
             self._budget.took(self._trials[attempt.trial_id], seconds)
             self._alike.end()
@@ -219,7 +222,7 @@ class Attempts:
     def _require_own(self, error: BaseException) -> None:
         """Raise an error that is not a trial's own, but that of all."""
         for kind, key in _OF_ALL.items():
-            if isinstance(error, kind) and not self._has_committed:
+            if isinstance(error, kind) and not self._is_proven:
                 raise placed(error, self._source, *key)
 
     def _decide(self) -> None:
@@ -248,7 +251,7 @@ class Attempts:
         if failure.again:
             self._waiting.append(Attempt(trial_id, number + 1))
         elif not self._give_up(trial_id, failure.reason, number):
-            self._has_committed = True
+            self._is_proven = True
             self._progress.finished(trial_id)
             self._grow(trial_id, failed=False)
             return

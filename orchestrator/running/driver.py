@@ -233,6 +233,7 @@ class Driver:
             self._budget,
             add_metrics=MetricColumns(self.store, layout).add,
             give_up=functools.partial(self._commit_failure, job),
+            is_proven=inventory.done > len(inventory.stale),
         )
         try:
             with (

@@ -181,8 +181,11 @@ class Execution:
         Raises:
             TrialError: the attempt does not go on where the checkpoint ends.
         """
+        earlier: dict[str, None] = {}
         if not self._placed:
             self._place(report)
+            # The driver of this attempt may not know the metrics of the rows that stay.
+            earlier = dict.fromkeys(metrics_of(self._epochs[-1]) if self._epochs else ())
         metrics, number = dict(report.metrics), len(self._epochs) + 1
         now = time.perf_counter()
         self._epochs.append(
@@ -201,8 +204,8 @@ class Execution:
             self._status = Status.DIVERGED
         elif report.state is not None or self._is_kept_unsaved(number):
             self._save(report.state)
-            return Epoch(number, metrics, is_saved=goes_on_after(report))
-        return Epoch(number, metrics)
+            return Epoch(number, {**earlier, **metrics}, is_saved=goes_on_after(report))
+        return Epoch(number, {**earlier, **metrics})
 
     def _is_kept_unsaved(self, epoch: int) -> bool:
         """Tell whether an epoch's rows are kept though the trial has not saved a state so far."""

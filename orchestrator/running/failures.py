@@ -122,7 +122,8 @@ def ended(status: int, had: int = 0, *, memory_was_full: bool = False) -> str:
             return f"was killed by the kernel because memory was full{most}"
         return f"was killed by SIGKILL, as may happen when memory is full{most}"
     if status < 0:
-        return f"was killed by {signal.Signals(-status).name}"
+        known = {each.value: each.name for each in signal.Signals}  # not those of real time
+        return f"was killed by {known.get(-status, f'signal {-status}')}"
     return f"ended with exit code {status}"
 
 

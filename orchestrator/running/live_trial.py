@@ -206,7 +206,8 @@ class LiveTrial:
     ) -> None:
         """Keep a value until the epoch ends."""
         names = storable(probe), storable(layer)
-        self.probes.append((self.epoch, *names, index, unit, at, float(value)))
+        place = int(index), None if unit is None else int(unit), None if at is None else float(at)
+        self.probes.append((self.epoch, *names, *place, float(value)))
 
     def load(self) -> bytes | None:
         """Return the state of the checkpoint that the trial resumes from."""

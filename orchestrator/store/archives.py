@@ -21,7 +21,7 @@ def environment_file(digest: str) -> str:
 
 
 class Archives:
-    """The folder ``code`` of a store; each file is written once."""
+    """The folder ``code`` of a store; each file is written once, unless it is damaged."""
 
     def __init__(self, files: Files) -> None:
         self._files = files
@@ -33,8 +33,11 @@ class Archives:
         return Archive.read(self._files.read(archive_file(digest)))
 
     def write(self, archive: Archive) -> None:
-        """Keep some code."""
-        self._write(archive_file(archive.digest), archive.data)
+        """Keep some code, also in the place of a damaged file."""
+        name = archive_file(archive.digest)
+        if name not in self._present and self.read(archive.digest) is None:
+            self._files.write(name, archive.data)
+        self._present.add(name)
 
     def environment(self, digest: str) -> dict[str, Any] | None:
         """Read the versions that an environment's digest stands for; None if they are not known."""
@@ -58,8 +61,3 @@ class Archives:
             data = None if self._files.exists(name) else source._files.read(name)
             if data is not None:
                 self._files.write(name, data)
-
-    def _write(self, name: str, data: bytes) -> None:
-        if name not in self._present and not self._files.exists(name):
-            self._files.write(name, data)
-        self._present.add(name)

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from orchestrator.store.files import Files, is_partial
+from orchestrator.store.local_folder import is_utf8
 from orchestrator.store.names import ARTIFACTS, artifact_folder
 
 KEEP = "keep"
@@ -126,9 +127,19 @@ def _files_in(folder: Path) -> tuple[dict[str, Path], list[str]]:
     for path in sorted([keep, *below]):
         if not path.is_symlink() and (path.is_dir() or not path.exists()):
             continue
-        place, source = KEEP if path == keep else path.relative_to(keep).as_posix(), path.resolve()
-        if source.is_file() and source.is_relative_to(folder.resolve()):
+        place = KEEP if path == keep else path.relative_to(keep).as_posix()
+        source = _source(path)
+        if source and source.is_relative_to(folder.resolve()) and is_utf8(place):
             kept[place] = source
         else:
             left_out.append(place)
     return kept, left_out
+
+
+def _source(path: Path) -> Path | None:
+    """Find the file that a path leads to; None if it leads to none, or in a circle."""
+    try:
+        source = path.resolve()
+    except (OSError, RuntimeError):
+        return None
+    return source if source.is_file() else None

@@ -19,6 +19,7 @@ from pyarrow import fs
 
 from orchestrator.errors import StoreError
 from orchestrator.store import bucket
+from orchestrator.store.local_folder import local_infos
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 TRIES = 5
@@ -126,6 +127,8 @@ class Files:
     def _list(self, path: str, *, recursive: bool = False) -> list[fs.FileInfo]:
         selector = fs.FileSelector(path, allow_not_found=True, recursive=recursive)
         with self._store_errors("", "read", (NotADirectoryError,)):
+            if self.local is not None:
+                return list(local_infos(path, recursive=recursive))
             for _ in range(TRIES - 1):
                 with suppress(FileNotFoundError):  # a listed file was just deleted
                     return list(self.fs.get_file_info(selector))

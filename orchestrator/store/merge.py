@@ -76,8 +76,8 @@ def write_merged(
     """
     trial_ids = {TRIAL_IDS: " ".join(sorted(ids)).encode()}
     footer = schema.with_metadata({**(schema.metadata or {}), **trial_ids})
-    name = f"{folder}/{MERGED}{time.time_ns():020d}.parquet"
     files.make_folder(folder)
+    name = f"{folder}/{MERGED}{_later(files.names(folder)):020d}.parquet"
     with (
         files.writing(name) as stream,
         pq.ParquetWriter(stream, footer, compression="zstd", write_page_checksum=True) as writer,
@@ -87,6 +87,12 @@ def write_merged(
                 table = group.replace_schema_metadata(footer.metadata)
                 writer.write_table(table, row_group_size=max(len(table), 1))
     return name
+
+
+def _later(names: Iterable[str]) -> int:
+    """Return the time in nanoseconds, or a later one than any merged file has: clocks go back."""
+    times = [name[len(MERGED) :].partition(".")[0] for name in names if name.startswith(MERGED)]
+    return max([time.time_ns(), *(int(each) + 1 for each in times if each.isdecimal())])
 
 
 def _row_groups(pieces: Iterable[pa.Table], empty: pa.Table) -> Iterator[pa.Table]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from orchestrator.errors import SpecError, StoreError, SweepChangedError
 from orchestrator.labels import label, quoted
@@ -50,7 +50,8 @@ def require_same(sweep: Sweep, store: Store) -> Sweep:
         StoreError: as `stored_sweep`.
     """
     stored = stored_sweep(store)
-    differences = list(_differences(sweep, stored))
+    layout = store.layout()
+    differences = list(_differences(sweep, stored, layout.metrics if layout else ()))
     if differences:
         raise SweepChangedError(
             f"{store.files} holds a sweep `{sweep.name}` that differs:\n  "
@@ -66,7 +67,7 @@ def _change(before: str | None, now: str | None) -> str:
     return f"was {before}, is {now}"
 
 
-def _differences(new: Sweep, old: Sweep) -> Iterator[str]:
+def _differences(new: Sweep, old: Sweep, metrics: Collection[str]) -> Iterator[str]:
     runs = [{"trainable": s.runs} if isinstance(s.runs, str) else s.runs for s in (old, new)]
     for key in ("trainable", "command", "metrics"):
         before, now = (label(each[key]) if key in each else None for each in runs)
@@ -88,7 +89,9 @@ def _differences(new: Sweep, old: Sweep) -> Iterator[str]:
             became = canonical(after[0] if to == "fixed" else after)
             yield f"`{section}.{name}` {_change(was, became)}"
     for name, (section, _) in new_params.items():
-        if name not in old_params and name not in new.added:
+        if name in metrics and name not in old_params:
+            yield f"`{section}.{name}` is new, and finished trials have a metric of that name"
+        elif name not in old_params and name not in new.added:
             hint = f"`added: {{{name}: VALUE}}` says which value trials had before"
             yield f"`{section}.{name}` is new; {hint}"
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import atexit
 import contextlib
 import functools
+import logging
 import os
 import sys
 import threading
+import weakref
+from multiprocessing import util
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -46,6 +49,21 @@ def run(
     except (OSError, EOFError):
         os._exit(1)  # the worker is gone, and the trial with it
     _leave()
+
+
+def leave_exit_functions_to_parent() -> None:
+    """Do not run at this process's exit what was registered before the fork, as at an import.
+
+    It would delete the temporary folders of modules, say, which later trials find as this one did.
+    `multiprocessing` does the same where it forks.
+    """
+    atexit._clear()
+    util._finalizer_registry.clear()  # type: ignore[attr-defined]
+    for info in weakref.finalize._registry.values():  # type: ignore[attr-defined]
+        info.atexit = False
+    weakref.finalize._registered_with_atexit = False  # type: ignore[attr-defined]
+    for function in (logging.shutdown, util._exit_function):  # type: ignore[attr-defined]
+        atexit.register(function)
 
 
 def _redirect(output: int) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections.abc import Callable
 
+from orchestrator.errors import StoreError
 from orchestrator.labels import printable
 
 CHUNK = 1 << 16
@@ -56,13 +58,17 @@ class Lines:
         buffer = LineBuffer()
         with os.fdopen(self._descriptor, "rb", buffering=0) as stream:
             while chunk := stream.read(CHUNK):
-                if lines := buffer.feed(chunk):
-                    self._log("\n".join(lines))
-        if rest := buffer.rest():
-            self._log(*rest)
+                self._pass_on(buffer.feed(chunk))
+        self._pass_on(buffer.rest())
+
+    def _pass_on(self, lines: list[str]) -> None:
+        # A trial does not fail for its log, which a full disk may not take.
+        with contextlib.suppress(StoreError):
+            if lines:
+                self._log("\n".join(map(printable, lines)))
 
 
 def _final(line: bytes) -> str:
     """Take a line as a terminal shows it in the end: of a progress bar, its last state."""
     text = line.decode("utf-8", errors="backslashreplace").rstrip("\r")
-    return printable(text.rpartition("\r")[2])
+    return text.rpartition("\r")[2]

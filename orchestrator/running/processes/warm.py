@@ -7,6 +7,7 @@ never forked from the worker itself, whose threads are Ray's.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import gc
 import importlib
@@ -69,7 +70,9 @@ def main() -> None:
         if here:
             child.run(Connection(connection), output, trainable, seeding, recorder)
         _run_trial(control, connection, output, trainable, seeding, recorder)
-    os._exit(0)  # there is nothing to tidy up, and torch's teardown takes seconds
+    with contextlib.suppress(Exception):
+        atexit._run_exitfuncs()
+    os._exit(0)  # the rest of torch's teardown takes seconds
 
 
 def _archive(control: socket.socket) -> Archive | None:
@@ -135,6 +138,7 @@ def _run_trial(
         die_with_parent()
         control.close()
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        child.leave_exit_functions_to_parent()
         child.run(Connection(connection), output, trainable, seeding, recorder)
     os.close(connection)
     os.close(output)

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from orchestrator.errors import KilledError, TrialError, TrialFailedError, UsageError
+from orchestrator.labels import printable
 from orchestrator.running import failures
 from orchestrator.running.processes.descendants import (
     become_subreaper,
@@ -86,6 +87,7 @@ class RunningProgram:
     def __init__(self, process: subprocess.Popen[bytes], others: frozenset[int]) -> None:
         self._process, self._others = process, others
         self._buffers: dict[int, LineBuffer] = {}
+        self._ended: list[tuple[int, LineBuffer]] = []
         for stream in (process.stdout, process.stderr):
             if stream is not None:
                 self._buffers[stream.fileno()] = LineBuffer()
@@ -126,22 +128,33 @@ class RunningProgram:
         while self._buffers:
             yield from self._read(next(iter(self._buffers)), source)
         yield from source.poll()
-        self._require_success(gpus)
+        rest = [self._show(descriptor, buffer.rest()) for descriptor, buffer in self._ended]
+        self._require_success(gpus)  # which may have cut those last lines
+        for descriptor, lines in rest:
+            for line in lines:
+                yield from source.line(line, stdout=self._is_stdout(descriptor))
         yield from source.end()
 
     def _read(self, descriptor: int, source: Source) -> Iterator[Epoch]:
-        """Read some output; at its end, the last line."""
-        chunk, buffer = os.read(descriptor, CHUNK), self._buffers[descriptor]
+        """Read some output; at its end, keep what has no line break."""
+        chunk = os.read(descriptor, CHUNK)
         if not chunk:
-            del self._buffers[descriptor]
-        is_stdout = self._process.stdout is not None and descriptor == self._process.stdout.fileno()
-        lines = buffer.feed(chunk) if chunk else buffer.rest()
-        if lines:
-            print("\n".join(lines))
-            last = self._printed if is_stdout else self._errors
-            last.extend(line.strip() for line in lines[-_KEPT_LINES:] if line.strip())
+            self._ended.append((descriptor, self._buffers.pop(descriptor)))
+            return
+        _, lines = self._show(descriptor, self._buffers[descriptor].feed(chunk))
         for line in lines:
-            yield from source.line(line, stdout=is_stdout)
+            yield from source.line(line, stdout=self._is_stdout(descriptor))
+
+    def _show(self, descriptor: int, lines: list[str]) -> tuple[int, list[str]]:
+        """Pass on what was printed, and keep the last lines, which may say why it ends."""
+        if lines:
+            print("\n".join(map(printable, lines)))
+            last = self._printed if self._is_stdout(descriptor) else self._errors
+            last.extend(line.strip() for line in lines[-_KEPT_LINES:] if line.strip())
+        return descriptor, lines
+
+    def _is_stdout(self, descriptor: int) -> bool:
+        return self._process.stdout is not None and descriptor == self._process.stdout.fileno()
 
     def _require_success(self, gpus: float) -> None:
         status = self._process.returncode
