@@ -221,6 +221,7 @@ def test_sources_that_do_not_run_here_neither_accuse_nor_clear(tmp_path: Path) -
     done = orch(tmp_path, "audit", "shared/noise", "--yes", "--sample", "3")
     assert done.exit_code == 1
     assert "3 do not run here" in done.stdout
+    assert "95 % probability" not in done.stdout
     assert "No such file or directory: 'notes.txt'" in done.stdout
     assert "orch again shared/noise/sweep.yaml" in done.stdout
     assert "neither cleared nor accused" in done.stdout

@@ -113,6 +113,33 @@ def test_best_names_the_value_that_decides():
     assert finding.notes == (f"the effect is the one against {other} in {dataset}, which decides",)
 
 
+@pytest.mark.parametrize(
+    ("metric", "verdict"),
+    [
+        ("rmse", "refuted"),
+        ("test_perplexity", "refuted"),
+        ("error_rate", "refuted"),
+        ("f1", "supported"),
+    ],
+)
+def test_the_best_of_a_cost_is_the_smallest(metric: str, verdict: str) -> None:
+    def more(trial: PlannedTrial) -> dict[str, float]:
+        return {"test_accuracy": value(trial), metric: value(trial)}
+
+    claim = {"compare": {"order": ("swap", "convention", "nobn")}, "expect": "best"}
+    (finding,) = findings(sweep_of(claim | {"metric": metric}), more)
+    assert finding.verdict == verdict
+
+
+def test_a_cell_without_any_difference_leaves_a_claim_about_each_undecided() -> None:
+    def at_chance(trial: PlannedTrial) -> float:
+        return 0.1 if trial.config.factors["dataset"] == "digits" else value(trial)
+
+    (finding,) = findings(sweep_of({**GREATER, "over": "each"}), at_chance)
+    assert (finding.verdict, finding.contrast.p_sign) == ("undecided", None)
+    assert any("no spread" in note for note in finding.notes)
+
+
 def test_two_cells_may_differ_in_several_factors():
     cells = ({"order": "swap", "dataset": "letters"}, {"dataset": "digits", "order": "nobn"})
     (finding,) = findings(sweep_of({"compare": cells, "expect": "greater"}))

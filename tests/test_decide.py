@@ -373,6 +373,28 @@ def test_claims_on_cells_with_and_without_confirm_seeds_are_not_called_edited(
     assert not changes(claims_of(tmp_path, sim.keys))
 
 
+@pytest.mark.parametrize("noise", [0.1, 10.0])
+def test_what_selected_in_a_cell_without_confirm_seeds_is_not_pooled(noise: float) -> None:
+    """The driver knows confirm seeds only, and would decide at another seed than the claim."""
+    loud = {(3, seed): noise * (-1) ** seed for seed in (0, 1)}
+    variants = [{"when": {"x": 3}, "confirm": 0}]
+    sweep = sweep_of({**GREATER, "test": "pooled"}, variants=variants)
+    found = results(sweep, {**world(1, {2: 3.0}), **loud})
+    (finding,) = found.claims()
+    asked = [trial.seed for trial in found.wanted.trials if trial.config.factors["x"] == 2]
+    assert finding.verdict == "supported"
+    assert finding.contrast.n == len([seed for seed in asked if seed >= 1000])
+
+
+def test_marks_are_of_all_seeds_that_decided() -> None:
+    values = {
+        (x, seed): {"score": score, "epochs_run": 1 if seed < 1002 else 7}
+        for (x, seed), score in world(1).items()
+    }
+    (finding,) = results(sweep_of(confirm=2), values).claims()
+    assert "2 of 2 cells with trials of different numbers of epochs" in finding.notes
+
+
 def test_what_one_seed_cannot_say_is_null_in_json():
     pooled = {**GREATER, "test": "pooled"}
     sweep = sweep_of(pooled, decide={"at_most": 500})

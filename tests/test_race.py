@@ -119,6 +119,18 @@ def test_cells_lack_the_trials_that_the_race_still_takes() -> None:
     assert lacking == [4 + 2 + 2, 8 + 4 + 2 + 2]
 
 
+def test_a_cell_whose_configs_all_diverged_asks_for_no_confirm_seed() -> None:
+    sweep = sweep_of(factors={"x": [1]}, race=None)
+    (cell,) = cells(sweep)
+    outcomes = {c.trial_id(seed): math.nan for c in cell.configs for seed in cell.seeds}
+    found, selection = wanted(sweep, Observed(outcomes)), standing(cell, sweep, outcomes).selection
+    assert (found.in_all, len(found.trials)) == (24, 24)
+    assert (selection.best, selection.missing, selection.complete) == (None, 0, True)
+    outcomes[cell.configs[0].trial_id(0)] = None  # it failed, and may do better in a later run
+    assert wanted(sweep, Observed(outcomes)).in_all == 26
+    assert standing(cell, sweep, outcomes).selection.missing == 2
+
+
 # Runs
 
 

@@ -262,6 +262,8 @@ def test_a_lead_within_noise_is_said_to_be():
         return pivot_of(sweep, make_trials(sweep, close)).listings[0].rows[0][-1]
 
     assert lead_of(SWEEP) == "1 points (within noise)"
+    tied = make_trials(SWEEP, lambda t: 0.1 + 0.2 if t.config.search["lr"] == 0.1 else 0.3)
+    assert pivot_of(SWEEP, tied).listings[0].rows[0][-1] == "0.00 points (within noise)"
     assert lead_of(SWEEP.with_seeds((1,))) == "11.00 points (one seed)"
     assert lead_of(make_sweep(search={"lr": (0.1,)})) == "—"
 

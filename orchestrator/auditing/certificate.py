@@ -78,8 +78,11 @@ class Certificate:
     def caught_from(self) -> int | None:
         """How many altered trials such a sample would have caught with 95 % probability.
 
-        Of those that did not go on from a checkpoint: about the others an audit says nothing.
+        Of those that did not go on from a checkpoint: about the others an audit says nothing. None
+        if a sampled one could not be compared: altered ones could be among these.
         """
+        if self.compared + self.count(Outcome.RESUMED) < len(self.audited):
+            return None
         return fewest_caught(self.judged, self.compared)
 
     @cached_property

@@ -128,10 +128,16 @@ def cell_marks(selection: CellSelection, ends: Ends, origins: Origins | None) ->
 
 
 def summary(
-    selections: Sequence[CellSelection], ends: Ends, origins: Origins | None
+    reported: Sequence[Sequence[str]], ends: Ends, origins: Origins | None
 ) -> Iterator[str]:
-    """Count the cells with marks, for outputs that have no room for a sign beside each number."""
-    signs = [cell_marks(selection, ends, origins).signs for selection in selections]
+    """Count the cells with marks, for outputs that have no room for a sign beside each number.
+
+    Args:
+        reported: ids of the trials whose numbers are shown, by cell.
+        ends: how trials ended.
+        origins: compares what they ran.
+    """
+    signs = [marks_of(trial_ids, ends, origins).signs for trial_ids in reported]
     for sign, text in (
         (DIVERGED, "with a trial that diverged"),
         (UNEVEN, "with trials of different numbers of epochs"),

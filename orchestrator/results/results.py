@@ -261,7 +261,8 @@ class Results:
         alone = self.sweep.model_copy(update={"claims": (claim,), "decide": None})
         if problems := check(alone):
             raise InputError("; ".join(problem.text for problem in problems))
-        (finding,) = judge(Results(alone, self.store, self.snapshot), (claim,))
+        of_no_file = alone.model_copy(update={"claims": ()})  # whose claims were edited
+        (finding,) = judge(Results(of_no_file, self.store, self.snapshot), (claim,))
         return finding
 
     def effects(self, metric: str | None = None) -> Effects:
@@ -321,7 +322,7 @@ class Results:
     def _progress(self) -> str:
         missing = len(self.missing) + self.wanted.in_all - len(self.wanted.trials)
         total = counted(self.wanted.in_all, "trial")
-        failed = int((self.trials["status"] == Status.FAILED).sum())
+        failed = len(self.failed)
         return f"{total}, {missing:,} missing" + (f", {failed:,} failed" if failed else "")
 
 

@@ -81,6 +81,11 @@ class CellSelection:
         return self.missing == 0 and self.failed == 0
 
     @property
+    def ended_empty(self) -> bool:
+        """Whether every trial has ended and no config can be selected: no confirm seed follows."""
+        return self.final and self.best is None and not self.failed
+
+    @property
     def reported_ids(self) -> tuple[str, ...]:
         """The trials of the selected config that are reported, one per seed of ``reported``."""
         return tuple(map(self.best.config.trial_id, self.reported)) if self.best else ()
@@ -144,7 +149,9 @@ def lead(selection: CellSelection, mode: str) -> Statistics | None:
         return None
     runner_up = best_of(rivals, mode)
     sign = 1 if mode == "max" else -1
-    pairs = zip(best.values, runner_up.values, strict=True)
+    pairs = list(zip(best.values, runner_up.values, strict=True))
+    if all(math.isclose(ahead, behind, rel_tol=TIE) for ahead, behind in pairs):
+        return statistics([0.0] * len(pairs))
     return statistics([sign * (ahead - behind) for ahead, behind in pairs])
 
 
@@ -231,7 +238,7 @@ def select_in(
     dropped = tuple(config for config in cell.configs if config.config_id not in names)
     seeds = tuple(s for s in cell.seeds if all(s in values for _, values in remaining))
     if not (seeds and remaining):
-        missing += len(cell.confirm)
+        missing += 0 if final and not failed else len(cell.confirm)
         return CellSelection(cell, None, (), (), missing, failed, (), dropped, (), final)
     contenders = tuple(
         Contender(

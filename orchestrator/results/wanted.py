@@ -94,8 +94,10 @@ def wanted(sweep: Sweep, observed: Observed) -> Wanted:
         trials = [*everything, *(trial for _, confirming in of_cells for trial in confirming)]
     else:
         trials = [trial for s, confirming in of_cells for trial in (*s.selecting, *confirming)]
-    least = sum(planned(s.cell, sweep.race) + len(s.cell.confirm) for s in standings)
-    more = sum(len(s.cell.deciding) for s in standings)
+    going_on = [s for s in standings if not s.selection.ended_empty]
+    least = sum(planned(s.cell, sweep.race) for s in standings)
+    least += sum(len(s.cell.confirm) for s in going_on)
+    more = sum(len(s.cell.deciding) for s in going_on)
     further = sum(max(0, len(confirming) - len(s.cell.confirm)) for s, confirming in of_cells)
     return Wanted(
         *counts,

@@ -220,12 +220,15 @@ def _of_cells(status: SweepStatus) -> list[tuple[Cell, _Counts]]:
     for trial in results.wanted.trials:
         by_seed = asked.setdefault(trial.config.cell_id, {})
         by_seed.setdefault(trial.seed, []).append(trial.trial_id)
-    dropped = {s.cell.cell_id: len(s.dropped) for s in results.selections} if race and done else {}
+    grows = race or any(cell.confirm for cell in cells(results.sweep))
+    selected = {s.cell.cell_id: s for s in results.selections} if grows and done else {}
     found = []
     for cell in cells(results.sweep):
         by_seed = asked.get(cell.cell_id, {})
         finished = {seed for seed, ids in by_seed.items() if done.issuperset(ids)}
-        confirm = set(cell.confirm) | by_seed.keys() - set(cell.seeds)
+        selection = selected.get(cell.cell_id)
+        follow = () if selection and selection.ended_empty else cell.confirm
+        confirm = set(follow) | by_seed.keys() - set(cell.seeds)
         counts = _Counts(
             seeds=(len(finished.intersection(cell.seeds)), len(cell.seeds)),
             confirmed=(len(finished & confirm), len(confirm)),
@@ -233,7 +236,7 @@ def _of_cells(status: SweepStatus) -> list[tuple[Cell, _Counts]]:
                 sum(len(done.intersection(ids)) for ids in by_seed.values()),
                 planned(cell, race) + len(confirm),
             ),
-            dropped=dropped.get(cell.cell_id, 0),
+            dropped=len(selection.dropped) if selection else 0,
         )
         found.append((cell, counts))
     return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 
 from orchestrator.errors import unknown
@@ -12,6 +11,7 @@ from orchestrator.spec.axis_checks import check_conditions, check_params
 from orchestrator.spec.claim import Claim
 from orchestrator.spec.claim_checks import check_cells, check_claim
 from orchestrator.spec.command_checks import check_command, check_nulls
+from orchestrator.spec.direction import is_gain
 from orchestrator.spec.grid import count_trials, is_empty
 from orchestrator.spec.keys import Key
 from orchestrator.spec.model import SMOKE_SUFFIX, ResourceChange, Sweep
@@ -66,29 +66,12 @@ def _names(sweep: Sweep) -> Iterator[Problem]:
 
 
 def _mode(sweep: Sweep) -> Iterator[Problem]:
-    if "mode" in sweep.select.model_fields_set or _is_gain(sweep.select.metric):
+    if "mode" in sweep.select.model_fields_set or is_gain(sweep.select.metric):
         return
     yield Problem(
         ("select",),
         f"set `mode: max` or `mode: min`: the name `{sweep.select.metric}` does not say which",
     )
-
-
-_GAINS = re.compile(
-    "accuracy|acc|score|reward|return|f1|auc|auroc|bleu|rouge|iou|dice|r2|precision|recall|ndcg|"
-    "mrr|psnr|ssim"
-)
-_COSTS = re.compile(
-    "loss|error|err|cost|penalty|regret|perplexity|ppl|nll|wer|cer|mse|rmse|mae|fid|bpc|bpb|time|"
-    "seconds|latency"
-)
-
-
-def _is_gain(metric: str) -> bool:
-    """Tell whether a metric's name says that more is better: one word does, and none denies it."""
-    words = re.split(r"[_/-]|(?<=[a-z0-9])(?=[A-Z])", metric)
-    names = [word.lower() for word in words]
-    return any(map(_GAINS.fullmatch, names)) and not any(map(_COSTS.fullmatch, names))
 
 
 def _resources(sweep: Sweep) -> Iterator[Problem]:

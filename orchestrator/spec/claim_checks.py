@@ -160,6 +160,9 @@ def _correlation(sweep: Sweep, claim: Claim, key: Key) -> Iterator[Problem]:
     for name in ("metric", "probe", "between"):
         if getattr(claim, name):
             yield Problem((*key, name), "does not go together with `relate`")
+    if claim.margin and claim.smallest:
+        text = "does not go together with `margin`, beyond which the correlation is to be"
+        yield Problem((*key, "smallest"), text)
     for name in ("margin", "smallest"):
         if (getattr(claim, name) or 0) >= 1:
             yield Problem((*key, name), "expected a correlation, less than 1")

@@ -139,11 +139,13 @@ def sign_test(values: Array, scale: float) -> float | None:
         scale: size of the numbers whose differences the values are, for the rounding error.
 
     Returns:
-        None below 6 seeds, or if a value is not finite.
+        None below 6 seeds, if a value is not finite, or without one that is not zero.
     """
     if len(values) < SIGN_TEST_FROM or not np.isfinite(values).all():
         return None
     signs = np.sign(values[np.abs(values) > NO_SPREAD * scale])
+    if not len(signs):
+        return None
     return float(stats.binomtest(int((signs > 0).sum()), len(signs)).pvalue)
 
 
@@ -170,7 +172,7 @@ def fisher_z(first: Array, second: Array) -> Array:
     one = first - first.mean(axis=-2, keepdims=True)
     other = second - second.mean(axis=-2, keepdims=True)
     constant = _is_constant(first, one) | _is_constant(second, other)
-    sizes = np.sqrt((one**2).sum(axis=-2) * (other**2).sum(axis=-2))
+    sizes = np.sqrt((one**2).sum(axis=-2)) * np.sqrt((other**2).sum(axis=-2))
     r = (one * other).sum(axis=-2) / np.where(constant, np.nan, sizes)
     return np.asarray(np.arctanh(np.clip(r, -FARTHEST, FARTHEST)))
 

@@ -17,6 +17,7 @@ from orchestrator.results.claims.pooling import Pool, pool
 from orchestrator.results.claims.sequential import Evidence
 from orchestrator.results.selection import CellSelection
 from orchestrator.spec.claim import Claim
+from orchestrator.spec.direction import is_cost
 from orchestrator.spec.model import Sweep
 
 Measure = Callable[[str, str, int | None], Mapping[str, float]]
@@ -137,7 +138,7 @@ def reduced(
         singles = [*in_matches[0]]
     else:
         own = {cell.cell.cell_id for cell in about.cells if sweep.decide}
-        seen = [seeds if cell.cell.cell_id in own else cell.reported for cell in selections]
+        seen = [seeds if cell.cell.cell_id in own else _beside(about, cell) for cell in selections]
         singles = [
             np.array(values_of(cell, measured[0], of_cell))
             for cell, of_cell in zip(selections, seen, strict=True)
@@ -157,6 +158,11 @@ def reduced(
         scales=np.maximum.accumulate(sizes),
         is_watched=sweep.decide is not None and not about.exploratory,
     )
+
+
+def _beside(about: Matched, cell: CellSelection) -> Sequence[int]:
+    """List the seeds of another cell that tell of the spread: not those that selected."""
+    return cell.reported if about.exploratory or cell.cell.confirm else ()
 
 
 def _without(values: Mapping[str, float], trial_ids: Collection[str]) -> Mapping[str, float]:
@@ -212,4 +218,4 @@ def _sign(claim: Claim, sweep: Sweep) -> int:
     (name,) = claim.measured
     if name == sweep.select.metric:
         return 1 if sweep.select.mode == "max" else -1
-    return -1 if name.endswith(("loss", "error")) else 1
+    return -1 if is_cost(name) else 1

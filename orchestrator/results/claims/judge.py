@@ -167,7 +167,15 @@ def _changes(
 
 def _notes(member: Member, test: Judged, results: Results) -> Iterator[str]:
     yield from notes(member, test)
-    yield from summary(member.reduced.about.cells, results.ends, results.origins)
+    reduced = member.reduced
+    seeds = reduced.seeds[: member.seeds]  # of those that `decide` adds, what tables do not report
+    reported = [
+        [cell.best.config.trial_id(seed) for seed in seeds]
+        if cell.best and reduced.is_watched
+        else cell.reported_ids
+        for cell in reduced.about.cells
+    ]
+    yield from summary(reported, results.ends, results.origins)
 
 
 def _corrected(members: Sequence[Member], tests: Sequence[Judged]) -> list[float | None]:

@@ -104,6 +104,12 @@ def _why_no_test(judged: Judged) -> str:
     if reduced.is_early(n) and (open_cells := reduced.about.open_cells):
         return f"the selection is open in {open_cells} of {len(cells)} cells"
     planned = len(set.intersection(*(set(cell.cell.confirming) for cell in cells)))
+    if (
+        reduced.is_early(n)
+        and judged.claim.test == "pooled"
+        and len(reduced.about.seeds) >= planned
+    ):
+        return "the confirm seeds of other cells, whose spread it pools, are not all in"
     if reduced.is_early(n) and n < planned:
         when = f"the first look is at {looks.first}" if reduced.is_watched else _WITH_THE_LAST
         return f"{n} of {planned} confirm seeds are in every cell; {when}"

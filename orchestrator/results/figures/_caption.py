@@ -42,7 +42,10 @@ def notes(results: Results, figure: Figure, cells: Sequence[CellSelection]) -> I
     incomplete = sum(not cell.complete for cell in cells)
     if incomplete:
         yield f"{incomplete} of {len(cells)} cells incomplete."
-    yield from (f"{text}." for text in summary(cells, results.ends, results.origins))
+    yield from (
+        f"{text}."
+        for text in summary([cell.reported_ids for cell in cells], results.ends, results.origins)
+    )
 
 
 def _selected(figure: Figure, cells: Sequence[CellSelection]) -> Iterator[str]:

@@ -89,9 +89,11 @@ def _gaps(
             f"{INCOMPLETE} {len(unfinished)} of {len(selections)} cells incomplete: "
             f"{counted(missing, 'trial')} missing, {failed:,} failed."
         )
-    diverged = sum(selection.complete and selection.best is None for selection in selections)
-    if diverged:
-        yield f"{NOTHING} in {diverged} of {len(selections)} cells, where every config diverged."
+    empty = [each for each in selections if each.complete and each.best is None]
+    if empty:
+        left = " that was left in the race" if any(each.dropped for each in empty) else ""
+        of_all = f"{len(empty)} of {len(selections)} cells"
+        yield f"{NOTHING} in {of_all}, where every config{left} diverged."
     absent = {
         "did not take the probe" if name.startswith(PROBE) else "has no value of the metric"
         for name, values in measured.items()

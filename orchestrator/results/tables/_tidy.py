@@ -89,7 +89,7 @@ def to_csv(frame: pd.DataFrame) -> str:
 
 
 def to_json(frame: pd.DataFrame) -> str:
-    """Write a tidy table as a JSON list, one object per line; NaN becomes null."""
+    """Write a tidy table as a JSON list, one object per line; what is not finite becomes null."""
     rows = frame.to_dict("records")
     plain = [{str(name): _plain(value) for name, value in row.items()} for row in rows]
     return "[\n" + ",\n".join(json.dumps(row, allow_nan=False) for row in plain) + "\n]\n"
@@ -121,4 +121,4 @@ def _params(params: Mapping[str, Value]) -> dict[str, Value]:
 
 
 def _plain(value: Any) -> Any:
-    return None if isinstance(value, float) and math.isnan(value) else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value
