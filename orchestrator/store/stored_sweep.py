@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 
 from orchestrator.errors import SpecError, StoreError, SweepChangedError
 from orchestrator.labels import label, quoted
@@ -50,8 +50,7 @@ def require_same(sweep: Sweep, store: Store) -> Sweep:
         StoreError: as `stored_sweep`.
     """
     stored = stored_sweep(store)
-    layout = store.layout()
-    differences = list(_differences(sweep, stored, layout.metrics if layout else ()))
+    differences = [*_differences(sweep, stored), *_taken(sweep, stored, store)]
     if differences:
         raise SweepChangedError(
             f"{store.files} holds a sweep `{sweep.name}` that differs:\n  "
@@ -67,7 +66,7 @@ def _change(before: str | None, now: str | None) -> str:
     return f"was {before}, is {now}"
 
 
-def _differences(new: Sweep, old: Sweep, metrics: Collection[str]) -> Iterator[str]:
+def _differences(new: Sweep, old: Sweep) -> Iterator[str]:
     runs = [{"trainable": s.runs} if isinstance(s.runs, str) else s.runs for s in (old, new)]
     for key in ("trainable", "command", "metrics"):
         before, now = (label(each[key]) if key in each else None for each in runs)
@@ -89,11 +88,18 @@ def _differences(new: Sweep, old: Sweep, metrics: Collection[str]) -> Iterator[s
             became = canonical(after[0] if to == "fixed" else after)
             yield f"`{section}.{name}` {_change(was, became)}"
     for name, (section, _) in new_params.items():
-        if name in metrics and name not in old_params:
-            yield f"`{section}.{name}` is new, and finished trials have a metric of that name"
-        elif name not in old_params and name not in new.added:
+        if name not in old_params and name not in new.added:
             hint = f"`added: {{{name}: VALUE}}` says which value trials had before"
             yield f"`{section}.{name}` is new; {hint}"
+
+
+def _taken(new: Sweep, old: Sweep, store: Store) -> Iterator[str]:
+    old_params = _params(old)
+    added = {n: section for n, (section, _) in _params(new).items() if n not in old_params}
+    layout = store.layout() if added else None
+    for name, section in added.items():
+        if layout and name in layout.metrics:
+            yield f"`{section}.{name}` is new, and finished trials have a metric of that name"
 
 
 def _params(sweep: Sweep) -> dict[str, tuple[str, tuple[Value, ...]]]:
