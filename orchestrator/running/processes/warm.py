@@ -19,6 +19,7 @@ import socket
 import sys
 import threading
 from io import RawIOBase
+from multiprocessing import util
 from multiprocessing.connection import Connection
 
 from orchestrator.code import Archive, Trainable
@@ -70,6 +71,8 @@ def main() -> None:
         if here:
             child.run(Connection(connection), output, trainable, seeding, recorder)
         _run_trial(control, connection, output, trainable, seeding, recorder)
+    # What `multiprocessing` does at an exit would wait for processes that an import has started.
+    atexit.unregister(util._exit_function)  # type: ignore[attr-defined]
     with contextlib.suppress(Exception):
         atexit._run_exitfuncs()
     os._exit(0)  # the rest of torch's teardown takes seconds
