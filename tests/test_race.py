@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.commands import orch
 from support.simulation import FakeRunner, Simulation
+from support.synthetic import make_trials, results_of
 
 from orchestrator import SpecError, load
 from orchestrator.results.observed import Observed
@@ -129,6 +130,14 @@ def test_a_cell_whose_configs_all_diverged_asks_for_no_confirm_seed() -> None:
     outcomes[cell.configs[0].trial_id(0)] = None  # it failed, and may do better in a later run
     assert wanted(sweep, Observed(outcomes)).in_all == 26
     assert standing(cell, sweep, outcomes).selection.missing == 2
+
+
+def test_a_config_whose_confirm_seeds_are_to_come_does_not_lack_the_metric() -> None:
+    sweep = sweep_of(factors={"x": [1]}, race=None, search={"lr": [0.1]})
+    trials = make_trials(sweep, lambda t: {"score": 0.5} if t.seed < 1000 else None)
+    shown = repr(results_of(sweep, trials).tables())
+    assert "2 trials missing" in shown
+    assert "no value of the metric" not in shown
 
 
 # Runs

@@ -98,7 +98,7 @@ def _gaps(
         "did not take the probe" if name.startswith(PROBE) else "has no value of the metric"
         for name, values in measured.items()
         for selection in selections
-        if selection.best and not selected_values(values, selection)
+        if selection.reported and not selected_values(values, selection)
     }
     yield from (f"{NOTHING} where the selected config {text}." for text in sorted(absent))
 
