@@ -17,8 +17,6 @@ from orchestrator.code.trees import is_same
 MANIFEST = "manifest.json"
 CHANGES = "changes.diff"
 _FILES = "files/"
-
-
 _UNREADABLE = (
     zipfile.BadZipFile,
     zlib.error,

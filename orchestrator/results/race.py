@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from orchestrator.results.statistics import mean_of
-from orchestrator.spec.grid import Cell, Config
+from orchestrator.spec.grid import Cell, Config, PlannedTrial
 from orchestrator.spec.model import Race
 from orchestrator.spec.seed_checks import going_on
 
@@ -46,6 +46,17 @@ def rounds(
         running = tuple(running[index] for index in kept)
         found.append(running)
     return found
+
+
+def trials_in(cell: Cell, rounds: Sequence[Sequence[Config]]) -> Iterator[PlannedTrial]:
+    """List the trials that select, seed by seed, as far as it is decided which configs run.
+
+    Args:
+        cell: the cell.
+        rounds: the configs of each seed, as `rounds` returns them.
+    """
+    for seed, configs in zip(cell.seeds, rounds, strict=False):
+        yield from (PlannedTrial(config.trial_id(seed), config, seed) for config in configs)
 
 
 def planned(cell: Cell, race: Race | None) -> int:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from orchestrator.columns import BEST, FINISHED, STORE_COLUMNS, Status
 from orchestrator.errors import ShowError
 from orchestrator.labels import quoted
-from orchestrator.results.race import Outcomes, planned, rounds
+from orchestrator.results.race import Outcomes, planned, rounds, trials_in
 from orchestrator.results.statistics import Statistics, mean_of, statistics
 from orchestrator.spec.grid import Cell, Config, cells
 from orchestrator.spec.model import Select, Sweep
@@ -219,17 +219,12 @@ def select_in(
         outcomes: what its trials came to.
     """
     running = rounds[-1]
-    asked = [
-        config.trial_id(seed)
-        for seed, configs in zip(cell.seeds, rounds, strict=False)
-        for config in configs
-    ]
-    missing = planned(cell, sweep.race) - sum(trial_id in outcomes for trial_id in asked)
+    done = sum(trial.trial_id in outcomes for trial in trials_in(cell, rounds))
+    missing = planned(cell, sweep.race) - done
     final, failed = missing == 0, 0
     remaining: list[tuple[Config, dict[int, float]]] = []
     for config in running:
-        ids = {seed: config.trial_id(seed) for seed in cell.seeds}
-        ended = {seed: outcomes[id_] for seed, id_ in ids.items() if id_ in outcomes}
+        ended = _ended(config, cell.seeds, outcomes)
         finite = {seed: v for seed, v in ended.items() if v is not None and math.isfinite(v)}
         failed += sum(value is None for value in ended.values())
         if len(finite) == len(ended):
@@ -238,8 +233,9 @@ def select_in(
     dropped = tuple(config for config in cell.configs if config.config_id not in names)
     seeds = tuple(s for s in cell.seeds if all(s in values for _, values in remaining))
     if not (seeds and remaining):
-        missing += 0 if final and not failed else len(cell.confirm)
-        return CellSelection(cell, None, (), (), missing, failed, (), dropped, (), final)
+        empty = CellSelection(cell, None, (), (), missing, failed, (), dropped, (), final)
+        awaited = 0 if empty.ended_empty else len(cell.confirm)
+        return replace(empty, missing=missing + awaited)
     contenders = tuple(
         Contender(
             config,
@@ -249,9 +245,8 @@ def select_in(
         for config, values in remaining
     )
     best = best_of(contenders, sweep.select.mode)
-    confirming = {seed: best.config.trial_id(seed) for seed in cell.confirm}
-    ended = {seed: outcomes[id_] for seed, id_ in confirming.items() if id_ in outcomes}
-    missing += len(confirming) - len(ended)
+    ended = _ended(best.config, cell.confirm, outcomes)
+    missing += len(cell.confirm) - len(ended)
     failed += sum(value is None for value in ended.values())
     reported = tuple(seed for seed, value in ended.items() if value is not None)
 
@@ -270,3 +265,9 @@ def select_in(
         confirmed=tuple(itertools.takewhile(has_value, cell.confirming)),
         final=final,
     )
+
+
+def _ended(config: Config, seeds: Sequence[int], outcomes: Outcomes) -> dict[int, float | None]:
+    """Return what a config's trials that have ended came to, by seed."""
+    ids = {seed: config.trial_id(seed) for seed in seeds}
+    return {seed: outcomes[id_] for seed, id_ in ids.items() if id_ in outcomes}

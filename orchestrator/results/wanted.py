@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator.results.observed import Observed, grows
-from orchestrator.results.race import Outcomes, planned, rounds
+from orchestrator.results.race import Outcomes, planned, rounds, trials_in
 from orchestrator.results.selection import CellSelection, select_in
 from orchestrator.spec.grid import Cell, Config, PlannedTrial, cells, expand, trials_of
 from orchestrator.spec.model import Sweep
@@ -59,8 +59,7 @@ class Standing:
     @property
     def selecting(self) -> Iterator[PlannedTrial]:
         """The trials that select, seed by seed."""
-        for seed, configs in zip(self.cell.seeds, self.rounds, strict=False):
-            yield from (PlannedTrial(config.trial_id(seed), config, seed) for config in configs)
+        return trials_in(self.cell, self.rounds)
 
     def confirming(self, count: int) -> list[PlannedTrial]:
         """List the trials of the first confirm seeds, once the selection is final."""

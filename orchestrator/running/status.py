@@ -16,6 +16,7 @@ from orchestrator.labels import assignments, duration, label
 from orchestrator.results import Results
 from orchestrator.results.cost import left
 from orchestrator.results.marks import marks_of
+from orchestrator.results.observed import grows
 from orchestrator.results.race import planned
 from orchestrator.results.retained import lacking
 from orchestrator.running import heartbeat
@@ -220,8 +221,8 @@ def _of_cells(status: SweepStatus) -> list[tuple[Cell, _Counts]]:
     for trial in results.wanted.trials:
         by_seed = asked.setdefault(trial.config.cell_id, {})
         by_seed.setdefault(trial.seed, []).append(trial.trial_id)
-    grows = race or any(cell.confirm for cell in cells(results.sweep))
-    selected = {s.cell.cell_id: s for s in results.selections} if grows and done else {}
+    may_change = done and grows(results.sweep)
+    selected = {s.cell.cell_id: s for s in results.selections} if may_change else {}
     found = []
     for cell in cells(results.sweep):
         by_seed = asked.get(cell.cell_id, {})

@@ -125,10 +125,10 @@ class Files:
         return dict(sorted((i.path.removeprefix(f"{top}/"), i.size) for i in infos))
 
     def _list(self, path: str, *, recursive: bool = False) -> list[fs.FileInfo]:
-        selector = fs.FileSelector(path, allow_not_found=True, recursive=recursive)
         with self._store_errors("", "read", (NotADirectoryError,)):
             if self.local is not None:
                 return list(local_infos(path, recursive=recursive))
+            selector = fs.FileSelector(path, allow_not_found=True, recursive=recursive)
             for _ in range(TRIES - 1):
                 with suppress(FileNotFoundError):  # a listed file was just deleted
                     return list(self.fs.get_file_info(selector))

@@ -128,7 +128,7 @@ class RunningProgram:
         while self._buffers:
             yield from self._read(next(iter(self._buffers)), source)
         yield from source.poll()
-        rest = [self._show(descriptor, buffer.rest()) for descriptor, buffer in self._ended]
+        rest = [(ended, self._show(ended, buffer.rest())) for ended, buffer in self._ended]
         self._require_success(gpus)  # which may have cut those last lines
         for descriptor, lines in rest:
             for line in lines:
@@ -141,17 +141,16 @@ class RunningProgram:
         if not chunk:
             self._ended.append((descriptor, self._buffers.pop(descriptor)))
             return
-        _, lines = self._show(descriptor, self._buffers[descriptor].feed(chunk))
-        for line in lines:
+        for line in self._show(descriptor, self._buffers[descriptor].feed(chunk)):
             yield from source.line(line, stdout=self._is_stdout(descriptor))
 
-    def _show(self, descriptor: int, lines: list[str]) -> tuple[int, list[str]]:
+    def _show(self, descriptor: int, lines: list[str]) -> list[str]:
         """Pass on what was printed, and keep the last lines, which may say why it ends."""
         if lines:
             print("\n".join(map(printable, lines)))
             last = self._printed if self._is_stdout(descriptor) else self._errors
             last.extend(line.strip() for line in lines[-_KEPT_LINES:] if line.strip())
-        return descriptor, lines
+        return lines
 
     def _is_stdout(self, descriptor: int) -> bool:
         return self._process.stdout is not None and descriptor == self._process.stdout.fileno()
