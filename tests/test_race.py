@@ -246,6 +246,23 @@ def test_an_edit_of_the_race_runs_what_it_asks_for_and_keeps_the_rest(
     assert row["reported_seeds"] == "[1000, 1001, 1002]"
 
 
+def test_trials_done_before_an_edit_count_as_done_once_they_are_asked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulation = Simulation(tmp_path, monkeypatch, **{**KEYS, "factors": {"x": [1]}})
+    simulation.run(train=learn)
+    simulation.keys["search"] = {"lr": [0.05, *LRS]}
+    left: list[tuple[int, int]] = []
+
+    def look(runner: FakeRunner) -> None:
+        progress = simulation.progress
+        left.append((progress.total - progress.done, len(runner.live)))
+
+    runner = simulation.run(train=learn, look=look)
+    assert len(runner.started) == 1 + 1 + 1  # one more config in each of the three rounds
+    assert left[-1] == (1 + 2, 1)  # its end asks for the two confirm seeds, which are done
+
+
 def test_trials_of_a_sibling_store_race_and_are_not_run_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

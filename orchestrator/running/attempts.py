@@ -263,18 +263,20 @@ class Attempts:
         """Put a trial in the queue that may be asked for later, if a slot would idle without it."""
         has_room = len(self._taken) < self._most_started or all(self._taken.values())
         if self._growth is not None and has_room and (trial := self._growth.ahead()):
-            self._ask([trial])
+            self._ask(self._growth, [trial])
 
     def _grow(self, trial_id: str, *, failed: bool) -> None:
         """Put what a trial's end asks for before all that waits, so that its cell ends early."""
         if self._growth is not None:
-            self._ask(self._growth.after(self._trials[trial_id], failed=failed))
+            trial = self._trials[trial_id]
+            self._ask(self._growth, self._growth.after(trial, failed=failed))
 
-    def _ask(self, trials: Sequence[PlannedTrial]) -> None:
-        self._trials |= {trial.trial_id: trial for trial in trials}
-        further = sum(map(self._growth.is_further, trials)) if self._growth else 0
-        self._progress.asked(trials, further=further)
-        self._waiting.extendleft(Attempt(trial.trial_id, 1) for trial in reversed(trials))
+    def _ask(self, growth: Growth, trials: Sequence[PlannedTrial]) -> None:
+        missing = [trial for trial in trials if not growth.was_done(trial)]
+        further = sum(map(growth.is_further, trials))
+        self._progress.asked(missing, done=len(trials) - len(missing), further=further)
+        self._trials |= {trial.trial_id: trial for trial in missing}
+        self._waiting.extendleft(Attempt(trial.trial_id, 1) for trial in reversed(missing))
 
     def recover(self, error: Exception | None) -> None:
         """Decide about the attempts that a runner has taken, and left without telling their end.

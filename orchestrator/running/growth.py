@@ -41,7 +41,8 @@ class Growth:
         self._stands = stands
         self._observed = Observed()
         self._observed.add(observed)
-        self._known = {trial.trial_id for trial in asked} | observed.outcomes.keys()
+        self._known = {trial.trial_id for trial in asked}
+        self._done_before = frozenset(observed.outcomes)
         self._cells = {cell.cell_id: cell for cell in cells(sweep)}
         self._standings = {
             cell_id: standing(cell, sweep, observed.outcomes)
@@ -76,7 +77,7 @@ class Growth:
             self._following = sorted(self._may_follow(), key=lambda trial: trial.seed, reverse=True)
         while self._following:
             trial = self._following.pop()
-            if trial.trial_id not in self._known:
+            if trial.trial_id not in self._known and not self.was_done(trial):
                 self._known.add(trial.trial_id)
                 return trial
         return None
@@ -98,6 +99,10 @@ class Growth:
     def is_further(self, trial: PlannedTrial) -> bool:
         """Tell whether a trial is beyond those that the sweep asks for in any case."""
         return trial.seed in self._cells[trial.config.cell_id].deciding
+
+    def was_done(self, trial: PlannedTrial) -> bool:
+        """Tell whether a trial was done before the run, perhaps for an earlier text of the file."""
+        return trial.trial_id in self._done_before
 
     def _is_stuck(self, member: Member) -> bool:
         """Tell whether a claim cannot come to its next look, whatever runs."""

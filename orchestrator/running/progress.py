@@ -99,14 +99,16 @@ class Progress:
         self._durations = inventory.durations
         self._slots = 0
 
-    def asked(self, trials: Iterable[PlannedTrial], *, further: int) -> None:
-        """Results ask for more trials, which wait from now on.
+    def asked(self, trials: Iterable[PlannedTrial], *, done: int, further: int) -> None:
+        """Results ask for more trials.
 
         Args:
-            trials: the trials.
-            further: how many of them are not in the total so far.
+            trials: those that wait from now on.
+            done: how many others were done before the run.
+            further: how many of all are not in the total so far.
         """
         with self.lock:
+            self.done += done
             self.total += further
             new = {trial.trial_id: trial for trial in trials}
             self._waiting |= new
