@@ -333,6 +333,18 @@ def test_sides_that_searched_unequally_are_undecided_without_confirm_seeds():
     assert note.startswith("the sides chose among 2 and 1 configs, by other seeds than are")
 
 
+def test_the_name_of_a_claim_is_folded_after_its_hyphens():
+    out = io.StringIO()
+    named = findings(sweep_of(GREATER | {"name": "swap-helps-tanh-more-than-nwdbn"}))
+    show_findings(named, Console(file=out, width=60), "text")
+    below_the_rule = out.getvalue().partition(" ─")[2].splitlines()[1:]
+    pieces = [line.strip().partition(" ")[0] for line in below_the_rule]
+    pieces = pieces[: pieces.index("")]
+    assert "".join(pieces) == "swap-helps-tanh-more-than-nwdbn"
+    assert len(pieces) > 1
+    assert all(piece.endswith("-") for piece in pieces[:-1])
+
+
 def test_text_and_markdown_state_claims_and_verdicts():
     text = shown("text", width=200)
     assert "test_accuracy by order: swap greater than convention" in text

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console
+from rich.containers import Lines
 from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
@@ -34,6 +36,14 @@ def print_text(pivot: Pivot, console: Console) -> None:
         print_listing(listing, console)
 
 
+class _Hyphenated(Text):
+    """Text that is folded after hyphens too, as names have them."""
+
+    def wrap(self, console: Console, width: int, **options: Any) -> Lines:
+        pieces = [Text(piece) for piece in textwrap.wrap(self.plain, width)]
+        return Lines(line for piece in pieces for line in piece.wrap(console, width, **options))
+
+
 def as_text(show: Callable[[Console], None]) -> str:
     """Return what a function prints on a console of 100 columns without styles."""
     buffer = io.StringIO()
@@ -47,7 +57,7 @@ def print_listing(listing: Listing, console: Console) -> None:
     header = [(name,) for name in listing.header]
     table = _table(header, len(header))
     for row in listing.rows:
-        table.add_row(*map(Text, row))
+        table.add_row(*map(_Hyphenated, row))
     console.print(table)
 
 
