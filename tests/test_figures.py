@@ -276,6 +276,12 @@ def test_a_panel_of_zeros_says_so_instead_of_drawing_them(tmp_path: Path):
     assert ">dead<" not in text
 
 
+def test_an_axis_of_epochs_has_whole_numbers(tmp_path: Path):
+    text = plot_of(sweep_of(kind="curves", values=("test_accuracy",))).save(tmp_path)[0].read_text()
+    shown = [tick in text for tick in (">1<", ">2<", ">1.2<", ">1.5<")]
+    assert shown == [True, True, False, False]
+
+
 @pytest.mark.parametrize("text", ["5 $ and 6 $", "$x^$", "激活函数", "активация ⊗ 😀", "שלום"])
 def test_text_of_any_script_is_drawn_as_it_is(tmp_path: Path, text: str):
     """Without a warning, which would fail the test, also where no font has a character."""

@@ -144,7 +144,7 @@ def _panel(axes: Axes, panel: Panel, kind: str) -> None:
         axes.axhline(y, color="gray", linestyle=":", linewidth=1)
     if panel.y_range is not None:
         axes.set_ylim(panel.y_range)
-    if kind == "looks":
+    if kind in {"looks", "curves"}:  # seeds and epochs
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if names:
         axes.set_xticks(range(len(names)), list(names))
