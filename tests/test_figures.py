@@ -10,12 +10,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib import font_manager
-from matplotlib.colors import to_rgb
+from matplotlib.colors import to_hex, to_rgb
+from matplotlib.container import BarContainer
+from matplotlib.patches import Patch
 from support.synthetic import make_probes, make_sweep, make_trials, results_of
 
 from orchestrator.errors import ShowError, SpecError
 from orchestrator.results.figures import Plot
-from orchestrator.results.figures._draw import COLOURS
+from orchestrator.results.figures._draw import COLOURS, draw
 from orchestrator.results.figures._fonts import USUAL, families_for
 from orchestrator.spec.checks import check
 from orchestrator.spec.grid import PlannedTrial, expand
@@ -302,6 +304,32 @@ def test_other_fonts_are_named_only_for_characters_that_the_usual_one_lacks():
 
 def characters(family: str) -> set[int]:
     return set(font_manager.get_font(font_manager.findfont(family)).get_charmap())
+
+
+@pytest.mark.parametrize("keys", [{"kind": "curves"}, {"kind": "bars", "x": "model"}])
+def test_a_series_has_its_colour_in_every_panel_and_in_the_legend(keys: dict[str, Any]):
+    factors = {"dataset": ("digits", "letters"), "order": ("nobn", "swap"), "model": ("a", "b")}
+    lacking = ({"dataset": "letters", "order": "nobn"},)
+    figure = {"name": "shown", "values": ("test_accuracy",), "panels": "dataset", **keys}
+    where = {} if "x" in keys else {"model": "a"}
+    figures = (figure | {"where": where},)
+    figure = draw(plot_of(make_sweep(factors=factors, exclude=lacking, figures=figures)))
+    panels = [
+        dict(zip(*axes.get_legend_handles_labels()[::-1], strict=True)) for axes in figure.axes
+    ]
+    assert [list(panel) for panel in panels] == [["nobn", "swap"], ["swap"]]
+    colours = [colour_of(panel["swap"]) for panel in panels]
+    legend = figure.legends[0]
+    colours.append(colour_of(legend.legend_handles[1]))
+    assert colours == [COLOURS[1]] * 3
+
+
+def colour_of(drawn: Any) -> str:
+    """Tell the colour of a line, of bars or of one bar."""
+    if isinstance(drawn, BarContainer):
+        drawn = drawn[0]
+    colour = drawn.get_facecolor() if isinstance(drawn, Patch) else drawn.get_color()
+    return to_hex(colour).upper()
 
 
 def test_neighbouring_colours_differ_in_grey():

@@ -82,13 +82,14 @@ def draw(plot: Plot) -> Figure:
         FigureCanvasAgg(figure)
         figure.suptitle(plot.title)
         grid, panels = _axes(figure, rows, columns, plot.kind), _flat(plot)
+        labels = list(dict.fromkeys(s.label for panel in panels for s in panel.series))
         for unused in grid[len(panels) :]:
             unused.remove()
         for axes, panel in zip(grid, panels, strict=False):
             if plot.kind == "effects":
                 _ranked(axes, panel)
             else:
-                _panel(axes, panel, plot.kind)
+                _panel(axes, panel, plot.kind, labels)
         _legend(figure, " ".join(plot.notes), 2 * max(columns, 1))
     return figure
 
@@ -125,7 +126,8 @@ def _flat(plot: Plot) -> list[Panel]:
     return [panel for row in plot.panels for panel in row]
 
 
-def _panel(axes: Axes, panel: Panel, kind: str) -> None:
+def _panel(axes: Axes, panel: Panel, kind: str, labels: Sequence[str]) -> None:
+    """Draw a panel; a label has the same colour in every panel of the figure."""
     axes.set_title(panel.title, fontsize="medium")
     if panel.remark:
         axes.set_axis_off()
@@ -134,10 +136,13 @@ def _panel(axes: Axes, panel: Panel, kind: str) -> None:
     axes.set_xlabel(panel.x_label)
     axes.set_ylabel(panel.y_label)
     names = positions(panel)
-    for index, series in enumerate(panel.series):
+    for place, series in enumerate(panel.series):
+        index = labels.index(series.label)
         x = np.array([names.get(str(p.x), p.x) for p in series.points], dtype=float)
         if kind == "bars":
-            _bars(axes, x, series, index, len(panel.series))
+            width = 0.8 / len(panel.series)
+            x += (place - (len(panel.series) - 1) / 2) * width
+            _bars(axes, x, width, series, index)
         else:
             _line(axes, x, series, index, scattered=is_scattered(kind, panel))
     for y in panel.lines:
@@ -180,11 +185,10 @@ def _line(axes: Axes, x: np.ndarray, series: Series, index: int, *, scattered: b
     axes.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
 
 
-def _bars(axes: Axes, x: np.ndarray, series: Series, index: int, count: int) -> None:
-    width = 0.8 / count
+def _bars(axes: Axes, x: np.ndarray, width: float, series: Series, index: int) -> None:
     y, low, _ = _columns(series.points)
     axes.bar(
-        x + (index - (count - 1) / 2) * width,
+        x,
         y,
         width,
         yerr=np.nan_to_num(y - low),
