@@ -138,6 +138,12 @@ def test_a_figure_without_trials_beside_it_is_unknown(tmp_path: Path) -> None:
     assert verdicts(compared(store, "published")) == {1: "unknown"}
 
 
+def test_a_cell_that_no_side_has_a_value_of_is_unknown(tmp_path: Path) -> None:
+    failing = "def train(params, trial):\n    yield {'score': 1 // (2 - params['x']), 'other': 0}\n"
+    stores = (make(tmp_path / name, trainable=failing, retries=0) for name in ("one", "two"))
+    assert verdicts(compared(*stores)) == {1: "same", 2: "unknown"}
+
+
 def test_a_folder_may_have_an_at_sign_in_its_name(tmp_path: Path) -> None:
     store = make(tmp_path / "one", seeds=[0])
     copy = shutil.copytree(store, store.with_name("noise@v2"))

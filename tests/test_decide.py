@@ -39,8 +39,9 @@ from orchestrator.results.claims.sequential import (
     decide,
 )
 from orchestrator.results.wanted import possible
+from orchestrator.running.plan import plan
 from orchestrator.spec import PlannedTrial, Sweep, load_text
-from orchestrator.store import Store
+from orchestrator.store import Store, Stores
 
 MOST = 10
 LRS = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8]
@@ -463,6 +464,14 @@ def test_slots_are_busy_while_a_cell_has_a_trial_that_could_start(tmp_path, monk
     assert any(undecided)  # so that there was always a seed that could start
     until = left.index(0)
     assert sum(busy[:until]) >= 0.97 * slots * until
+
+
+def test_no_fewer_trials_are_left_for_the_full_grid_than_without_it(tmp_path, monkeypatch):
+    sim = simulation(tmp_path, monkeypatch, search={"lr": LRS[:1]}, race=None)
+    sim.run(train=learn)
+    sim.keys["decide"] = {"at_most": MOST + 4}
+    found = plan(load(sim.keys), Stores(str(tmp_path / "results")))
+    assert found.otherwise["for the full grid"] >= found.ahead > 0
 
 
 def test_verdicts_are_the_same_after_kills_at_any_second(tmp_path, monkeypatch):

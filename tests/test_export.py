@@ -117,6 +117,15 @@ def hparams(folder: Path) -> tuple[Any, dict[str, Any]]:
     return columns, {row.name: row for row in rows}
 
 
+def test_the_best_value_is_that_of_the_metric_that_selects_now(swept: Path) -> None:
+    file = swept / "noise.yaml"
+    select = {"metric": "loss", "mode": "min"}
+    file.write_text(json.dumps({**json.loads(file.read_text()), "select": select}))
+    run = scalars(export(swept, "tensorboard"))["x=1, seed=0"]
+    assert [value for _, _, value in run["best_loss"]] == [0.25]
+    assert "best_score" not in run
+
+
 def test_tensorboard_reads_every_value_at_its_step_and_time(swept: Path) -> None:
     found = scalars(export(swept, "tensorboard"))
     results = open_store(swept / "results/noise")

@@ -91,6 +91,19 @@ def test_entries_of_lists_have_numbers_and_mappings_are_added(file: Path) -> Non
     assert (sweep.race.keep, sweep.resources.cpu) == (0.5, 2.0)
 
 
+def test_entries_of_exclude_and_compare_have_numbers_before_the_name_of_a_param(
+    file: Path,
+) -> None:
+    claim = "{name: c, compare: [{order: swap}, {order: convention}], metric: a, expect: less}"
+    file.write_text(f"{SWEEP}exclude: [{{optim.wd: 0.1, lr: 0.1}}]\nclaims: [{claim}]\n")
+    search = "search.optim.wd=[0.1, 0.2]"
+    assert changed(file, search, "exclude.0.optim.wd=0.2").exclude == (
+        {"optim.wd": 0.2, "lr": 0.1},
+    )
+    orders = ("claims.0.compare.0.order=convention", "claims.0.compare.1.order=swap")
+    assert changed(file, *orders).claims[0].compare == ({"order": "convention"}, {"order": "swap"})
+
+
 def test_files_that_extend_others_and_mappings_from_python_are_changed_too(file: Path) -> None:
     own = file.parent / "own.yaml"
     own.write_text("extends: toy.yaml\nname: own\nfixed: {epochs: 4}\n")

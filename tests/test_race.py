@@ -263,6 +263,47 @@ def test_trials_done_before_an_edit_count_as_done_once_they_are_asked_for_again(
     assert left[-1] == (1 + 2, 1)  # its end asks for the two confirm seeds, which are done
 
 
+def early(params: Mapping[str, Any], _trial: Any) -> Any:
+    """Come to what the rate says, then to nothing; not at all with the smallest rate."""
+    yield {"score": math.nan if params["lr"] == LRS[0] else params["lr"]}
+    yield {"score": 0.0}
+
+
+def test_the_best_epoch_races_where_it_selects(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = {**KEYS, "factors": {"x": [1]}, "select": {"metric": "score", "at": "best"}}
+    simulation = Simulation(tmp_path, monkeypatch, **keys)
+    simulation.run(train=early)
+    trials = simulation.trials().reset_index()
+    assert set(trials["lr"][trials["seed"] == 2]) == {0.7, 0.8}
+    assert set(trials["lr"][trials["seed"] >= 1000]) == {0.8}
+
+
+@pytest.mark.parametrize("at", ["last", "best"])
+def test_a_run_expects_no_confirm_seed_of_a_cell_whose_trials_all_diverged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    select = {"metric": "score", "at": at}
+    keys = {**KEYS, "factors": {"x": [1]}, "search": {"lr": LRS[:1]}, "select": select}
+    simulation = Simulation(tmp_path, monkeypatch, **{**keys, "race": None})
+    simulation.run(train=early)
+    assert (simulation.progress.done, simulation.progress.total) == (3, 3)
+
+
+def test_trials_of_a_sibling_store_that_selects_otherwise_race_at_their_best_epoch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = {**KEYS, "factors": {"x": [1]}, "race": None, "confirm": 0}
+    simulation = Simulation(tmp_path, monkeypatch, **keys)
+    simulation.keys["select"] = {"metric": "score", "mode": "min"}
+    simulation.run(train=early)
+    select = {"metric": "score", "mode": "max", "at": "best"}
+    simulation.keys |= {"name": "raced", **KEYS, "factors": {"x": [1]}, "select": select}
+    runner = simulation.run(train=early)
+    assert len(runner.started) == 2  # the confirm seeds
+
+
 def test_trials_of_a_sibling_store_race_and_are_not_run_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

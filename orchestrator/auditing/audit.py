@@ -159,7 +159,8 @@ def _require_packages(results: Results, folder: Path, digests: set[str]) -> None
 
 def run(audit: Audit) -> Iterator[Audited]:
     """Run the sampled trials again, one after another, and compare each."""
-    stored = RowsOf(audit.results.snapshot, [trial.trial_id for trial in audit.sample])
+    ids, select = [trial.trial_id for trial in audit.sample], audit.results.sweep.select
+    stored = RowsOf(audit.results.snapshot, ids, select)
     for digest, group in groupby(audit.sample, lambda trial: audit.code[trial.trial_id]):
         trials = list(group)
         try:
@@ -174,7 +175,7 @@ def _audited(
     audit: Audit, digest: str, repeated: Repetition, trial: PlannedTrial, stored: Rows
 ) -> Audited:
     try:
-        comparison = compare(audit.results, stored, _rerun(repeated, trial))
+        comparison = compare(audit.results, stored, _rerun(audit, repeated, trial))
         if comparison.went_on_after:
             return Audited(trial, Outcome.RESUMED, comparison)
         if comparison.is_equal:
@@ -182,7 +183,7 @@ def _audited(
         if comparison.may_differ:
             return Audited(trial, Outcome.ELSEWHERE, comparison)
         with repetition(audit.results, [trial], digest) as once_more:
-            same = compare(audit.results, comparison.now, _rerun(once_more, trial)).is_equal
+            same = compare(audit.results, comparison.now, _rerun(audit, once_more, trial)).is_equal
         outcome = Outcome.DIFFERS if same else Outcome.UNREPEATABLE
         return Audited(trial, outcome, comparison)
     except _FailedError as error:
@@ -197,10 +198,11 @@ class _FailedError(Exception):
     """A trial does not run; the message says why."""
 
 
-def _rerun(repeated: Repetition, trial: PlannedTrial) -> Rows:
+def _rerun(audit: Audit, repeated: Repetition, trial: PlannedTrial) -> Rows:
     try:
         repeated.run(trial, _ignored, _ignored)
     except OrchError as error:
         raise _FailedError(failures.reason(error)) from None
     # Of this trial alone: another one's columns need not be its own.
-    return RowsOf(Snapshot(repeated.store, trial.trial_id), [trial.trial_id])[trial.trial_id]
+    snapshot, select = Snapshot(repeated.store, trial.trial_id), audit.results.sweep.select
+    return RowsOf(snapshot, [trial.trial_id], select)[trial.trial_id]

@@ -63,7 +63,7 @@ class Change:
 
         ``same`` is to the bit, in every seed; ``lost`` if seeds were finite, and now are not.
         """
-        if self.before.by_seed == self.after.by_seed and self.before.figure is None:
+        if self.before.by_seed and self.before.by_seed == self.after.by_seed:
             return "same"
         if self.before.is_finite and not self.after.is_finite:
             return "lost"

@@ -96,7 +96,10 @@ def _notes(found: Comparison) -> Iterator[str]:
     if counts["lost"]:
         yield "lost: seeds had finite values, and now have none, or one that is not finite"
     if counts["unknown"]:
-        yield "unknown: a single seed, or a value that is not finite, has no spread to compare with"
+        yield (
+            "unknown: no seed, a single one, or a value that is not finite has no spread to "
+            "compare with"
+        )
     for name, cells in zip(found.names, found.only, strict=True):
         if cells:
             yield f"only in {name}: {'; '.join(cells)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -91,7 +92,8 @@ def runs_of(results: Results, trials: Sequence[PlannedTrial]) -> Iterator[Run]:
     ends = {row["trial_id"]: row for row in snapshot.read("trials", ids).to_pylist()}
     epochs, probes = _ByTrial(snapshot.read("epochs", ids)), _Probes(snapshot, ids)
     metrics = snapshot.layout.metrics if snapshot.layout else ()
-    best = [f"{BEST}{results.sweep.select.metric}"]
+    best = f"{BEST}{results.sweep.select.metric}"
+    best_of = dict(zip(results.trials["trial_id"], results.trials[best], strict=True))
     for trial in trials:
         end = ends[trial.trial_id]
         started = end["started_at"].timestamp()
@@ -103,7 +105,7 @@ def runs_of(results: Results, trials: Sequence[PlannedTrial]) -> Iterator[Run]:
             started=started,
             ended=end["ended_at"].timestamp(),
             points=list(_points(rows, started, metrics, probes.of(trial.trial_id))),
-            best=_present(end, best),
+            best={best: value} if math.isfinite(value := best_of[trial.trial_id]) else {},
         )
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from orchestrator.columns import Status
+from orchestrator.columns import FINISHED, Status
 from orchestrator.errors import ShowError
-from orchestrator.results.selection import selection_column
 from orchestrator.spec.grid import cells, factors_of_cells
 from orchestrator.spec.model import Sweep
 from orchestrator.spec.searched import grid_of
@@ -89,13 +89,14 @@ def came_to(results: Results, trial_ids: Collection[str], deciding: Collection[i
         deciding: the sweep's `deciding_seeds`.
     """
     sweep, snapshot = results.sweep, results.snapshot
-    column = selection_column(sweep.select)
-    values = snapshot.last_values(trial_ids, {column})
-    observed = Observed({trial_id: row[column] for trial_id, row in values.items()})
+    values, ends = snapshot.selecting(trial_ids, sweep.select), snapshot.outcomes
+    observed = Observed(values)
+    for trial_id, value in values.items():
+        if value is None and ends[trial_id].status in FINISHED:
+            observed.outcomes[trial_id] = math.nan  # it has none that is finite, and did not fail
     confirmed = snapshot.with_seeds(values, deciding) if deciding else ()
     if not confirmed:
         return observed
-    ends = snapshot.outcomes
     observed.diverged = {i for i in confirmed if ends[i].status == Status.DIVERGED}
     for claim in sweep.claims:
         for name in claim.measured:

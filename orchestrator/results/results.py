@@ -58,7 +58,7 @@ class Results:
     @cached_property
     def trials(self) -> pd.DataFrame:
         """One row per trial that has ended or has a checkpoint."""
-        return self.snapshot.trials()
+        return self.snapshot.trials(self.sweep.select)
 
     @cached_property
     def epochs(self) -> pd.DataFrame:

@@ -28,6 +28,7 @@ class Wanted:
         full_grid: how many it would ask for if every config ran on all seeds.
         dropped: how many configs are out of the race.
         at_worst: how many it will have asked for at its end if no claim gets a verdict.
+        further: how many of those it asks for only because claims have asked for more seeds.
     """
 
     cells: int
@@ -37,6 +38,7 @@ class Wanted:
     full_grid: int
     dropped: int
     at_worst: int
+    further: int = 0
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,7 @@ def wanted(sweep: Sweep, observed: Observed) -> Wanted:
         ),
         dropped=sum(len(s.selection.dropped) for s in standings),
         at_worst=least + more,
+        further=further,
     )
 
 

@@ -90,9 +90,9 @@ def again(
             text = f"{named(trial)} fails when it runs again:\n"
             text += _told(error, printed, repeated.folder)
             raise RunError(text + (_ALONE if stored else advice)) from None
-        ids = {trial.trial_id}
+        ids, select = {trial.trial_id}, results.sweep.select
         both = (results.snapshot, repeated.store.snapshot())
-        compared = compare(results, *(RowsOf(each, ids)[trial.trial_id] for each in both))
+        compared = compare(results, *(RowsOf(each, ids, select)[trial.trial_id] for each in both))
         artifact = None
         if keep and compared.is_equal:
             artifact = repeated.store.artifacts.files_of(trial.trial_id)

@@ -13,6 +13,7 @@ from orchestrator.columns import BEST, TABLES
 from orchestrator.results import Results
 from orchestrator.results.origins import other_versions
 from orchestrator.results.selection import metric_columns
+from orchestrator.spec.model import Select
 from orchestrator.store import Snapshot
 
 _PLACE = ["epoch", "probe", "layer_index", "layer", "unit", "at"]
@@ -35,11 +36,13 @@ class RowsOf:
     Args:
         snapshot: of their store, which has tables.
         trial_ids: the trials.
+        select: how their sweep selects.
     """
 
-    def __init__(self, snapshot: Snapshot, trial_ids: Collection[str]) -> None:
+    def __init__(self, snapshot: Snapshot, trial_ids: Collection[str], select: Select) -> None:
         self._archives = snapshot.store.archives
         self._tables = {table: snapshot.read(table, trial_ids) for table in TABLES}
+        self._tables["trials"] = snapshot.with_best(self._tables["trials"], select)
 
     def __getitem__(self, trial_id: str) -> Rows:
         own = (

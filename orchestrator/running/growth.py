@@ -26,6 +26,9 @@ class Growth:
         observe: tells what a trial came to that has just been committed.
         looked: called with the claims each time that their confirm seeds have been looked at.
         stands: called with where a cell stands, and with what trials came to, after one of its own.
+
+    Attributes:
+        spared: how many confirm seeds have turned out not to follow, as all of a cell diverged.
     """
 
     def __init__(
@@ -37,6 +40,7 @@ class Growth:
         looked: Callable[[Sequence[Member]], object],
         stands: Callable[[CellSelection, Outcomes], object],
     ) -> None:
+        self.spared = 0
         self._sweep, self._observe, self._looked = sweep, observe, looked
         self._stands = stands
         self._observed = Observed()
@@ -59,6 +63,8 @@ class Growth:
         self._following = None
         cell_id = trial.config.cell_id
         now = standing(self._cells[cell_id], self._sweep, self._observed.outcomes)
+        if now.selection.ended_empty and not self._standings[cell_id].selection.ended_empty:
+            self.spared += len(now.cell.confirm)
         self._standings[cell_id] = now
         self._stands(now.selection, self._observed.outcomes)
         confirm = len(now.cell.confirm)

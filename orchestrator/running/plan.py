@@ -49,7 +49,8 @@ class Plan:
         wanted, done = self.inventory.wanted, self.inventory.done
         cases = {"if no claim gets a verdict": wanted.at_worst} if self.sweep.decide else {}
         if grows(self.sweep):
-            cases["for the full grid"] = wanted.full_grid
+            # What claims have asked for beyond the file's seeds is among those done, too.
+            cases["for the full grid"] = wanted.full_grid + wanted.further
         return {case: trials - done for case, trials in cases.items()}
 
     def seconds(self, trials: int) -> float | None:

@@ -105,7 +105,8 @@ class Progress:
         Args:
             trials: those that wait from now on.
             done: how many others were done before the run.
-            further: how many of all are not in the total so far.
+            further: how many of all are not in the total so far, less those in it that will not
+                come.
         """
         with self.lock:
             self.done += done

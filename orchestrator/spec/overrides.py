@@ -64,10 +64,10 @@ def _key(name: str) -> Key:
     parts = name.split(".")
     for index, part in enumerate(parts):
         if part in _PARAMS:
-            rest = parts[index + 1 :]
-            is_entry = part == "exclude" and rest and _is_position(rest[0])
-            if rest and not is_entry:
-                parts[index + 1 :] = [".".join(rest)]
+            # Entries of `exclude`, and of a `compare` of two mappings, come by their positions.
+            first = index + 1 + any(map(_is_position, parts[index + 1 : index + 2]))
+            if parts[first:]:
+                parts[first:] = [".".join(parts[first:])]
             break
     return tuple(int(part) if _is_position(part) else part for part in parts)
 

@@ -53,6 +53,20 @@ def best_value(epochs: pa.Table, metric: str, mode: str) -> float | None:
     return best
 
 
+def best_values(epochs: pa.Table, metric: str, mode: str) -> dict[str, float]:
+    """Return the ``max`` or ``min`` of a metric of each trial in which it is finite once, by id.
+
+    Args:
+        epochs: rows of the table ``epochs``, with the columns ``trial_id`` and that of the metric.
+        metric: the metric.
+        mode: ``max`` or ``min``.
+    """
+    finite = epochs.filter(pc.is_finite(epochs[metric]))
+    best = finite.group_by("trial_id").aggregate([(metric, mode)])
+    columns = (best[name].to_pylist() for name in ("trial_id", f"{metric}_{mode}"))
+    return dict(zip(*columns, strict=True))
+
+
 def metrics_digest(epochs: pa.Table) -> str:
     """Digest a trial's metrics in all epochs, so that equal digests are metrics equal to the bit.
 

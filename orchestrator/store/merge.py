@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from orchestrator.store.epochs import best_values
 from orchestrator.store.files import Files
 from orchestrator.store.index import TRIAL_IDS, Index
 from orchestrator.store.parts import MERGED, Part, gathered, joined
@@ -120,9 +121,7 @@ def _with_best(trials: pa.Table, index: Index, layout: Layout) -> pa.Table:
     epochs_schema = layout.schema("epochs")
     schema = pa.schema([epochs_schema.field("trial_id"), epochs_schema.field(metric)])
     epochs = index.read("epochs", trials["trial_id"].to_pylist(), schema)
-    finite = epochs.filter(pc.is_finite(epochs[metric]))
-    best = finite.group_by("trial_id").aggregate([(metric, layout.mode)])
-    values = dict(zip(best["trial_id"].to_pylist(), best[f"{metric}_{layout.mode}"], strict=True))
+    values = best_values(epochs, metric, layout.mode)
     column = [values.get(trial_id) for trial_id in trials["trial_id"].to_pylist()]
     position = trials.schema.get_field_index(f"best_{metric}")
     return trials.set_column(

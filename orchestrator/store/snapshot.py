@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, TypeVar
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from orchestrator.columns import FINISHED
+from orchestrator.columns import BEST, FINISHED
 from orchestrator.errors import CorruptFileError, StoreError
+from orchestrator.spec.model import Select
 from orchestrator.store.checkpoint import Checkpoint
 from orchestrator.store.checkpoints import head_ids, read_checkpoint
+from orchestrator.store.epochs import best_values
 from orchestrator.store.index import Index
 from orchestrator.store.kept import Kept
 from orchestrator.store.parts import joined
@@ -159,6 +161,43 @@ class Snapshot:
         values = rows.select(["trial_id", *sorted(known)]).to_pylist()
         return {row.pop("trial_id"): {**absent, **row} for row in values}
 
+    def selecting(self, trial_ids: Collection[str], select: Select) -> dict[str, float | None]:
+        """Look up the values by which trials that ended are selected, by trial id.
+
+        Args:
+            trial_ids: the trials.
+            select: how; a value that the store lacks is None.
+        """
+        if select.at == "last":
+            values = self.last_values(trial_ids, {select.metric})
+            return {trial_id: value[select.metric] for trial_id, value in values.items()}
+        if not trial_ids or self.layout is None:
+            return {}
+        rows = self.rows.filter(pc.field("trial_id").isin(list(trial_ids)))
+        rows = self.with_best(rows, select)
+        ids, column = rows["trial_id"].to_pylist(), f"{BEST}{select.metric}"
+        if column not in rows.column_names:
+            return dict.fromkeys(ids)
+        return dict(zip(ids, rows[column].to_pylist(), strict=True))
+
+    def with_best(self, trials: pa.Table, select: Select) -> pa.Table:
+        """Give rows of ``trials`` the best values of the metric by which a sweep selects now.
+
+        The stored ones are those of the last run, whose metric or mode may have been another.
+        """
+        layout = self.layout
+        if layout is None or select.metric not in layout.metrics:
+            return trials
+        if (layout.select_metric, layout.mode) == (select.metric, select.mode):
+            return trials
+        ids, schema = trials["trial_id"].to_pylist(), layout.schema("epochs")
+        columns = pa.schema([schema.field(name) for name in ("trial_id", select.metric)])
+        epochs = self._reading(lambda index: self._read(index, "epochs", ids, columns))
+        best = best_values(epochs, select.metric, select.mode)
+        position = trials.schema.get_field_index(f"{BEST}{layout.select_metric}")
+        values = pa.array([best.get(trial_id) for trial_id in ids], pa.float64())
+        return trials.set_column(position, f"{BEST}{select.metric}", values)
+
     def with_seeds(self, trial_ids: Collection[str], seeds: Collection[int]) -> list[str]:
         """Keep those of some trials that ended which have one of some seeds."""
         if not trial_ids or self.layout is None:
@@ -168,11 +207,17 @@ class Snapshot:
         found: list[str] = rows["trial_id"].to_pylist()
         return found
 
-    def trials(self) -> pd.DataFrame:
-        """One row per trial that ended, and per trial that has a checkpoint."""
+    def trials(self, select: Select | None = None) -> pd.DataFrame:
+        """One row per trial that ended, and per trial that has a checkpoint.
+
+        Args:
+            select: see `with_best`; by default the values are as stored.
+        """
         schema = self._schema("trials")
         unfinished = self._unfinished_rows("trials", schema, set(self.rows["trial_id"].to_pylist()))
         rows = joined([conform(self.rows, schema), *unfinished], schema)
+        if select is not None:
+            rows = self.with_best(rows, select)
         frame: pd.DataFrame = rows.to_pandas(split_blocks=True)
         return frame
 

@@ -412,6 +412,20 @@ def test_a_new_selection_needs_no_trial_to_run_again(
     assert trials[f"best_{metric}"].to_dict() == expected.to_dict()
 
 
+@pytest.mark.parametrize(
+    ("metric", "mode", "at"), [("score", "min", 1), ("loss", "min", 3), ("loss", "max", 1)]
+)
+def test_a_new_selection_is_shown_before_the_next_run(
+    bench: Bench, metric: str, mode: str, at: int
+) -> None:
+    file = bench.write(select={"metric": metric, "mode": mode, "at": "best"})
+    epochs = bench.plain("epochs").pipe(lambda rows: rows[(rows["epoch"] == at) & (rows["x"] == 1)])
+    means = epochs.groupby("lr")[metric].mean()
+    (row, _) = json.loads(bench.run("table", file, "--format", "json").stdout)
+    assert row["mean"] == pytest.approx(getattr(means, mode)())
+    assert "equal to the bit" in bench.run("again", file, "x=1,lr=0.5,seed=0").stdout
+
+
 # Unfinished stores
 
 EARLY = '''

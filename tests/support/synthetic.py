@@ -10,9 +10,10 @@ from typing import Any
 import pandas as pd
 
 from orchestrator.results import Results
+from orchestrator.results.selection import selection_column
 from orchestrator.results.wanted import possible
 from orchestrator.spec.grid import PlannedTrial, expand
-from orchestrator.spec.model import Sweep
+from orchestrator.spec.model import Select, Sweep
 from orchestrator.store.archives import Archives
 from orchestrator.store.files import Files
 
@@ -91,19 +92,17 @@ class FrameStore:
     def snapshot(self) -> FrameStore:
         return self
 
-    def trials(self) -> pd.DataFrame:
+    def trials(self, select: Select | None = None) -> pd.DataFrame:  # noqa: ARG002
         return self._trials
 
     @property
     def outcomes(self) -> dict[str, Any]:
         return {row.trial_id: row for row in self._trials.itertuples()}
 
-    def last_values(
-        self, trial_ids: Iterable[str], metrics: Iterable[str]
-    ) -> dict[str, dict[str, float | None]]:
-        rows = self._trials.set_index("trial_id")[list(metrics)].astype(object)
-        values = rows.where(rows.notna(), None).to_dict("index")
-        return {trial_id: values[trial_id] for trial_id in trial_ids}
+    def selecting(self, trial_ids: Iterable[str], select: Select) -> dict[str, float | None]:
+        values = self._trials.set_index("trial_id")[selection_column(select)].astype(object)
+        found = values.where(values.notna(), None).to_dict()
+        return {trial_id: found[trial_id] for trial_id in trial_ids}
 
     def with_seeds(self, trial_ids: Iterable[str], seeds: Iterable[int]) -> list[str]:
         rows = self._trials[self._trials["seed"].isin(list(seeds))]
