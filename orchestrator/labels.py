@@ -155,6 +155,11 @@ class Unit:
         """Write a difference, with its unit."""
         return self.text(difference, deviation) + (" points" if self.percent else "")
 
+    def bound(self, difference: float) -> str:
+        """Write a difference that a sweep file gives, in all its digits, with its unit."""
+        number = f"{difference * self.factor:.12g}"
+        return f"{number} point{'s' * (number != '1')}" if self.percent else number
+
     def heading(self, name: str) -> str:
         """Name a measurement and its unit."""
         return f"{printable(name)} (%)" if self.percent else printable(name)

@@ -26,6 +26,7 @@ from support.synthetic import Outcome, make_probes, make_trials, results_of
 from orchestrator.errors import InputError, ShowError
 from orchestrator.results.claims.findings import show_findings
 from orchestrator.results.claims.planning import seeds_by_interval, seeds_to_equate, seeds_to_find
+from orchestrator.results.claims.statements import statement
 from orchestrator.spec.grid import PlannedTrial
 
 
@@ -343,6 +344,19 @@ def test_the_name_of_a_claim_is_folded_after_its_hyphens():
     assert "".join(pieces) == "swap-helps-tanh-more-than-nwdbn"
     assert len(pieces) > 1
     assert all(piece.endswith("-") for piece in pieces[:-1])
+
+
+@pytest.mark.parametrize(
+    ("metric", "margin", "said"),
+    [
+        ("test_accuracy", 0.07, "7 points"),
+        ("test_accuracy", 0.01, "1 point"),
+        ("test_loss", 0.07, "0.07"),
+    ],
+)
+def test_margins_are_said_in_the_unit_of_effects(metric: str, margin: float, said: str):
+    (claim,) = sweep_of(GREATER | {"metric": metric, "expect": "close", "margin": margin}).claims
+    assert f"swap within {said} of convention" in statement(claim)
 
 
 def test_text_and_markdown_state_claims_and_verdicts():

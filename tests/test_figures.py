@@ -16,7 +16,7 @@ from matplotlib.patches import Patch
 from support.synthetic import make_probes, make_sweep, make_trials, results_of
 
 from orchestrator.errors import ShowError, SpecError
-from orchestrator.results.figures import Plot
+from orchestrator.results.figures import Panel, Plot, Point, Series, positions
 from orchestrator.results.figures._draw import COLOURS, draw
 from orchestrator.results.figures._fonts import USUAL, families_for
 from orchestrator.spec.checks import check
@@ -39,6 +39,7 @@ def epochs_of(sweep: Sweep) -> pd.DataFrame:
     rows = [
         {
             "trial_id": trial.trial_id,
+            "config_id": trial.config.config_id,
             "epoch": epoch,
             "step": None,
             "test_accuracy": accuracy(trial) * epoch / 2,
@@ -74,6 +75,31 @@ def test_curves_are_means_over_the_seeds_that_each_epoch_has():
     assert shown.panels[0][0].y_label == "test accuracy (%)"
 
 
+def test_epochs_and_bins_that_only_some_seeds_have_ascend():
+    sweep = sweep_of(kind="curves", values=("test_accuracy",), where={"dataset": "digits"})
+    epochs = epochs_of(sweep)
+    epochs["epoch"] += epochs["trial_id"].map({t.trial_id: t.seed for t in expand(sweep)})
+    results = results_of(sweep, make_trials(sweep, accuracy), epochs=epochs[::-1])
+    assert [x for x, *_ in points(results.figure("shown"))["swap"]] == [1, 2, 3]
+
+    sweep = sweep_of(kind="histogram", values=("probe:outputs",), where={"dataset": "digits"})
+    probes = histogram(sweep)
+    probes["at"] += probes["seed"] / 4
+    drawn = points(plot_of(sweep, probes))["swap"]
+    assert [x for x, *_ in drawn] == [-0.5, -0.25, 0, 0.5, 0.75, 1]
+
+
+def test_curves_are_by_step_where_the_seeds_share_their_steps():
+    sweep = sweep_of(kind="curves", values=("test_accuracy",))
+    trials, epochs = make_trials(sweep, accuracy), epochs_of(sweep)
+    seeds = epochs["trial_id"].map({t.trial_id: t.seed for t in expand(sweep)})
+    for lag, label, xs in ((0, "step", [100, 200]), (7, "epoch", [1, 2])):
+        steps = epochs.assign(step=100.0 * epochs["epoch"] + lag * seeds)
+        shown = results_of(sweep, trials, epochs=steps).figure("shown")
+        assert shown.panels[0][0].x_label == label
+        assert [x for x, *_ in points(shown)["digits, swap"]] == xs
+
+
 def test_factors_that_vary_tell_series_or_panels_apart():
     together = sweep_of(kind="curves", values=("test_accuracy",))
     shown = plot_of(together)
@@ -99,6 +125,32 @@ def test_labels_replace_names():
     assert [point.x for point in panel.series[0].points] == ["convention", "Swap"]
     curves = sweep_of(kind="curves", values=("test_accuracy",), panels="dataset", labels=labels)
     assert list(points(plot_of(curves))) == ["convention", "Swap"]
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [{"kind": "curves"}, {"kind": "curves", "panels": "order"}, {"kind": "bars", "x": "order"}],
+)
+def test_values_that_would_look_alike_are_not_averaged_over(keys: dict[str, Any]):
+    labels = {"convention": "Same", "swap": "Same"}
+    sweep = sweep_of(values=("test_accuracy",), labels=labels, where={"dataset": "digits"}, **keys)
+    with pytest.raises(ShowError, match="different values of `order` as `Same`; tell them apart"):
+        plot_of(sweep)
+
+
+def test_layers_of_different_networks_and_values_of_factors_stand_in_their_order():
+    def panel(paths: list[str], names: str = "") -> Panel:
+        series = [Series("", tuple(Point(name, 1.0, 0.0, 3) for name in path)) for path in paths]
+        return Panel("", "", "", tuple(series), names=tuple(names))
+
+    assert "".join(positions(panel(["ACF", "ABCDF", "XYF"]))) == "ABCDXYF"
+    assert "".join(positions(panel(["C", "A", "AB"], names="ABCD"))) == "ABC"
+    sweep = sweep_of(kind="relation", values=("test_accuracy",), x="dataset")
+    first = expand(sweep)[0].config.cell_id
+    trials = make_trials(sweep, lambda t: accuracy(t) if t.config.cell_id != first else None)
+    shown = results_of(sweep, trials).figure("shown")
+    assert [x for x, *_ in points(shown)["convention"]] == ["letters"]
+    assert list(positions(shown.panels[0][0])) == ["digits", "letters"]
 
 
 def test_layers_are_in_order_and_at_the_last_epoch():
@@ -137,6 +189,13 @@ def test_a_relation_of_two_values_has_a_point_per_seed():
     assert shown.notes[0] == "One point per seed."
 
 
+def test_seeds_of_one_x_have_a_point_each():
+    sweep = sweep_of(kind="relation", values=("test_accuracy",), x="probe:skewness")
+    shown = plot_of(sweep, make_probes(sweep, "skewness", lambda _: [2.0]))
+    found = [(x, y, n) for x, y, _, n in sorted(points(shown)["digits, swap"])]
+    assert found == [(2.0, 60.9375, 1), (2.0, 62.5, 1), (2.0, 64.0625, 1)]
+
+
 def histogram(sweep: Sweep) -> pd.DataFrame:
     layers = make_probes(sweep, "outputs", lambda _: [0.0, 0.0])
     return pd.concat(
@@ -155,6 +214,30 @@ def test_histograms_have_a_row_of_panels_per_layer_and_channel():
     chosen = sweep_of(**keys, where={"dataset": "digits"}, layers=("block1",), units=(0,))
     (row,) = plot_of(chosen, histogram(chosen)).panels
     assert row[0].title == "convention, block1, channel 0"
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({"layers": ("blokc1",)}, "`outputs` has no layer `blokc1`; it has `block0`, `block1`"),
+        ({"units": (0, 7)}, "`outputs` has no channel `7`; it has `0`, `1`"),
+    ],
+)
+def test_a_layer_or_channel_that_no_trial_has_is_told(keys: dict[str, Any], said: str):
+    sweep = sweep_of(kind="histogram", values=("probe:outputs",), **keys)
+    with pytest.raises(ShowError, match=said):
+        plot_of(sweep, histogram(sweep))
+    first = expand(sweep)[0].config.cell_id
+    for done in ({first}, set()):  # while cells are empty, one of them may yet have it
+        trials = make_trials(sweep, lambda t, d=done: 0.5 if t.config.cell_id in d else None)
+        results_of(sweep, trials, histogram(sweep)).figure("shown")
+
+
+def test_bins_without_a_finite_centre_are_not_drawn():
+    sweep = sweep_of(kind="histogram", values=("probe:outputs",))
+    probes = histogram(sweep)
+    others = [probes.assign(at=at) for at in (math.inf, math.nan)]
+    assert plot_of(sweep, pd.concat([probes, *others])).panels == plot_of(sweep, probes).panels
 
 
 def test_too_many_panels_are_refused():
@@ -187,6 +270,15 @@ def test_empty_cells_have_no_points_and_are_counted():
     assert points(shown)["swap"] == []
     assert shown.notes[1:] == ("Selected in all cells: lr=0.01.", "2 of 4 cells incomplete.")
     assert shown.title == "Curves"
+
+
+def test_cells_whose_every_config_diverged_are_counted():
+    sweep = sweep_of(kind="curves", values=("test_accuracy",))
+    trials = make_trials(
+        sweep, lambda t: math.nan if t.config.factors["order"] == "swap" else accuracy(t)
+    )
+    shown = results_of(sweep, trials, epochs=epochs_of(sweep)).figure("shown")
+    assert shown.notes[2] == "Nothing in 2 of 4 cells: no config is left that did not diverge."
 
 
 @pytest.mark.parametrize(
@@ -239,6 +331,16 @@ def test_without_figures_there_are_curves_and_one_figure_per_layerwise_probe():
     assert results_of(own, make_trials(own, accuracy), frame).figures == {"shown": own.figures[0]}
 
 
+def test_figures_of_probes_of_similar_or_long_names_have_names_of_their_own():
+    sweep, long = make_sweep(), "x" * 70
+    names = ["Skewness", "skewness", long, f"{long}y"]
+    probes = pd.concat(make_probes(sweep, name, lambda _: [1.0]) for name in names)
+    figures = results_of(sweep, make_trials(sweep, accuracy), probes).figures
+    stem = f"layers-{'x' * 53}"
+    assert [*figures] == ["curves", "layers-skewness", "layers-skewness-2", stem, f"{stem}-2"]
+    assert [figure.values[0] for figure in figures.values()][1:] == [f"probe:{n}" for n in names]
+
+
 def test_an_axis_of_numbers_does_not_repeat_its_name():
     sweep = make_sweep(
         factors={"order": ("convention", "swap"), "decay": (0, 0.5)},
@@ -276,6 +378,54 @@ def test_a_panel_of_zeros_says_so_instead_of_drawing_them(tmp_path: Path):
     text = shown.save(tmp_path)[0].read_text()
     assert (text.count("0 everywhere."), text.count(">alive<")) == (1, 1)
     assert ">dead<" not in text
+
+
+def test_a_panel_without_a_finite_value_says_so():
+    point = Point("swap", math.nan, math.nan, 3)
+    assert Panel("", "", "", (Series("", (point,)),)).remark == "No finite value."
+
+
+def test_the_first_drawn_panel_of_a_row_has_numbers():
+    sweep = sweep_of(kind="bars", values=("test_accuracy",), x="order", panels="dataset")
+    trials = make_trials(
+        sweep, lambda t: accuracy(t) if t.config.factors["dataset"] == "letters" else None
+    )
+    empty, drawn = draw(results_of(sweep, trials).figure("shown")).axes
+    assert not empty.axison
+    assert drawn.yaxis.get_tick_params()["labelleft"]
+
+
+def test_one_seed_has_no_error_bar():
+    sweep = make_sweep(
+        seeds=(0,),
+        figures=({"name": "shown", "kind": "bars", "values": ("test_accuracy",), "x": "order"},),
+    )
+    (axes,) = draw(plot_of(sweep)).axes
+    bars = next(each for each in axes.containers if isinstance(each, BarContainer))
+    assert bars.errorbar is not None
+    caps = [y for line in bars.errorbar.lines[1] for y in np.asarray(line.get_ydata())]
+    assert np.isnan(caps).all()
+
+
+def test_one_epoch_has_a_whole_number_and_shows_the_deviation():
+    sweep = sweep_of(kind="curves", values=("test_accuracy",), where={"dataset": "digits"})
+    epochs = epochs_of(sweep)
+    trials = make_trials(sweep, accuracy)
+    shown = results_of(sweep, trials, epochs=epochs[epochs["epoch"] == 1]).figure("shown")
+    (axes,) = draw(shown).axes
+    low, high = axes.get_xlim()
+    assert [x for x in axes.get_xticks() if low <= x <= high] == [1]
+    ends = [line.get_segments()[0][:, 1] for line in axes.collections]
+    bands = [series.points[0].band for series in shown.panels[0][0].series]
+    assert np.array(ends) == pytest.approx(np.array(bands))
+
+
+def test_a_legend_names_a_value_that_begins_with_an_underscore():
+    for keys in ({"kind": "curves"}, {"kind": "bars", "x": "dataset"}):
+        figure = {"name": "shown", "values": ("test_accuracy",), "where": {"dataset": "digits"}}
+        factors = {"dataset": ("digits", "letters"), "order": ("_none", "swap")}
+        drawn = draw(plot_of(make_sweep(factors=factors, figures=(figure | keys,))))
+        assert [text.get_text() for text in drawn.legends[0].get_texts()] == ["_none", "swap"]
 
 
 def test_an_axis_of_epochs_has_whole_numbers(tmp_path: Path):

@@ -18,7 +18,10 @@ from support.waiting import HANG_SECONDS
 from orchestrator.cli import reading
 from orchestrator.errors import InputError
 from orchestrator.results.figures import Panel, Plot, Point, Series
+from orchestrator.results.report import SCRIPT
 from orchestrator.results.report._charts import DASHES, chart
+from orchestrator.results.report._page import _templates
+from orchestrator.results.report._sections import _drawn
 from orchestrator.running.run import run
 
 TRAINABLE = """
@@ -214,6 +217,25 @@ def test_report_of_a_store_without_results_has_words(
     assert "orch report &#39;a file.yaml&#39; --store results" in text
 
 
+@pytest.mark.parametrize(
+    ("epochs", "marked"), [([1], [1]), ([1, 2], [1, 2]), ([1, 60], [10, 20, 30, 40, 50, 60])]
+)
+def test_a_chart_marks_whole_epochs(epochs: list[int], marked: list[int]):
+    points = tuple(Point(epoch, 50.0, 1.0, 3) for epoch in epochs)
+    panel = Panel("", "epoch", "accuracy", (Series("", points),))
+    spec = chart(Plot("name", "curves", "title", ((panel,),), ()), panel)
+    assert spec is not None
+    assert spec["encoding"]["x"]["axis"] == {"values": marked, "format": ",d"}
+
+
+def test_an_error_bar_does_not_have_the_colour_of_its_bar():
+    panel = Panel("", "order", "accuracy", (Series("", (Point("swap", 50.0, 1.0, 3),)),))
+    spec = chart(Plot("name", "bars", "title", ((panel,),), ()), panel)
+    assert spec is not None
+    _, rule = spec["layer"]
+    assert rule["encoding"]["color"] == {"value": "gray"}
+
+
 def test_charts_leave_out_what_there_is_nothing_of():
     def series(std: float) -> Plot:
         points = (Point("convention", 50.0, std, 3), Point("swap", math.nan, math.nan, 3))
@@ -228,8 +250,18 @@ def test_charts_leave_out_what_there_is_nothing_of():
 
     assert marks(series(1.5)) == ["area", "line", "point"]
     assert marks(series(math.nan)) == ["line", "point"]
+    lone = Panel("", "epoch", "accuracy", (Series("", (Point(1, 50.0, 1.5, 3),)),))
+    assert marks(Plot("name", "curves", "title", ((lone,),), ())) == ["rule", "line", "point"]
     empty = Panel("", "order", "accuracy", (Series("relu", ()),))
     assert chart(series(1.0), empty) is None
+
+
+def test_numbers_of_a_chart_have_no_errors_of_rounding():
+    points = (Point(100 * 0.57, 1.0, math.nan, 1), Point(1_234_567.0, 2.0, math.nan, 1))
+    panel = Panel("", "test accuracy (%)", "skewness", (Series("", points),))
+    content = _drawn(Plot("name", "relation", "title", ((panel,),), ()))
+    text = _templates().get_template("figure.html").module.drawn(content)
+    assert re.findall("<tr><td></td><td>(.*?)</td>", text) == ["57", "1234567"]
 
 
 @pytest.mark.slow
@@ -256,6 +288,50 @@ def test_report_works_in_a_browser(page: Path, tmp_path: Path):
             _use(tab)
         browser.close()
     assert heard == [page.as_uri()] * 2
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("chromium"), reason="needs chromium")
+def test_tables_are_sorted_by_their_numbers_and_what_has_none_comes_last():
+    sync_api = pytest.importorskip("playwright.sync_api")
+    means = [(repr(value), "") for value in (0.5, math.nan, -0.1, 1e-07)]
+    texts = [
+        (None, text)
+        for text in (
+            *("0.45 points (one seed)", "—", "-0.3 points", "1,234 of 2,000", "0.15 points"),
+            *("-1.2 points", "999 of 2,000", "53.9†"),
+        )
+    ]
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"),
+            args=["--no-sandbox"],
+            timeout=1000 * HANG_SECONDS,
+        )
+        assert _sorted(browser, means) == ["-0.1", "1e-07", "0.5", "nan"]
+        assert _sorted(browser, means, presses=2) == ["0.5", "1e-07", "-0.1", "nan"]
+        assert _sorted(browser, texts) == [texts[i][1] for i in (5, 2, 4, 0, 7, 6, 3, 1)]
+        browser.close()
+
+
+def _sorted(browser: Any, cells: list[tuple[str | None, str]], presses: int = 1) -> list[str]:
+    """Sort a table of one column in a browser."""
+    rows = "".join(
+        f"<tr><td>{text}</td></tr>" if value is None else f"<tr><td data-value='{value}'></td></tr>"
+        for value, text in cells
+    )
+    tab = browser.new_page()
+    tab.set_content(
+        f"<table><thead><tr><th>a</th></tr></thead><tbody>{rows}</tbody></table>"
+        f"<script>{SCRIPT}</script>"
+    )
+    for _ in range(presses):
+        tab.locator("th button").click()
+    shown = tab.evaluate(
+        "[...document.querySelectorAll('td')].map((td) => td.dataset.value ?? td.textContent)"
+    )
+    tab.close()
+    return list(shown)
 
 
 def _use(tab: Any) -> None:

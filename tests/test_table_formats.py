@@ -73,6 +73,14 @@ def test_latex_escapes_what_it_would_take_as_commands():
         assert f"\n{escaped} & " in text
 
 
+def test_latex_tells_hyphens_from_dashes():
+    sweep = make_sweep(factors={"odd": ("a--b", "c---d")}, tables=({"name": "odd"},))
+    trials = make_trials(sweep, lambda t: None if t.config.factors["odd"] == "a--b" else 0.5)
+    text = latex([pivot(results_of(sweep, trials), sweep.tables[0])])
+    assert "\na-{}-b & \\textemdash{}* \\\\" in text
+    assert "\nc-{}-{}-d & " in text
+
+
 def test_html_is_well_formed_and_accessible():
     root = ElementTree.fromstring(html(shown()))  # noqa: S314 (our own text)
     table = root.find("table")

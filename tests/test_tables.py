@@ -62,6 +62,18 @@ def entries(shown: Pivot) -> list[list[str]]:
     return [[str(entry) for entry in row] for row in shown.entries]
 
 
+def test_a_sweep_without_search_says_that_nothing_was_selected():
+    def notes(**select: Any) -> str:
+        sweep = make_sweep(search={}, select={"metric": "test_accuracy", **select})
+        values = {"test_accuracy": 0.5, "best_test_accuracy": 0.5}
+        trials = make_trials(sweep, lambda _: values)
+        return "\n".join(pivot_of(sweep, trials).notes)
+
+    assert "Each cell has one config, so that nothing was selected." in notes()
+    assert "optimistic" not in notes()
+    assert "at its best epoch. That is test data" in notes(at="best")
+
+
 def test_tidy_has_one_exact_row_per_cell_and_value():
     frame = tidy_of(SWEEP, TRIALS)
     assert list(frame.columns) == [

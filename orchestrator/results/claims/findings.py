@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from markupsafe import escape
 from rich.console import Console
 
-from orchestrator.results.claims.look_views import looks_listed, plain_looks, unit_of
-from orchestrator.results.claims.statements import statement
+from orchestrator.results.claims.look_views import looks_listed, plain_looks
+from orchestrator.results.claims.statements import statement, unit_of
 from orchestrator.results.statistics import MOST_SEEDS, Seeds
 from orchestrator.results.tables import Listing, html_listing, markdown_listing, print_listing
 from orchestrator.spec.claim import Claim
@@ -96,8 +96,9 @@ def _parts(finding: Finding) -> Iterator[str]:
         yield f"{finding.test}, p = {_p(finding.p)}"
     if finding.contrast.p_sign is not None:
         yield f"exact sign test p = {_p(finding.contrast.p_sign)}"
-    if finding.verdict == "negligible":
-        yield f"surely within ±{finding.claim.smallest:g}, which would not matter"
+    smallest = finding.claim.smallest
+    if finding.verdict == "negligible" and smallest is not None:
+        yield f"surely within ±{unit_of(finding.claim).bound(smallest)}, which would not matter"
     if finding.seeds_to_decide is not None:
         yield _seeds(finding.claim, finding.seeds_to_decide)
     yield from finding.notes
@@ -114,7 +115,8 @@ def _seeds(claim: Claim, seeds: Seeds) -> str:
     if claim.expect == "close":
         return f"{number} seeds show it with 80 % power if there is no difference"
     if claim.smallest is not None:
-        return f"{number} seeds find an effect of {claim.smallest:g} with 80 % power"
+        effect = unit_of(claim).bound(claim.smallest)
+        return f"{number} seeds find an effect of {effect} with 80 % power"
     return f"{number} seeds would decide, as far as these can tell"
 
 

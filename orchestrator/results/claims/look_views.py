@@ -6,9 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.labels import Unit, unit
+from orchestrator.results.claims.statements import unit_of
 from orchestrator.results.tables import Listing
-from orchestrator.spec.claim import Claim
 
 if TYPE_CHECKING:  # they import scipy.stats and matplotlib
     from orchestrator.results.claims.judge import Finding
@@ -19,11 +18,6 @@ PANELS_ACROSS = 3
 
 _UNREACHED = 1e-4
 """Looks that need a smaller p have intervals that are too wide to read, unless they decide."""
-
-
-def unit_of(claim: Claim) -> Unit:
-    """Return the unit of a claim's effect."""
-    return unit("correlation" if claim.relate else claim.measured[0])
 
 
 def looks_listed(finding: Finding) -> Listing:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from orchestrator.labels import label
+from orchestrator.labels import Unit, label, unit
 from orchestrator.spec.claim import Claim
 from orchestrator.spec.values import Value
 
@@ -19,6 +19,11 @@ def statement(claim: Claim) -> str:
         f"{about}{f' ({details})' if details else ''} {_factors(claim)}: {_expected(claim)}{each}"
         f"{f' ({where})' if where else ''}"
     )
+
+
+def unit_of(claim: Claim) -> Unit:
+    """Return the unit of a claim's effect."""
+    return unit("correlation" if claim.relate else claim.measured[0])
 
 
 def _details(claim: Claim) -> Iterator[str]:
@@ -55,8 +60,8 @@ def _expected(claim: Claim) -> str:
 
 
 def _pair(claim: Claim, first: str, second: str) -> str:
-    if claim.expect == "close":
-        return f"{first} within {claim.margin:g} of {second}"
+    if claim.margin is not None:  # `close`
+        return f"{first} within {unit_of(claim).bound(claim.margin)} of {second}"
     return f"{first} {claim.expect} than {second}"
 
 

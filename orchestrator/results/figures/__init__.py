@@ -4,16 +4,15 @@
 """
 
 from orchestrator.results.figures._draw import draw, save
-from orchestrator.results.figures._plot import (
+from orchestrator.results.figures._panels import (
     Panel,
     Plot,
     Point,
     Series,
-    default_figures,
     is_scattered,
-    plot,
     positions,
 )
+from orchestrator.results.figures._plot import default_figures, plot
 
 __all__ = [
     "Panel",

@@ -42,6 +42,9 @@ def notes(results: Results, figure: Figure, cells: Sequence[CellSelection]) -> I
     incomplete = sum(not cell.complete for cell in cells)
     if incomplete:
         yield f"{incomplete} of {len(cells)} cells incomplete."
+    empty = sum(cell.complete and cell.best is None for cell in cells)
+    if empty:
+        yield f"Nothing in {empty} of {len(cells)} cells: no config is left that did not diverge."
     yield from (
         f"{text}."
         for text in summary([cell.reported_ids for cell in cells], results.ends, results.origins)

@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from orchestrator.results.figures._fonts import families_for
-from orchestrator.results.figures._plot import Panel, Plot, Point, Series, is_scattered, positions
+from orchestrator.results.figures._panels import Panel, Plot, Point, Series, is_scattered, positions
 
 if TYPE_CHECKING:
     from matplotlib.typing import RcKeyType
@@ -90,7 +90,12 @@ def draw(plot: Plot) -> Figure:
                 _ranked(axes, panel)
             else:
                 _panel(axes, panel, plot.kind, labels)
-        _legend(figure, " ".join(plot.notes), 2 * max(columns, 1))
+        for start in range(0, len(panels), max(columns, 1)):
+            shown = (i for i, p in enumerate(panels[start : start + columns]) if not p.remark)
+            if (first := next(shown, None)) is not None:
+                # A remark in the first panel would leave the row without numbers.
+                grid[start + first].tick_params(axis="y", labelleft=True)
+        _legend(figure, labels, " ".join(plot.notes), 2 * max(columns, 1))
     return figure
 
 
@@ -150,7 +155,7 @@ def _panel(axes: Axes, panel: Panel, kind: str, labels: Sequence[str]) -> None:
     if panel.y_range is not None:
         axes.set_ylim(panel.y_range)
     if kind in {"looks", "curves"}:  # seeds and epochs
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     if names:
         axes.set_xticks(range(len(names)), list(names))
         if sum(map(len, names)) > 40:
@@ -182,7 +187,10 @@ def _line(axes: Axes, x: np.ndarray, series: Series, index: int, *, scattered: b
         markersize=4,
         label=series.label or None,
     )
-    axes.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
+    if len(x) == 1:  # a band of no width would not be seen
+        axes.vlines(x, low, high, color=colour)
+    else:
+        axes.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
 
 
 def _bars(axes: Axes, x: np.ndarray, width: float, series: Series, index: int) -> None:
@@ -191,7 +199,7 @@ def _bars(axes: Axes, x: np.ndarray, width: float, series: Series, index: int) -
         x,
         y,
         width,
-        yerr=np.nan_to_num(y - low),
+        yerr=y - low,
         color=COLOURS[index % len(COLOURS)],
         hatch=_cycled(HATCHES, index),
         edgecolor="white",
@@ -210,15 +218,15 @@ def _columns(points: Sequence[Point]) -> np.ndarray:
     return np.array([(p.y, *p.band) for p in points], dtype=float).reshape(-1, 3).T
 
 
-def _legend(figure: Figure, notes: str, columns: int) -> None:
+def _legend(figure: Figure, labels: Sequence[str], notes: str, columns: int) -> None:
     """Add one legend for all panels, below them and under the notes.
 
     The figure grows with the legend, so that the panels keep their size.
     """
-    entries = {}
-    for axes in figure.axes:
-        handles, labels = axes.get_legend_handles_labels()
-        entries.update(dict(zip(labels, handles, strict=True)))
+    # Matplotlib's own list leaves out labels that begin with an underscore.
+    handles: list[Any] = [each for axes in figure.axes for each in (*axes.lines, *axes.containers)]
+    drawn = {each.get_label(): each for each in handles}
+    entries = {label: drawn[label] for label in labels if label and label in drawn}
     longest = CHARACTER_INCHES * max(map(len, entries), default=0) + HANDLE_INCHES
     columns = min(max(int(figure.get_figwidth() / longest), 1), columns)
     extra_lines = max(math.ceil(len(entries) / columns) - 2, 0)

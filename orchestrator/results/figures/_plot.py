@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import ShowError
-from orchestrator.labels import PROBE, counted, label, unit
+from orchestrator.labels import PROBE, label, quoted, unit
 from orchestrator.results.figures._caption import notes, title_of, value_label, words
+from orchestrator.results.figures._panels import Panel, Plot, Point, Series
 from orchestrator.results.figures._series import SeriesByTrial, X, by_bin, by_epoch, by_layer
 from orchestrator.results.selection import CellSelection
 from orchestrator.results.statistics import TOO_LARGE, statistics
@@ -25,135 +26,16 @@ if TYPE_CHECKING:
 MOST_PANELS = 40
 
 
-@dataclass(frozen=True)
-class Point:
-    """One point of a series.
-
-    Attributes:
-        x: position on the x axis.
-        y: mean over seeds, in the panel's unit.
-        std: sample standard deviation over seeds, in the same unit; NaN for one seed.
-        n: number of seeds.
-        interval: the ends of the band around it; by default those of ``y`` ± ``std``.
-    """
-
-    x: X
-    y: float
-    std: float
-    n: int
-    interval: tuple[float, float] | None = None
-
-    @property
-    def band(self) -> tuple[float, float]:
-        """The ends of the band, or bar, around it; NaN without one."""
-        return self.interval or (self.y - self.std, self.y + self.std)
-
-
-@dataclass(frozen=True)
-class Series:
-    """Points that belong together, in the order of x.
-
-    Attributes:
-        label: the factor values that distinguish it; empty for a single series.
-        points: the points.
-    """
-
-    label: str
-    points: tuple[Point, ...]
-
-
-@dataclass(frozen=True)
-class Panel:
-    """One pair of axes.
-
-    Attributes:
-        title: printed above it.
-        x_label: names the x axis.
-        y_label: names the y axis.
-        series: what is drawn.
-        y_range: the part of the y axis that is shown; by default all that is drawn.
-        lines: values of y to compare with.
-    """
-
-    title: str
-    x_label: str
-    y_label: str
-    series: tuple[Series, ...]
-    y_range: tuple[float, float] | None = None
-    lines: tuple[float, ...] = ()
-
-    @property
-    def remark(self) -> str | None:
-        """What stands in place of a drawing that would show nothing; None if it shows something."""
-        points = [point for series in self.series for point in series.points]
-        if not points:
-            return "No results yet."
-        drawn = [value for point in points for value in (point.y, *point.band)]
-        is_zero = all(value == 0 or math.isnan(value) for value in drawn)
-        return "0 everywhere." if is_zero and any(value == 0 for value in drawn) else None
-
-
-@dataclass(frozen=True, repr=False)
-class Plot:
-    """A figure's numbers.
-
-    Attributes:
-        name: the figure's name.
-        kind: as in the sweep file; or ``effects``, bars from the largest down; or ``looks``, an
-            effect by the number of its seeds.
-        title: printed above the panels.
-        panels: rows of panels.
-        notes: sentences printed below the panels.
-    """
-
-    name: str
-    kind: str
-    title: str
-    panels: tuple[tuple[Panel, ...], ...]
-    notes: tuple[str, ...]
-
-    def __repr__(self) -> str:
-        panels = sum(map(len, self.panels))
-        return f"<Plot {self.name}: {counted(panels, 'panel')} of {self.kind}>"
-
-    def save(self, folder: str | Path) -> list[Path]:
-        """Write the figure as SVG and PNG files of its name; return their paths.
-
-        The same numbers give the same bytes.
-        """
-        from orchestrator.results.figures._draw import save
-
-        return save(self, Path(folder))
-
-    def _repr_html_(self) -> str:
-        from orchestrator.results.figures._draw import svg
-
-        return svg(self)
-
-
-def positions(panel: Panel) -> dict[str, int]:
-    """Return the position of each name on the x axis, in file order; empty if x is numeric."""
-    names = [p.x for series in panel.series for p in series.points if isinstance(p.x, str)]
-    return {name: position for position, name in enumerate(dict.fromkeys(names))}
-
-
-def is_scattered(kind: str, panel: Panel) -> bool:
-    """Tell whether a panel of a figure of some kind has points that no line connects."""
-    return kind == "relation" and not positions(panel)
-
-
 def default_figures(results: Results) -> tuple[Figure, ...]:
     """List the figures of a sweep whose file has none: curves, and one per layer-wise probe."""
-    layers = tuple(
-        Figure(
-            name=f"layers-{re.sub('[^a-z0-9_-]', '-', probe.lower())}",
-            kind="layers",
-            values=(f"{PROBE}{probe}",),
-        )
-        for probe in results.snapshot.probe_names(layerwise=True)
-    )
+    layers: dict[str, Figure] = {}
+    for probe in results.snapshot.probe_names(layerwise=True):
+        stem = f"layers-{re.sub('[^a-z0-9_-]', '-', probe.lower())}"[:60]  # a name has 64 at most
+        numbered = (f"{stem}-{number}" for number in itertools.count(2))
+        name = next(name for name in itertools.chain([stem], numbered) if name not in layers)
+        layers[name] = Figure(name=name, kind="layers", values=(f"{PROBE}{probe}",))
     metric = results.sweep.select.metric
-    return (Figure(name="curves", kind="curves", values=(metric,)), *layers)
+    return (Figure(name="curves", kind="curves", values=(metric,)), *layers.values())
 
 
 def plot(results: Results, figure: Figure) -> Plot:
@@ -167,7 +49,8 @@ def plot(results: Results, figure: Figure) -> Plot:
         figure: a figure of this sweep, or one of `default_figures`.
 
     Raises:
-        ShowError: the store lacks a metric or probe, or the figure has too many panels.
+        ShowError: the store lacks a metric, probe, layer or channel, or the figure has too many
+            panels, or two of its series have one name.
     """
     cells = [s for s in results.selections if matches(figure.where, s.cell.factors)]
     columns = _columns(figure, cells)
@@ -189,11 +72,28 @@ def plot(results: Results, figure: Figure) -> Plot:
 
 def _columns(figure: Figure, cells: Sequence[CellSelection]) -> dict[str, list[CellSelection]]:
     """Group the cells by the value of the factor in ``panels``, in file order."""
-    columns: dict[str, list[CellSelection]] = {}
+    return _grouped(figure, cells, [figure.panels] if figure.panels else [])
+
+
+def _grouped(
+    figure: Figure, cells: Sequence[CellSelection], factors: Sequence[str]
+) -> dict[str, list[CellSelection]]:
+    """Group the cells by the labels of their values of some factors, in file order.
+
+    Raises:
+        ShowError: different values have one label, so that more than seeds would be averaged over.
+    """
+    groups: dict[str, list[CellSelection]] = {}
     for cell in cells:
-        title = value_label(figure, cell, figure.panels) if figure.panels else ""
-        columns.setdefault(title, []).append(cell)
-    return columns
+        text = ", ".join(value_label(figure, cell, name) for name in factors)
+        groups.setdefault(text, []).append(cell)
+    for text, group in groups.items():
+        if not set(factors).isdisjoint(varied([each.cell for each in group])):
+            raise ShowError(
+                f"figure `{figure.name}` would show different values of {quoted(factors)} as "
+                f"`{text}`; tell them apart by `labels`"
+            )
+    return groups
 
 
 def _series_factors(figure: Figure, cells: Sequence[CellSelection]) -> list[str]:
@@ -204,13 +104,20 @@ def _series_factors(figure: Figure, cells: Sequence[CellSelection]) -> list[str]
 
 @dataclass(frozen=True)
 class _Row:
-    """One row of panels: the series of each trial, their labels, and the factor of their unit."""
+    """One row of panels: the series of each trial, their labels, and the factor of their unit.
+
+    Attributes:
+        names: names on the x axis in their order, as far as it is known.
+        per_seed: whether each trial has a point of its own.
+    """
 
     title: str
     x_label: str
     y_label: str
     factor: float
     series: SeriesByTrial
+    names: tuple[str, ...] = ()
+    per_seed: bool = False
 
 
 def _rows(results: Results, figure: Figure, cells: Sequence[CellSelection]) -> Iterator[_Row]:
@@ -226,13 +133,15 @@ def _rows(results: Results, figure: Figure, cells: Sequence[CellSelection]) -> I
                 layers = by_layer(results, probe, trials)
                 yield _Row("", "layer", y_label, factor, layers)
             case "histogram":
-                for (layer, channel), bins in by_bin(results, probe, trials).items():
+                histograms = by_bin(results, probe, trials)
+                if histograms and all(cell.best for cell in cells):  # else one may yet have it
+                    _check_chosen(figure, probe, histograms)
+                for (layer, channel), bins in histograms.items():
                     if _is_chosen(figure, layer, channel):
                         title = layer if channel is None else f"{layer}, channel {channel}"
                         yield _Row(title, "value", y_label, factor, bins)
             case _:
-                related, x_label = _related(results, figure, name, cells)
-                yield _Row("", x_label, y_label, factor, related)
+                yield _related(results, figure, name, cells)
 
 
 def _is_chosen(figure: Figure, layer: str, channel: int | None) -> bool:
@@ -240,51 +149,69 @@ def _is_chosen(figure: Figure, layer: str, channel: int | None) -> bool:
     return layer_is_chosen and (not figure.units or channel in figure.units)
 
 
+def _check_chosen(
+    figure: Figure, probe: str, histograms: Collection[tuple[str, int | None]]
+) -> None:
+    """Raise a ShowError if the figure names a layer or channel that no trial has."""
+    layers = list(dict.fromkeys(layer for layer, _ in histograms))
+    channels = list(dict.fromkeys(channel for _, channel in histograms if channel is not None))
+    for what, chosen, known in (
+        ("layer", figure.layers, layers),
+        ("channel", figure.units, channels),
+    ):
+        for each in chosen:
+            if each not in known:
+                has = quoted(map(str, known))
+                raise ShowError(f"the probe `{probe}` has no {what} `{each}`; it has {has}")
+
+
 def _heading(figure: Figure, name: str) -> str:
     return unit(name).heading(words(figure, name))
 
 
-def _related(
-    results: Results, figure: Figure, name: str, cells: Sequence[CellSelection]
-) -> tuple[SeriesByTrial, str]:
+def _related(results: Results, figure: Figure, name: str, cells: Sequence[CellSelection]) -> _Row:
     """Read a value over a factor, or over another value of the same trial."""
     x = str(figure.x)
+    y_label, y_factor = _heading(figure, name), unit(name).factor
     measured = results.measure(name)
     related: dict[str, dict[X, float]] = {}
     if x in results.sweep.factors:
+        _grouped(figure, cells, [x])  # refuses two values of one label
+        texts = map(label, results.sweep.factors[x])  # the axis names the factor
+        names = {text: figure.labels.get(text, text) for text in texts}
         for cell in cells:
-            text = label(cell.cell.factors[x])  # the axis names the factor
-            name_on_axis = figure.labels.get(text, text)
+            name_on_axis = names[label(cell.cell.factors[x])]
             for trial_id in cell.reported_ids:
                 related[trial_id] = {name_on_axis: measured.get(trial_id, math.nan)}
-        return related, figure.labels.get(x, x)
+        x_label = figure.labels.get(x, x)
+        return _Row("", x_label, y_label, y_factor, related, tuple(names.values()))
     over = results.measure(x)
     factor = unit(x).factor
     for trial_id in over.keys() & measured.keys():
         if abs(over[trial_id]) < TOO_LARGE:
             related[trial_id] = {over[trial_id] * factor: measured[trial_id]}
-    return related, _heading(figure, x)
+    return _Row("", _heading(figure, x), y_label, y_factor, related, per_seed=True)
 
 
 def _panel(
     figure: Figure, row: _Row, title: str, cells: Sequence[CellSelection], factors: Sequence[str]
 ) -> Panel:
-    groups: dict[str, list[CellSelection]] = {}
-    for cell in cells:
-        text = ", ".join(value_label(figure, cell, name) for name in factors)
-        groups.setdefault(text, []).append(cell)
+    groups = _grouped(figure, cells, factors)
     series = tuple(Series(text, _points(row, group)) for text, group in groups.items())
     titles = ", ".join(filter(None, [title, row.title]))
-    return Panel(titles, row.x_label, row.y_label, series)
+    return Panel(titles, row.x_label, row.y_label, series, names=row.names)
 
 
 def _points(row: _Row, cells: Sequence[CellSelection]) -> tuple[Point, ...]:
     """Average over the seeds of one cell, or of several cells that differ in x."""
-    values: dict[X, list[float]] = {}
+    values: dict[tuple[X, str], list[float]] = {}
     for cell in cells:
         for trial_id in cell.reported_ids:
             for x, y in row.series.get(trial_id, {}).items():
                 drawn = y * row.factor if abs(y) < TOO_LARGE else math.nan
-                values.setdefault(x, []).append(drawn)
-    over_seeds = {x: statistics(ys) for x, ys in values.items()}
-    return tuple(Point(x, of.mean, of.std, of.n) for x, of in over_seeds.items())
+                values.setdefault((x, trial_id if row.per_seed else ""), []).append(drawn)
+    over_seeds = [(x, statistics(ys)) for (x, _), ys in values.items()]
+    points = [Point(x, of.mean, of.std, of.n) for x, of in over_seeds]
+    # The seeds may have values at different epochs or bins, which one after another do not ascend.
+    points.sort(key=lambda point: 0.0 if isinstance(point.x, str) else point.x)
+    return tuple(points)

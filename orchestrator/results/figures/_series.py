@@ -12,6 +12,7 @@ from orchestrator.errors import ShowError
 from orchestrator.labels import quoted
 from orchestrator.results.measures import last_rows, layer_means
 from orchestrator.results.selection import metric_columns
+from orchestrator.results.statistics import TOO_LARGE
 
 if TYPE_CHECKING:
     from orchestrator.results.results import Results
@@ -27,7 +28,8 @@ def by_epoch(results: Results, metric: str, trials: Collection[str]) -> tuple[st
     """Read a metric's learning curves, at the epochs that have a value.
 
     Returns:
-        What x counts, and the curves: ``step`` where all these epochs have one, else ``epoch``.
+        What x counts, and the curves: ``step`` where all these epochs have one, and all seeds of
+        a config the same, over which are averaged; else ``epoch``.
 
     Raises:
         ShowError: the epochs lack the metric.
@@ -37,8 +39,15 @@ def by_epoch(results: Results, metric: str, trials: Collection[str]) -> tuple[st
     if metric not in metrics:
         raise ShowError(f"the store has no metric `{metric}`; it has {quoted(metrics)}")
     rows = epochs[epochs["trial_id"].isin(trials) & epochs[metric].notna()].sort_values("epoch")
-    counter = STEP if len(rows) and rows[STEP].notna().all() else "epoch"
+    has_steps = not rows.empty and rows[STEP].notna().all() and _are_shared(rows)
+    counter = STEP if has_steps else "epoch"
     return counter, _grouped(rows, counter, metric)
+
+
+def _are_shared(rows: pd.DataFrame) -> bool:
+    """Tell whether the seeds of each config have the same steps in each epoch."""
+    steps = rows.groupby(["config_id", "epoch"], observed=True)[STEP]
+    return bool((steps.min() == steps.max()).all())
 
 
 def by_layer(results: Results, probe: str, trials: Collection[str]) -> SeriesByTrial:
@@ -63,7 +72,8 @@ def by_bin(
     rows = last_rows(results.probes(probe))
     if rows["at"].isna().all():
         raise ShowError(f"the probe `{probe}` has no bins to draw a histogram from")
-    rows = rows[rows["trial_id"].isin(trials)].sort_values(["layer_index", "unit", "at"])
+    rows = rows[rows["trial_id"].isin(trials) & (rows["at"].abs() < TOO_LARGE)]
+    rows = rows.sort_values(["layer_index", "unit", "at"])
     histograms: dict[tuple[str, int | None], dict[str, dict[X, float]]] = {}
     columns = ("layer", "unit", "trial_id", "at", "value")
     for layer, unit, trial_id, at, value in zip(*(rows[name] for name in columns), strict=True):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from matplotlib.ticker import MaxNLocator
+
 from orchestrator.results.figures import Panel, Plot, Point, is_scattered, positions
 
 Spec = dict[str, Any]
@@ -84,8 +86,19 @@ def _x(panel: Panel) -> Spec:
         "type": "quantitative",
         "scale": {"zero": False},
         "title": panel.x_label,
-        "axis": {"tickMinStep": 1} if panel.x_label in _COUNTS else {},
+        # Vega takes a `tickMinStep` for a wish: of two epochs it would mark 1.5 as well.
+        "axis": (
+            {"values": _whole_numbers(panel), "format": ",d"} if panel.x_label in _COUNTS else {}
+        ),
     }
+
+
+def _whole_numbers(panel: Panel) -> list[int]:
+    """Choose the whole numbers to mark on the x axis."""
+    xs = [float(point.x) for series in panel.series for point in series.points]
+    locator = MaxNLocator(10, steps=[1, 2, 5, 10], integer=True, min_n_ticks=1)
+    ticks = locator.tick_values(min(xs), max(xs))
+    return [int(tick) for tick in ticks if min(xs) <= tick <= max(xs)]
 
 
 def _by_series(labels: list[str]) -> Spec:
@@ -101,8 +114,10 @@ def _y(panel: Panel, field: str, *, from_zero: bool) -> Spec:
 
 
 def _lines(plot: Plot, panel: Panel, labels: list[str]) -> list[Spec]:
+    is_wide = any(len(series.points) > 1 for series in panel.series)
+    area = {"type": "area", "opacity": 0.2} if is_wide else {"type": "rule"}
     band = {
-        "mark": {"type": "area", "opacity": 0.2, "clip": True},
+        "mark": area | {"clip": True},
         "encoding": {"y": _y(panel, "low", from_zero=False), "y2": {"field": "high"}},
     }
     points = {
@@ -133,7 +148,8 @@ def _bars(panel: Panel, labels: list[str]) -> list[Spec]:
     side = {"xOffset": {"field": "series", "sort": labels}}
     bar = {"mark": "bar", "encoding": {"y": _y(panel, "y", from_zero=True)} | side}
     span = {"y": _y(panel, "low", from_zero=True), "y2": {"field": "high"}}
-    rule = {"mark": {"type": "rule", "color": "gray"}, "encoding": span | side}
+    # Of the colour of its bar, which it lies on, half of it would not be seen.
+    rule = {"mark": "rule", "encoding": span | side | {"color": {"value": "gray"}}}
     return [bar, rule] if _has_deviations(panel) else [bar]
 
 

@@ -42,11 +42,14 @@ function drawFigures(part) {
   return Promise.all([...part.querySelectorAll(".figure")].map(drawFigure));
 }
 
-// The sort key of a cell: its stored mean, or else its text; NaN, for no value, sorts last.
+// The sort key of a cell: its stored mean, or else the number that its text begins with or is, or
+// else the text; NaN, for no value, sorts last.
 function key(row, column) {
   const cell = row.cells[column];
   const text = cell.dataset.value ?? cell.textContent.trim();
-  return text === "" ? NaN : Number.isNaN(Number(text)) ? text : Number(text);
+  if (["", "nan", "—"].includes(text)) return NaN;
+  const number = text.match(/^[-+]?\d[\d,]*(\.\d+)?(e[-+]?\d+)?(?=$| (points|of|to|\()|[†‡§¶])/);
+  return number ? Number(number[0].replaceAll(",", "")) : text;
 }
 
 function compare(a, b) {

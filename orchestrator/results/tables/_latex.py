@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from orchestrator.results.tables._listing import Listing
@@ -10,9 +11,9 @@ from orchestrator.results.tables._pivot import Entry, Pivot
 SPECIAL = str.maketrans(
     {char: rf"\{char}" for char in "&%$#_{}"}
     | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-    | {"†": r"\dag{}", "‡": r"\ddag{}"}
+    | {"†": r"\dag{}", "‡": r"\ddag{}", "—": r"\textemdash{}"}
     | {"`": r"\textasciigrave{}", '"': r"\textquotedbl{}"}
-    | {"±": r"$\pm$", "—": "---", "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}"}
+    | {"±": r"$\pm$", "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}"}
 )
 
 FITTED = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
@@ -96,4 +97,4 @@ def _entry(entry: Entry | None) -> str:
 
 
 def _escape(text: str) -> str:
-    return text.translate(SPECIAL).replace("--", "-{}-")
+    return re.sub("-(?=-)", "-{}", text.translate(SPECIAL))  # hyphens would join to dashes

@@ -42,7 +42,7 @@ def _protocol(sweep: Sweep, table: Table, selections: Sequence[CellSelection]) -
     yield "Mean ± sample standard deviation over seeds (number of seeds)."
     if any(name.startswith(PROBE) for name in table.values):
         yield f"Probes are {_OF_LAYERS.get(table.layers, f'of {table.layers}')} at the last epoch."
-    yield _selected_on(sweep)
+    yield _selected_on(sweep, selections)
     if any(selection.cell.confirm for selection in selections):
         yield _confirmed(selections)
         if sweep.decide:
@@ -122,8 +122,11 @@ def _selection_unit(sweep: Sweep, table: Table) -> Unit:
     return unit(metric, table.percent, table.precision) if is_shown else unit(metric)
 
 
-def _selected_on(sweep: Sweep) -> str:
+def _selected_on(sweep: Sweep, selections: Sequence[CellSelection]) -> str:
     select = sweep.select
+    has_chosen = any(len(selection.cell.configs) > 1 for selection in selections)
+    if not has_chosen and select.at == "last":
+        return "Each cell has one config, so that nothing was selected."
     size = "largest" if select.mode == "max" else "smallest"
     text = f"Per cell, the config with the {size} mean {select.metric} at its {select.at} epoch."
     if select.metric.startswith("test"):
