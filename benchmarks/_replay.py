@@ -118,6 +118,7 @@ def decided() -> Iterator[Record]:
                     member.reduced.evidence,
                     looks=Looks(CONFIRM, CONFIRM),
                     values=member.reduced.evidence.values[..., :CONFIRM],
+                    scale=float(np.max(member.reduced.evidence.scale)),
                 )
                 for member in members
             ]
