@@ -24,6 +24,7 @@ from orchestrator.errors import (
     TrainableError,
     TrialFailedError,
 )
+from orchestrator.running.processes import host
 from orchestrator.running.processes.descendants import subreaping
 from orchestrator.running.processes.host import TrialProcesses
 
@@ -73,6 +74,12 @@ def train(params, trial):
             subprocess.Popen(command)
         while not Path("daemon").exists() or params.get("then") == "wait":
             time.sleep(0.01)
+    if end == "late":
+        threading.Thread(target=report_late, args=(trial,)).start()
+        return
+    if end == "stuck":
+        threading.Thread(target=threading.Event().wait).start()
+        raise ValueError("no luck")
     if end == "pool":  # as torch's compiler leaves one
         POOLS.append(ThreadPoolExecutor())
         POOLS[-1].submit(int).result()
@@ -105,6 +112,12 @@ def report(params, trial):
         thread.join()
     else:
         go_on(trial)
+
+
+def report_late(trial):
+    threading.main_thread().join()
+    time.sleep(0.2)
+    trial.report(score=3.0)
 
 
 def go_on(trial):
@@ -200,6 +213,22 @@ def test_a_pool_of_threads_that_a_trial_leaves_open_ends_with_it(processes: Any)
     worker = processes("endings")
     assert len(list(run(worker, start(end="pool")))) == 2
     assert len(list(run(worker, start(end="pool")))) == 2
+
+
+def test_a_thread_that_reports_after_the_end_is_told_so(processes: Any) -> None:
+    lines: list[str] = []
+    assert len(list(processes("endings").run(start(end="late"), None, lines.append))) == 1
+    assert "a thread reports after the trainable has ended" in "\n".join(lines)
+
+
+def test_a_trial_that_has_failed_does_not_wait_for_its_threads(
+    processes: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(host, "GRACE_SECONDS", 0.2)
+    worker = processes("endings")
+    with pytest.raises(TrialFailedError, match=r"^ValueError: no luck$"):
+        run(worker, start(end="stuck"))
+    assert len(list(run(worker, start(end=None)))) == 2
 
 
 def test_what_a_trial_starts_ends_with_it(processes: Any, folder: Path) -> None:

@@ -87,6 +87,22 @@ def test_an_inline_trial_is_retried_and_each_traceback_printed(
     assert capfd.readouterr().err.count("RuntimeError: no luck") == 3
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        "    try: yield {'score': float('nan')}\n    finally: raise OSError\n",
+        "    try: yield {'score': float('nan')}\n    finally: yield {'score': 1}\n",
+        "    for score in float('nan'), 1:\n"
+        "        try: trial.report(score=score)\n        except BaseException: pass\n",
+    ],
+    ids=["raises", "yields", "reports"],
+)
+def test_what_a_diverged_trial_does_in_its_cleanup_changes_nothing(folder: Path, body: str) -> None:
+    (folder / "cleanup.py").write_text(f"def train(params, trial):\n{body}")
+    results = run_here(trainable="cleanup:train", seeds=[0], factors={"x": [1]}, claims=[])
+    assert results.trials[["status", "epochs_run"]].to_numpy().tolist() == [["diverged", 1]]
+
+
 def test_nothing_is_printed_without_progress(capfd: pytest.CaptureFixture[str]) -> None:
     run_here()
     run_here()
@@ -209,6 +225,7 @@ def test_a_mapping_may_extend_a_file(folder: Path) -> None:
         ({"seeds": [0, 0]}, "seeds: the value 0 is repeated"),
         ({"seeds": [-1]}, "seeds: expected seeds from 0"),
         ({"seeds": []}, "seeds: expected at least one seed"),
+        ({"seeds": [0.5]}, "seeds: 'float' object cannot be interpreted as an integer"),
     ],
 )
 def test_bad_options_are_refused_before_anything_runs(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
-from orchestrator.errors import InputError, ShowError
+from orchestrator.errors import InputError, ShowError, SpecError
 from orchestrator.results.results import Results, open_store
 from orchestrator.running.run import run
 
@@ -59,6 +60,21 @@ def test_compare_pairs_by_seed(results: Results):
     assert probe.notes == (
         "no spread: all seeds give the same difference, which no test can judge",
     )
+
+
+def test_compare_takes_values_as_pandas_and_lists_hold_them(results: Results):
+    found = results.compare("order", np.str_("swap"), "convention", where={"dataset": ["digits"]})
+    assert found.contrast.effect == 2 / 64
+
+
+def test_measure_at_an_epoch_knows_only_what_epochs_have(results: Results):
+    with pytest.raises(ShowError, match="no metric `best_test_accuracy`; it has `test_accuracy`"):
+        results.measure("best_test_accuracy", epoch=1)
+
+
+def test_a_report_that_names_no_file_says_so(results: Results):
+    with pytest.raises(SpecError, match=r"^nope\.yaml: no such file$"):
+        results.report("nope.yaml")
 
 
 def test_compare_refuses_what_does_not_exist(results: Results):

@@ -10,7 +10,7 @@ import pytest
 from support.commands import orch
 from support.storing import Lab, make_sweep
 
-from orchestrator.cluster.slurm import batch, config
+from orchestrator.cluster.slurm import batch, config, queue
 from orchestrator.cluster.slurm.verdict import reached, why_it_ends
 from orchestrator.errors import SpecError
 from orchestrator.spec import expand
@@ -122,6 +122,24 @@ def test_a_machine_without_slurm_is_told_so(
     done = orch(tmp_path, command, QUICKSTART, "--cluster", SHIPPED)
     assert done.exit_code == 2
     assert "error: no Slurm here: `squeue` is not on PATH" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("ended", "code"),
+    [
+        ("JobState=COMPLETED Reason=None ExitCode=0:0", 0),
+        ("JobState=FAILED Reason=NonZeroExitCode ExitCode=75:0", 75),
+        ("JobState=FAILED Reason=RaisedSignal:9(Killed) ExitCode=0:9", 1),
+    ],
+)
+def test_the_exit_code_of_a_job_that_is_followed_is_that_of_the_sweep(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ended: str, code: int
+) -> None:
+    scontrol = tmp_path / "scontrol"
+    scontrol.write_text(f"#!/bin/sh\necho 'JobId=7 Restarts=0 {ended}'\n")
+    scontrol.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert queue.follow("7", tmp_path / "output") == code
 
 
 def test_what_a_job_has_reached_counts_saved_epochs_and_finished_trials(tmp_path: Path) -> None:

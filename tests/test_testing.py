@@ -143,6 +143,18 @@ def test_a_function_that_has_reported_may_return_anything_else() -> None:
     ]
 
 
+def test_a_function_that_resumes_after_its_last_epoch_may_return_anything_too() -> None:
+    def train(_params: Mapping[str, Any], trial: Trial) -> object:
+        if trial.load() is None:
+            trial.save(b"done")
+            trial.report(score=1)
+        return object()
+
+    trial = Trial()
+    run(train, PARAMS, trial)
+    assert run(train, PARAMS, trial.resumed()) == []
+
+
 def test_a_refused_report_fails_the_trial_even_if_the_trainable_catches_the_error() -> None:
     def train(_params: Mapping[str, Any], trial: Trial) -> Mapping[str, Any]:
         with contextlib.suppress(Exception):

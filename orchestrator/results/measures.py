@@ -34,6 +34,8 @@ def measure(
     columns = metric_columns(sweep, trials)
     at_end = selection_column(sweep.select) if name == sweep.select.metric else name
     column = at_end if epoch is None else name
+    if epoch is not None:
+        columns = [each for each in columns if each in results.epochs]
     if column not in columns:
         raise ShowError(f"the store has no metric `{column}`; it has {quoted(columns)}")
     rows = trials if epoch is None else _at(results.epochs, epoch, f"`{name}`")

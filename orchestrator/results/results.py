@@ -22,6 +22,7 @@ from orchestrator.spec import PlannedTrial, Sweep, with_seeds
 from orchestrator.spec.checks import check
 from orchestrator.spec.claim import Claim
 from orchestrator.spec.shown import Figure, Table
+from orchestrator.spec.source import of_mapping
 from orchestrator.spec.values import Value
 from orchestrator.store import Snapshot, Store
 from orchestrator.store.cost import Cost
@@ -250,10 +251,11 @@ class Results:
 
         value = value or self.sweep.select.metric
         is_probe = value.startswith(PROBE)
+        # As a file has them: numpy's numbers, which pandas hands out, are plain ones there.
+        given = of_mapping({"compare": {factor: (first, second)}, "where": where or {}}).data
         claim = Claim(
+            **given,
             name="compare",
-            compare={factor: (first, second)},
-            where=dict(where or {}),
             metric=None if is_probe else value,
             probe=value.removeprefix(PROBE) if is_probe else None,
             expect="greater",
@@ -308,6 +310,7 @@ class Results:
 
         Raises:
             ShowError: the store lacks a metric or probe that the report shows.
+            SpecError: the sweep file is missing or not text.
         """
         from orchestrator.results.report import render
 

@@ -137,6 +137,8 @@ class LiveTrial:
     """The current epoch's rows of the table ``probes``."""
     error: Exception | None = None
     """What an epoch was refused for."""
+    has_ended: bool = False
+    """Whether the trainable has returned or raised, after which nobody takes an epoch."""
 
     def __post_init__(self) -> None:
         self._pace = Pace()
@@ -237,15 +239,26 @@ class LiveTrial:
             self.take(metrics)
         self.take({**(metrics or {}), **more})
 
+    def end(self) -> None:
+        """Take no further epoch, once the one that a thread hands over now is taken."""
+        with self._lock:
+            self.has_ended = True
+
     def take(self, handed: object) -> None:
         """End the epoch under way with what a trainable has yielded, reported or returned.
 
         Raises:
-            TrialError: it is no mapping of metrics, or comes from a process that the trial forked.
+            TrialError: it is no mapping of metrics, or comes from a process that the trial forked,
+                or from a thread that outlives the trainable.
         """
         if os.getpid() != self._process:
             raise TrialError("only the trial's own process can report, and none that it forks")
         with self._lock:
+            if self.has_ended:
+                raise TrialError(
+                    "a thread reports after the trainable has ended, and its epoch is lost; let "
+                    "the trainable wait for the threads that it starts"
+                )
             try:
                 metrics, step = self._reader.read(handed)
                 report = Report(
@@ -280,6 +293,8 @@ def run_trainable(trainable: Trainable, trial: LiveTrial) -> None:
         if gpu_error := failures.of_gpu_memory(error, trial.gpus):
             raise gpu_error from error
         raise
+    finally:
+        trial.end()
     if trial.error is not None:  # which the trainable has caught
         raise trial.error
 
@@ -298,8 +313,11 @@ def _exhaust(iterator: Iterator[object], trial: LiveTrial) -> object:
 
 
 def _take_returned(returned: object, trial: LiveTrial) -> None:
-    """Hand over a last epoch; functions that have reported may return anything else as well."""
-    if isinstance(returned, Mapping) or trial.epoch == trial.start.epoch:
+    """Hand over a last epoch; functions that have reported may return anything else as well.
+
+    One that resumes after its last epoch has nothing left to report.
+    """
+    if isinstance(returned, Mapping) or trial.epoch == 1:
         trial.take(returned)
     else:
         kind = type(returned).__name__

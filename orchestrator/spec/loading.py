@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import operator
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
@@ -131,7 +132,7 @@ def with_seeds(sweep: Sweep, seeds: Sequence[int]) -> Sweep:
         InputError: they are no distinct integers of 63 bits, or the grid becomes too large.
     """
     try:
-        seeds = check_seeds(tuple(int(seed) for seed in seeds))
+        seeds = check_seeds(tuple(map(operator.index, seeds)))
     except (TypeError, ValueError) as error:
         raise InputError(f"seeds: {error}") from None
     reseeded = sweep.with_seeds(seeds)

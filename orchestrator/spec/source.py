@@ -139,7 +139,7 @@ def read(path: Path) -> Source:
     Raises:
         SpecError: the file is missing, not text, empty, not a mapping, or not plain YAML.
     """
-    return read_text(_text(path), str(path))
+    return read_text(text_of(path), str(path))
 
 
 @functools.lru_cache(maxsize=8)  # one command reads a file more than once
@@ -237,7 +237,12 @@ def _plain_name(name: object, key: Key) -> str:
     raise SpecError(f"{MAPPING}: the key {name!r}{around} is not a string")
 
 
-def _text(path: Path) -> str:
+def text_of(path: Path) -> str:
+    """Read the text of a sweep file.
+
+    Raises:
+        SpecError: the file is missing or not text.
+    """
     try:
         with path.open("rb") as stream:
             content = stream.read(MAX_BYTES + 1)

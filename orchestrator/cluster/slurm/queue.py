@@ -124,8 +124,8 @@ def follow(number: str, output: Path) -> int:
             said = str(job)
             click.echo(said, err=True)
         time.sleep(_PAUSE)
-    if job.state in ("COMPLETED", "FAILED"):
-        return job.exit_code
+    if job.state == "COMPLETED" or (job.state == "FAILED" and job.exit_code):
+        return job.exit_code  # which is 0 of a job that a signal has ended
     click.echo(f"error: {job}", err=True)
     return 1
 

@@ -19,6 +19,7 @@ from orchestrator.results.cost import left
 from orchestrator.results.retained import extent
 from orchestrator.results.tables import Listing
 from orchestrator.spec import Sweep, cells
+from orchestrator.spec.source import text_of
 from orchestrator.store import Store
 from orchestrator.store.sweep_code import scope_beside
 
@@ -49,7 +50,7 @@ class Origin:
         if file is None:
             name, text = files.shown("sweep.yaml"), (files.read("sweep.yaml") or b"").decode()
         else:
-            name, text = str(file), Path(file).read_text(encoding="utf-8")
+            name, text = str(file), text_of(Path(file))
         root = str(files).rpartition("/")[0] or "."
         scope = scope_beside(results.sweep, results.store)
         try:

@@ -211,10 +211,8 @@ class _Warm:
                 yield Report(state=message.state, **message.content)
                 with contextlib.suppress(OSError):
                     send(ours, "continue", {})
-            left = _left(began, start.timeout)
-            if not wait([self._control], left) and start.timeout is not None:
-                raise failures.timed_out(start.timeout)
-            (status, had), running = self._end(), False
+            if self._leaves(message, began, start.timeout):
+                (status, had), running = self._end(), False
         except GeneratorExit:
             with contextlib.suppress(OSError):
                 send(ours, "close", {})
@@ -258,6 +256,25 @@ class _Warm:
             return receive(connection) if connection in ready or connection.poll() else None
         except (EOFError, OSError):
             return None
+
+    def _leaves(self, last: Message | None, began: float, timeout: float | None) -> bool:
+        """Wait until the trial's process ends, which waits for its threads.
+
+        Returns:
+            Whether it has. Where the trial has failed, threads may wait for ever for what it was
+            to do, and are given no longer than a trial that is ended early.
+
+        Raises:
+            TrialError: it takes longer than the attempt may.
+        """
+        left, has_failed = _left(began, timeout), last is not None and last.kind != "ended"
+        if has_failed:
+            left = min(GRACE_SECONDS, GRACE_SECONDS if left is None else left)
+        if wait([self._control], left):
+            return True
+        if timeout is not None and not has_failed:
+            raise failures.timed_out(timeout)
+        return False
 
     def _end(self) -> tuple[int, int]:
         """Wait for the end of the trial's process and all that it started.

@@ -109,12 +109,20 @@ class _Taking:
             execution.start, execution.state, log, self._take, must_save=execution.must_save
         )
         trial.announce()
-        with contextlib.suppress(ClosedError):
+        try:
             run_trainable(trainable, trial)
+        except ClosedError:
+            pass
+        except (Exception, SystemExit) as error:
+            if not execution.is_over:
+                raise
+            log(failures.for_log(error))  # of its cleanup, which changes nothing any more
         self._note()
         execution.commit()
 
     def _take(self, report: Report) -> None:
+        if self.execution.is_over:
+            raise ClosedError  # once more, to a trainable that has caught the first one
         self._note()
         start = self.execution.start
         if start.timeout is not None and time.monotonic() > self._began + start.timeout:
