@@ -289,7 +289,7 @@ def test_a_probe_at_an_epoch_that_it_was_not_taken_at_is_named():
 
 
 STATEMENTS = {
-    "test_accuracy by order: swap within 0.1 of convention, in each cell": GREATER
+    "test_accuracy by order: swap within 10 points of convention, in each cell": GREATER
     | {"expect": "close", "margin": 0.1, "over": "each"},
     "test_accuracy by dataset and order: digits, swap less than letters, nobn": {
         "compare": (
@@ -324,5 +324,5 @@ def test_correlations_and_verdicts_are_stated_in_words():
     smallest = [null | {"smallest": effect} for effect in (0.1, 0.004, 0.004)]
     first, negligible, undecided, *_ = remarks(findings(sweep_of(*smallest)))
     assert first == "p (Holm) is p corrected over all claims."
-    assert "surely within ±0.1, which would not matter" in negligible
-    assert "seeds find an effect of 0.004 with 80 % power" in undecided
+    assert "surely within ±10 points, which would not matter" in negligible
+    assert "seeds find an effect of 0.4 points with 80 % power" in undecided

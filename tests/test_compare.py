@@ -100,6 +100,12 @@ def test_the_same_seeds_are_paired(tmp_path: Path) -> None:
     assert moved["interval"] == pytest.approx([1e-3, 1e-3])
 
 
+def test_rounding_errors_are_no_move_even_if_all_seeds_have_the_same(tmp_path: Path) -> None:
+    before, after = make(tmp_path / "one"), make(tmp_path / "two", 2**-51)
+    found = compared(before, after, "--fail-on-change")
+    assert verdicts(found) == {1: "same", 2: "within noise"}
+
+
 def test_a_single_seed_tells_nothing_about_noise(tmp_path: Path) -> None:
     before = make(tmp_path / "one", seeds=[0])
     after = make(tmp_path / "two", 0.25, seeds=[0])

@@ -163,6 +163,23 @@ def test_a_seed_counts_once_every_cell_has_all_before_it():
     assert finding.notes == (f"seed 3 of at most {MOST} comes next",)
 
 
+def test_a_verdict_does_not_depend_on_which_claims_seeds_are_in_first():
+    other = {**GREATER, "name": "other", "compare": {"x": [4, 3]}}
+    sweep, values = sweep_of(GREATER, other), world(2, {2: 2.5, 4: 1.0})
+    first, second = results(sweep, values).claims()
+    assert [(f.verdict, f.contrast.n) for f in (first, second)] == [("supported", 7)] * 2
+    slow = {key: v for key, v in values.items() if key[0] < 3 or key[1] < 1005}
+    found = results(sweep, slow)
+    # Alone it is decided at seed 5, which it does not know before its seed 7.
+    assert results(sweep_of(other), slow).claims()[0].contrast.n == 5
+    first, second = found.claims()
+    assert (first.verdict, first.contrast.n) == ("supported", 7)
+    assert (second.verdict, second.contrast.n) == ("undecided", 5)
+    assert max(t.seed for t in found.wanted.trials if t.params["x"] == 4) == 1005
+    lost = slow | {(x, 1005): {"score": 0.5, "status": "diverged"} for x in (3, 4)}
+    assert results(sweep, lost).claims()[1].verdict == "supported", "it waits for nothing"
+
+
 def test_before_two_seeds_there_is_no_look():
     finding = verdict_at(sweep_of(), world(2), 1)
     assert (finding.p, finding.looks, finding.verdict) == (None, (), "undecided")
@@ -298,6 +315,32 @@ def test_every_look_is_in_text_markdown_json_html_and_a_figure(tmp_path):
     assert [point.x for point in panel.series[0].points] == list(range(2, 9))
     assert panel.series[0].points[-1].interval == (last.low, last.high)
     assert {path.suffix for path in found.figure().save(tmp_path)} == {".svg", ".png"}
+
+
+def test_looks_at_what_speaks_against_one_of_several_comparisons_share_the_error():
+    sweep = sweep_of({**GREATER, "compare": {"x": [1, 2, 3, 4]}, "expect": "best"})
+    refuted = []
+    for seed in range(20):
+        finding = verdict_at(sweep, world(seed, {2: 1.3}), MOST)
+        if finding.contrast.effect < 0:
+            decided = [look.seeds for look in finding.looks if look.p < look.needed]
+            outside = [look.seeds for look in finding.looks if look.high < 0]
+            assert decided == outside
+            assert bool(decided) == (finding.verdict == "refuted")
+            assert finding.level == pytest.approx(1 - 0.05 / 3)
+            assert finding.looks[-1].spent == pytest.approx(0.05)
+            refuted.append(finding.verdict == "refuted")
+    assert {True, False} == {*refuted}
+
+
+@pytest.mark.parametrize(("margin", "verdict"), [(3.0, "supported"), (0.5, "refuted")])
+def test_looks_at_a_close_claim_are_tested_against_the_nearer_margin(margin, verdict):
+    sweep = sweep_of({**GREATER, "expect": "close", "margin": margin})
+    finding = verdict_at(sweep, world(1, {2: 1.0 if margin > 1 else 5.0}), MOST)
+    assert finding.verdict == verdict
+    decided = [look.seeds for look in finding.looks if look.p < look.needed]
+    assert decided[0] == finding.contrast.n
+    assert finding.looks[decided[0] - 2].p == pytest.approx(finding.p)
 
 
 @pytest.mark.parametrize(("smallest", "level"), [(None, 0.95), (0.1, 0.975)])
@@ -676,6 +719,49 @@ def test_more_confirm_seeds_after_the_one_look_are_said(tmp_path, monkeypatch):
         assert claim["notes"][0] == (
             "N raised after a look: 6 confirm seeds instead of 3, of which 3 had been seen"
         )
+
+
+@pytest.mark.parametrize("confirm", [[2200, 2201, 2202], [1000, 1001, 1003]])
+def test_other_confirm_seeds_after_the_one_look_are_said(tmp_path, monkeypatch, confirm):
+    sim = simulation(tmp_path, monkeypatch, decide=None, confirm=3)
+    sim.run(train=learn)
+    sim.keys["confirm"] = confirm
+    for _ in range(2):
+        sim.run(train=learn)
+        for claim in claims_of(tmp_path, sim.keys):
+            seen = "other confirm seeds after a look: "
+            assert claim["notes"][0].startswith(seen)
+            assert claim["notes"][0].endswith(" instead of 1000-1002")
+
+
+def test_confirm_seeds_that_become_seeds_after_a_look_are_said(tmp_path, monkeypatch):
+    sim = simulation(tmp_path, monkeypatch, decide=None, confirm=3, search={})
+    sim.run(train=learn)
+    sim.keys |= {"confirm": 0, "seeds": [0, 1, 1000, 1001, 1002]}
+    sim.run(train=learn)
+    for claim in claims_of(tmp_path, sim.keys):
+        said = "judged without `confirm` after 3 of its seeds had been seen"
+        assert (claim["n"], claim["notes"][0]) == (5, said)
+
+
+def test_a_claim_made_twice_that_is_made_once_after_a_look_was_edited(tmp_path, monkeypatch):
+    claims = [GREATER, {**GREATER, "name": "again"}]
+    sim = simulation(tmp_path, monkeypatch, decide=None, confirm=3, claims=claims)
+    sim.run(train=learn)
+    assert not changes(claims_of(tmp_path, sim.keys))
+    (claim,) = claims_of(tmp_path, {**sim.keys, "claims": [GREATER]})
+    assert claim["notes"][0] == "claims edited after seed 3 was seen"
+
+
+def test_a_look_that_an_earlier_version_noted_is_understood(tmp_path, monkeypatch):
+    sim = simulation(tmp_path, monkeypatch, decide=None, confirm=3)
+    sim.run(train=learn)
+    looks = tmp_path / "results/toy/looks.json"
+    noted = [
+        {k: v for k, v in look.items() if k != "confirm"} for look in json.loads(looks.read_text())
+    ]
+    looks.write_text(json.dumps(noted))
+    assert not changes(claims_of(tmp_path, sim.keys))
 
 
 def test_a_look_is_noted_where_nothing_is_left_to_run(tmp_path, monkeypatch):

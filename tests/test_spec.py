@@ -584,7 +584,11 @@ BAD_ENDINGS = {
     ),
     "a correlation of more than 1": (
         "claims: [{name: c, relate: [accuracy, loss], along: depth, expect: less, margin: 2}]",
-        "`claims[0].margin`: expected a correlation, less than 1",
+        "`claims[0].margin`: expected a correlation, less than 0.9999",
+    ),
+    "a correlation beyond those that are cut": (
+        "claims: [{name: c, relate: [accuracy, loss], along: depth, expect: less, margin: 0.9999}]",
+        "`claims[0].margin`: expected a correlation, less than 0.9999",
     ),
     "a pooled correlation": (
         "claims: [{name: c, relate: [accuracy, loss], along: depth, expect: less, test: pooled}]",

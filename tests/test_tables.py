@@ -291,6 +291,14 @@ def test_the_optimism_of_selecting_and_reporting_on_the_same_seeds_is_estimated(
     assert any("worse by 7 points on average over 4 cells (at most 7" in n for n in notes)
 
 
+def test_the_optimism_of_a_race_is_said_to_be_that_of_the_configs_left() -> None:
+    raced = make_sweep(race={"keep": 0.5, "at_least": 2}, search={"lr": (0.1, 0.01, 0.001)})
+    trials = make_trials(raced, lambda t: 0.5 + t.config.search["lr"])
+    (note,) = (n for n in pivot_of(raced, trials).notes if n.startswith("Selecting"))
+    assert note.startswith("Selecting among the configs left in the race on all seeds but one")
+    assert note.endswith("(at most 0.00 points). What the race dropped flatters beyond that.")
+
+
 def test_precision_and_percent_are_as_the_table_says():
     raw = make_sweep(tables=table(rows=("dataset",), percent=False, precision=3))
     assert entries(pivot_of(raw, TRIALS))[0] == ["0.500 ± 0.016 (3)"]

@@ -23,7 +23,7 @@ from orchestrator.comparing.sides import (
 from orchestrator.errors import InputError, ShowError
 from orchestrator.labels import assignments, label
 from orchestrator.results import Results
-from orchestrator.results.claims.contrasts import ALPHA, Array, Estimate, holm, paired
+from orchestrator.results.claims.contrasts import ALPHA, NO_SPREAD, Array, Estimate, holm, paired
 from orchestrator.results.selection import CellSelection
 from orchestrator.spec.values import Value, by_value
 
@@ -205,9 +205,13 @@ def _change(
     else:
         found = _welch(_mean(one), _mean(other))
     difference, error = float(found.effect), float(found.error)
-    p = float(2 * stats.t.sf(abs(difference) / error, found.df)) if error else difference == 0
+    rounding = NO_SPREAD * float(np.abs([*one, *other, before.figure or 0.0]).max())
+    if error <= rounding:  # the same in all seeds
+        p = float(abs(difference) <= rounding)
+    else:
+        p = float(2 * stats.t.sf(abs(difference) / error, found.df))
     low, high = found.interval()
-    return Change(factors, value, before, after, difference, float(low), float(high), float(p))
+    return Change(factors, value, before, after, difference, float(low), float(high), p)
 
 
 def _mean(values: Array) -> Estimate:

@@ -160,7 +160,7 @@ def optimism(selection: CellSelection, mode: str) -> float | None:
 
     Each seed is left out once: the remaining seeds select a config, and the seed left out
     reports it. The estimate covers the noise of seeds only, not the bias from selecting and
-    reporting on the same test images.
+    reporting on the same test images; nor that of a race, whose dropped configs have no such seeds.
 
     Returns:
         How much better the selected mean is than the mean over the seeds left out, at least

@@ -32,6 +32,8 @@ PAIR = ("greater", "less", "close")
 """What can be expected of two values."""
 LEAST_AXIS = 4
 """The fewest values over which a correlation is computed."""
+FARTHEST = 0.9999
+"""Correlations beyond this are cut: Fisher's z of 1 is infinite."""
 
 
 class Claim(Part):

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from orchestrator.errors import unknown
 from orchestrator.labels import PROBE, quoted
 from orchestrator.spec.axes import product
-from orchestrator.spec.claim import LEAST_AXIS, PAIR, Claim, Factors, match
+from orchestrator.spec.claim import FARTHEST, LEAST_AXIS, PAIR, Claim, Factors, match
 from orchestrator.spec.grid import factors_of_cells
 from orchestrator.spec.keys import Key
 from orchestrator.spec.model import Sweep
@@ -164,8 +164,9 @@ def _correlation(sweep: Sweep, claim: Claim, key: Key) -> Iterator[Problem]:
         text = "does not go together with `margin`, beyond which the correlation is to be"
         yield Problem((*key, "smallest"), text)
     for name in ("margin", "smallest"):
-        if (getattr(claim, name) or 0) >= 1:
-            yield Problem((*key, name), "expected a correlation, less than 1")
+        if (getattr(claim, name) or 0) >= FARTHEST:
+            text = f"expected a correlation, less than {FARTHEST}, beyond which all count as one"
+            yield Problem((*key, name), text)
 
 
 def _along(sweep: Sweep, claim: Claim, key: Key) -> Iterator[Problem]:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from scipy import stats
 
 from orchestrator.results.statistics import LEVEL
+from orchestrator.spec.claim import FARTHEST
 
 Array = npt.NDArray[Any]
 
@@ -22,8 +23,6 @@ SIGN_TEST_FROM = 6
 """Fewer seeds cannot reach a p-value below 0.05 in an exact two-sided sign test."""
 NO_SPREAD = 1e-12
 """Deviations below this, relative to the values compared, are rounding errors."""
-FARTHEST = 0.9999
-"""Correlations beyond this are cut: Fisher's z of 1 is infinite."""
 
 
 @dataclass(frozen=True)

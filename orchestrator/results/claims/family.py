@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
+from orchestrator.results.claims.contrasts import ALPHA
 from orchestrator.results.claims.evidence import Measure, Reduced, reduced
 from orchestrator.results.claims.parts import in_unit
 from orchestrator.results.claims.sequential import UNDECIDED, Look, decide, path
@@ -34,13 +35,18 @@ class Member:
         """Whether further seeds may decide it."""
         return self.outcome == UNDECIDED and self.reduced.waits
 
-    def path(self, alpha: float, part: int) -> list[Look]:
-        """List the looks at one of its parts, in the unit that the trainable yields."""
+    def path(self, part: int, sharing: int) -> list[Look]:
+        """List the looks at one of its parts, in the unit that the trainable yields.
+
+        Args:
+            part: its index.
+            sharing: how many parts share the error, which they spend together.
+        """
         claim = self.reduced.claim
-        looks = path(self.reduced.evidence, alpha, part)
+        looks = path(self.reduced.evidence, ALPHA / self.share / sharing, part)
         ends = [[in_unit(claim, end) for end in (x.effect, x.low, x.high)] for x in looks]
         return [
-            replace(look, effect=effect, low=low, high=high)
+            replace(look, effect=effect, low=low, high=high, spent=sharing * look.spent)
             for look, (effect, low, high) in zip(looks, ends, strict=True)
         ]
 

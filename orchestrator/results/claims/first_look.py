@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter, ValidationError
 
 from orchestrator.errors import StoreError
+from orchestrator.labels import seed_ranges
 from orchestrator.spec.claim import Claim
 from orchestrator.store import Store
 
@@ -32,12 +33,14 @@ class Looked:
         at_most: how many confirm seeds were to be looked at.
         seeds: how many have been seen since; 0 before its first look.
         selected: the config of each of its cells, by cell id.
+        confirm: the seeds that have been seen; empty also where an earlier version wrote the file.
     """
 
     claim: Mapping[str, Any]
     at_most: int
     seeds: int
     selected: Mapping[str, str]
+    confirm: tuple[int, ...] = ()
 
 
 _CLAIMS = TypeAdapter(tuple[Looked, ...])
@@ -103,13 +106,15 @@ class FirstLook:
             for member, claim in zip(members, claims, strict=True)
         ]
         before = {_key(looked.claim): looked for looked in self.claims}
-        are_edited = before.keys() != {_key(looked.claim) for looked in now}
-        for looked in now:
+        keys = [sorted(_key(looked.claim) for looked in claims) for claims in (self.claims, now)]
+        are_edited = keys[0] != keys[1]  # one that was made twice counts twice
+        for looked, member in zip(now, members, strict=True):
             edited = f"claims edited after seed {self.seen} was seen"
             known = before.get(_key(looked.claim))
+            told = _dropped if member.reduced.about.exploratory else _changes
             yield (
                 *([edited] if are_edited and self.seen else ()),
-                *(_changes(known, looked) if known and known.seeds else ()),
+                *(told(known, looked) if known and known.seeds else ()),
             )
 
 
@@ -123,6 +128,7 @@ def _looked(member: Member) -> Looked:
         at_most=reduced.looks.last,
         seeds=seeds if has_look else 0,
         selected=cells if has_look else {},
+        confirm=reduced.seeds[:seeds] if has_look else (),
     )
 
 
@@ -137,8 +143,12 @@ def _key(claim: Mapping[str, Any]) -> str:
 def _later(old: Looked, now: Looked | None) -> Looked:
     if now is None or now.at_most != old.at_most or now.seeds <= old.seeds:
         return old
-    is_same = not old.seeds or now.selected == old.selected
-    return replace(old, seeds=now.seeds, selected=now.selected) if is_same else old
+    is_same = now.selected == old.selected and set(old.confirm) <= set(now.confirm)
+    return now if is_same or not old.seeds else old
+
+
+def _dropped(old: Looked, _now: Looked) -> Iterator[str]:
+    yield f"judged without `confirm` after {old.seeds} of its seeds had been seen"
 
 
 def _changes(old: Looked, now: Looked) -> Iterator[str]:
@@ -148,3 +158,7 @@ def _changes(old: Looked, now: Looked) -> Iterator[str]:
         yield f"N {which} after a look: {seeds}, of which {old.seeds} had been seen"
     if now.seeds and now.selected != old.selected:
         yield f"another config is selected than when seed {old.seeds} was seen"
+    before, after = set(old.confirm), set(now.confirm)
+    if after and not (before <= after or after <= before):
+        seeds = f"{seed_ranges(after)} instead of {seed_ranges(before)}"
+        yield f"other confirm seeds after a look: {seeds}"

@@ -58,8 +58,9 @@ class Finding:
         test: name of the test that gives ``p``.
         at_most: with `decide`, how many confirm seeds there are at most; else None.
         looks: with `decide`, the looks at the comparison that decides, up to the last seed that
-            counts: each at the error at which the claim was decided, or is tested now.
-        level: of the intervals of ``looks``; 0.95 of a single claim.
+            counts: each at the error at which the claim was decided, or is tested now; divided by
+            the number of comparisons where a single one refutes the claim, or all are negligible.
+        level: of the intervals of ``looks``; 0.95 of a single claim with one comparison.
         seeds_to_decide: from how many to how many seeds (None: more than 1,000) would decide an
             undecided claim with 80 % power at the strictest level of the correction. Both are one
             number if the claim says what matters (``smallest``, or the ``margin`` of ``close``),
@@ -160,7 +161,7 @@ def _changes(
     claims: Sequence[Claim], members: Sequence[Member], results: Results
 ) -> Sequence[tuple[str, ...]]:
     """Say what was changed in the claims of the file after they were seen."""
-    if claims != results.sweep.claims or all(m.reduced.about.exploratory for m in members):
+    if claims != results.sweep.claims:
         return [()] * len(members)
     return list(FirstLook.read(results.store).changes(members, claims))
 
@@ -214,7 +215,8 @@ def _finding(
     is_unfair = about.exploratory and about.searched is not None
     verdict = "undecided" if is_unfair else _VERDICTS[member.outcome]
     is_open = verdict == "undecided" and not is_unfair and not member.waits
-    level = ALPHA / member.share
+    is_against = verdict == "negligible" or (test.tested is not None and not test.tested.agrees)
+    sharing = len(test.values) if is_against else 1  # as in `Evidence.outcomes`
     return Finding(
         claim=test.claim,
         verdict=verdict,
@@ -223,8 +225,8 @@ def _finding(
         p_holm=p_holm,
         test=name_of_test(test),
         at_most=member.reduced.looks.last if is_watched else None,
-        looks=tuple(member.path(level, test.part)) if is_watched else (),
-        level=1 - level,
+        looks=tuple(member.path(test.part, sharing)) if is_watched else (),
+        level=1 - ALPHA / member.share / sharing,
         seeds_to_decide=test.seeds_to_decide(strictest) if is_open else None,
         exploratory=about.flattered,
         notes=notes,

@@ -73,6 +73,12 @@ class Evidence:
         return self.looks.seeds[: max(0, self.values.shape[-1] - self.looks.first + 1)]
 
     @cached_property
+    def has_ended(self) -> Flags:
+        """Whether no further seed can be looked at, shape (worlds,)."""
+        is_last = self.seen.stop > self.looks.last
+        return np.asarray(is_last | ~np.isfinite(self.values).all(axis=(1, 2)))
+
+    @cached_property
     def moments(self) -> tuple[Array, Array]:
         """Mean and standard error at each look, shape (worlds, parts, looks); NaN without spread.
 
@@ -175,7 +181,9 @@ def decide(claims: Sequence[Evidence], alpha: float = ALPHA) -> Decisions:
     """Judge claims as one family.
 
     The number of a seed is the family's clock: seed k of every claim comes before seed k + 1 of
-    any. A claim with fewer seeds than others stays as its last look left it.
+    any. A claim that gets no more seeds stays as its last look left it; one whose seeds are to come
+    is not tested at a level that a later verdict gives it, so that it does not matter which claim's
+    seeds are in first.
 
     Args:
         claims: at least one, with the same number of worlds.
@@ -194,6 +202,7 @@ def decide(claims: Sequence[Evidence], alpha: float = ALPHA) -> Decisions:
                 seen = min(n, ends[index] - 1)
                 look = seen - claim.looks.first
                 undecided = outcomes[:, index] == UNDECIDED
+                undecided &= claim.has_ended | (seen == n)
                 for share in np.unique(shares[undecided, index]) if look >= 0 else ():
                     key = (index, int(share))
                     if key not in by_level:  # most levels are never needed
@@ -218,8 +227,8 @@ class Look:
         effect: mean over them; NaN once one is not finite.
         low: lower end of the sequential interval; NaN without spread.
         high: its upper end.
-        p: two-sided p-value of the t test against zero, or what the effect is to lie beyond, of
-            this look alone; NaN without spread.
+        p: two-sided p-value of the t test against zero, or what the effect is to lie beyond or
+            within, of this look alone; NaN without spread.
         needed: ``p`` below this decides on which side of it the effect lies.
         spent: error spent up to this look.
     """
@@ -245,9 +254,13 @@ def path(claim: Evidence, alpha: float, part: int = 0) -> list[Look]:
     mean, error = claim.moments
     looks = len(claim.seen)
     errors = np.broadcast_to(error, mean.shape)[0, part]
-    t = np.abs((mean[0, part] - claim.sign * claim.bound) / errors)
+    effect = mean[0, part]
+    distance = effect - claim.sign * claim.bound
+    if claim.margin is not None:
+        distance = claim.margin - np.abs(effect)
+    t = np.abs(distance / errors)
     columns = (
-        *(mean[0, part], low[0, part], high[0, part], 2 * stdtr(claim.df, -t)),
+        *(effect, low[0, part], high[0, part], 2 * stdtr(claim.df, -t)),
         *(of_looks(claim.looks, alpha)[:looks] for of_looks in (rarity, spent)),
     )
     return [Look(seeds, *map(float, row)) for seeds, *row in zip(claim.seen, *columns, strict=True)]

@@ -57,9 +57,12 @@ def _protocol(sweep: Sweep, table: Table, selections: Sequence[CellSelection]) -
         spread = min(of.std for of in of_cells if of.n > 1)
         average = metric_unit.points(mean_of(estimates), spread)
         most = metric_unit.points(max(estimates), spread)
+        is_raced = any(selection.dropped for selection in selections)
+        among = " among the configs left in the race" if is_raced else ""
+        beyond = " What the race dropped flatters beyond that." if is_raced else ""
         yield (
-            f"Selecting on all seeds but one and reporting on that one is worse by {average} "
-            f"on average over {counted(len(estimates), 'cell')} (at most {most})."
+            f"Selecting{among} on all seeds but one and reporting on that one is worse by "
+            f"{average} on average over {counted(len(estimates), 'cell')} (at most {most}).{beyond}"
         )
 
 
