@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -86,14 +85,14 @@ def runs_of(results: Results, trials: Sequence[PlannedTrial]) -> Iterator[Run]:
         ShowError: the store lacks the selection metric.
         StoreError: the store cannot be read.
     """
-    snapshot = results.snapshot
+    snapshot, select = results.snapshot, results.sweep.select
     ids = {trial.trial_id for trial in trials}
     selected = {s.best.config.config_id for s in results.selections if s.best}
-    ends = {row["trial_id"]: row for row in snapshot.read("trials", ids).to_pylist()}
+    ended = snapshot.with_best(snapshot.read("trials", ids), select)
+    ends = {row["trial_id"]: row for row in ended.to_pylist()}
     epochs, probes = _ByTrial(snapshot.read("epochs", ids)), _Probes(snapshot, ids)
     metrics = snapshot.layout.metrics if snapshot.layout else ()
-    best = f"{BEST}{results.sweep.select.metric}"
-    best_of = dict(zip(results.trials["trial_id"], results.trials[best], strict=True))
+    best = [f"{BEST}{select.metric}"]
     for trial in trials:
         end = ends[trial.trial_id]
         started = end["started_at"].timestamp()
@@ -105,7 +104,7 @@ def runs_of(results: Results, trials: Sequence[PlannedTrial]) -> Iterator[Run]:
             started=started,
             ended=end["ended_at"].timestamp(),
             points=list(_points(rows, started, metrics, probes.of(trial.trial_id))),
-            best={best: value} if math.isfinite(value := best_of[trial.trial_id]) else {},
+            best=_present(end, best),
         )
 
 

@@ -269,14 +269,12 @@ class Attempts:
         """Put what a trial's end asks for before all that waits, so that its cell ends early."""
         if self._growth is not None:
             trial = self._trials[trial_id]
-            spared = self._growth.spared
-            trials = self._growth.after(trial, failed=failed)
-            self._ask(self._growth, trials, spared=self._growth.spared - spared)
+            self._ask(self._growth, self._growth.after(trial, failed=failed))
 
-    def _ask(self, growth: Growth, trials: Sequence[PlannedTrial], spared: int = 0) -> None:
+    def _ask(self, growth: Growth, trials: Sequence[PlannedTrial]) -> None:
         missing = [trial for trial in trials if not growth.was_done(trial)]
-        further = sum(map(growth.is_further, trials)) - spared
-        self._progress.asked(missing, done=len(trials) - len(missing), further=further)
+        done = len(trials) - len(missing)
+        self._progress.asked(missing, done=done, total=growth.in_all)
         self._trials |= {trial.trial_id: trial for trial in missing}
         self._waiting.extendleft(Attempt(trial.trial_id, 1) for trial in reversed(missing))
 

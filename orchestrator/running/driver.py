@@ -272,6 +272,7 @@ class Driver:
         return Growth(
             self.sweep,
             inventory.trials,
+            inventory.wanted.in_all,
             inventory.observed,
             observe,
             looked=self._note_look,

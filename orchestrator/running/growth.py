@@ -22,25 +22,27 @@ class Growth:
     Args:
         sweep: the sweep.
         asked: the trials that the run has to see to already.
+        in_all: how many it will have asked for.
         observed: what the trials that are done came to.
         observe: tells what a trial came to that has just been committed.
         looked: called with the claims each time that their confirm seeds have been looked at.
         stands: called with where a cell stands, and with what trials came to, after one of its own.
 
     Attributes:
-        spared: how many confirm seeds have turned out not to follow, as all of a cell diverged.
+        in_all: how many trials the run will have asked for, if no claim asks for more.
     """
 
     def __init__(
         self,
         sweep: Sweep,
         asked: Iterable[PlannedTrial],
+        in_all: int,
         observed: Observed,
         observe: Callable[[str], Observed],
         looked: Callable[[Sequence[Member]], object],
         stands: Callable[[CellSelection, Outcomes], object],
     ) -> None:
-        self.spared = 0
+        self.in_all = in_all
         self._sweep, self._observe, self._looked = sweep, observe, looked
         self._stands = stands
         self._observed = Observed()
@@ -64,7 +66,7 @@ class Growth:
         cell_id = trial.config.cell_id
         now = standing(self._cells[cell_id], self._sweep, self._observed.outcomes)
         if now.selection.ended_empty and not self._standings[cell_id].selection.ended_empty:
-            self.spared += len(now.cell.confirm)
+            self.in_all -= len(now.cell.confirm)
         self._standings[cell_id] = now
         self._stands(now.selection, self._observed.outcomes)
         confirm = len(now.cell.confirm)
@@ -84,7 +86,7 @@ class Growth:
         while self._following:
             trial = self._following.pop()
             if trial.trial_id not in self._known and not self.was_done(trial):
-                self._known.add(trial.trial_id)
+                self._note([trial])
                 return trial
         return None
 
@@ -101,10 +103,6 @@ class Growth:
             for cell_id in open_cells
             for trial in self._standings[cell_id].confirming(self._at_most)
         ]
-
-    def is_further(self, trial: PlannedTrial) -> bool:
-        """Tell whether a trial is beyond those that the sweep asks for in any case."""
-        return trial.seed in self._cells[trial.config.cell_id].deciding
 
     def was_done(self, trial: PlannedTrial) -> bool:
         """Tell whether a trial was done before the run, perhaps for an earlier text of the file."""
@@ -148,5 +146,11 @@ class Growth:
 
     def _new(self, asked: Iterable[PlannedTrial]) -> list[PlannedTrial]:
         new = {t.trial_id: t for t in asked if t.trial_id not in self._known}
-        self._known |= new.keys()
+        self._note(new.values())
         return list(new.values())
+
+    def _note(self, trials: Iterable[PlannedTrial]) -> None:
+        """Note that trials are asked for, of which the total lacks those of claims alone."""
+        for trial in trials:
+            self._known.add(trial.trial_id)
+            self.in_all += trial.seed in self._cells[trial.config.cell_id].deciding

@@ -99,18 +99,17 @@ class Progress:
         self._durations = inventory.durations
         self._slots = 0
 
-    def asked(self, trials: Iterable[PlannedTrial], *, done: int, further: int) -> None:
+    def asked(self, trials: Iterable[PlannedTrial], *, done: int, total: int) -> None:
         """Results ask for more trials.
 
         Args:
             trials: those that wait from now on.
             done: how many others were done before the run.
-            further: how many of all are not in the total so far, less those in it that will not
-                come.
+            total: how many the run will have asked for, as far as it is known now.
         """
         with self.lock:
             self.done += done
-            self.total += further
+            self.total = total
             new = {trial.trial_id: trial for trial in trials}
             self._waiting |= new
             self._trials |= new

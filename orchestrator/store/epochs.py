@@ -53,10 +53,13 @@ def best_value(epochs: pa.Table, metric: str, mode: str) -> float | None:
     return best
 
 
-def best_values(epochs: pa.Table, metric: str, mode: str) -> dict[str, float]:
-    """Return the ``max`` or ``min`` of a metric of each trial in which it is finite once, by id.
+def best_values(
+    trial_ids: Iterable[str], epochs: pa.Table, metric: str, mode: str
+) -> pa.DoubleArray:
+    """Return the best finite value of a metric in each of some trials, null where it has none.
 
     Args:
+        trial_ids: the trials.
         epochs: rows of the table ``epochs``, with the columns ``trial_id`` and that of the metric.
         metric: the metric.
         mode: ``max`` or ``min``.
@@ -64,7 +67,8 @@ def best_values(epochs: pa.Table, metric: str, mode: str) -> dict[str, float]:
     finite = epochs.filter(pc.is_finite(epochs[metric]))
     best = finite.group_by("trial_id").aggregate([(metric, mode)])
     columns = (best[name].to_pylist() for name in ("trial_id", f"{metric}_{mode}"))
-    return dict(zip(*columns, strict=True))
+    of_trial = dict(zip(*columns, strict=True))
+    return pa.array([of_trial.get(trial_id) for trial_id in trial_ids], pa.float64())
 
 
 def metrics_digest(epochs: pa.Table) -> str:

@@ -120,10 +120,7 @@ def _with_best(trials: pa.Table, index: Index, layout: Layout) -> pa.Table:
         return trials
     epochs_schema = layout.schema("epochs")
     schema = pa.schema([epochs_schema.field("trial_id"), epochs_schema.field(metric)])
-    epochs = index.read("epochs", trials["trial_id"].to_pylist(), schema)
-    values = best_values(epochs, metric, layout.mode)
-    column = [values.get(trial_id) for trial_id in trials["trial_id"].to_pylist()]
+    ids = trials["trial_id"].to_pylist()
+    values = best_values(ids, index.read("epochs", ids, schema), metric, layout.mode)
     position = trials.schema.get_field_index(f"best_{metric}")
-    return trials.set_column(
-        position, trials.schema.field(position), pa.array(column, pa.float64())
-    )
+    return trials.set_column(position, trials.schema.field(position), values)

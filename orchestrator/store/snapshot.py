@@ -193,9 +193,8 @@ class Snapshot:
         ids, schema = trials["trial_id"].to_pylist(), layout.schema("epochs")
         columns = pa.schema([schema.field(name) for name in ("trial_id", select.metric)])
         epochs = self._reading(lambda index: self._read(index, "epochs", ids, columns))
-        best = best_values(epochs, select.metric, select.mode)
+        values = best_values(ids, epochs, select.metric, select.mode)
         position = trials.schema.get_field_index(f"{BEST}{layout.select_metric}")
-        values = pa.array([best.get(trial_id) for trial_id in ids], pa.float64())
         return trials.set_column(position, f"{BEST}{select.metric}", values)
 
     def with_seeds(self, trial_ids: Collection[str], seeds: Collection[int]) -> list[str]:

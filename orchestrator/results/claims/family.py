@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
-from orchestrator.results.claims.contrasts import ALPHA
 from orchestrator.results.claims.evidence import Measure, Reduced, reduced
 from orchestrator.results.claims.parts import in_unit
 from orchestrator.results.claims.sequential import UNDECIDED, Look, decide, path
@@ -35,15 +34,16 @@ class Member:
         """Whether further seeds may decide it."""
         return self.outcome == UNDECIDED and self.reduced.waits
 
-    def path(self, part: int, sharing: int) -> list[Look]:
+    def path(self, alpha: float, part: int, sharing: int) -> list[Look]:
         """List the looks at one of its parts, in the unit that the trainable yields.
 
         Args:
+            alpha: the error of the part.
             part: its index.
             sharing: how many parts share the error, which they spend together.
         """
         claim = self.reduced.claim
-        looks = path(self.reduced.evidence, ALPHA / self.share / sharing, part)
+        looks = path(self.reduced.evidence, alpha, part)
         ends = [[in_unit(claim, end) for end in (x.effect, x.low, x.high)] for x in looks]
         return [
             replace(look, effect=effect, low=low, high=high, spent=sharing * look.spent)

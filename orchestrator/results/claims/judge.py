@@ -217,6 +217,7 @@ def _finding(
     is_open = verdict == "undecided" and not is_unfair and not member.waits
     is_against = verdict == "negligible" or (test.tested is not None and not test.tested.agrees)
     sharing = len(test.values) if is_against else 1  # as in `Evidence.outcomes`
+    alpha = ALPHA / member.share / sharing
     return Finding(
         claim=test.claim,
         verdict=verdict,
@@ -225,8 +226,8 @@ def _finding(
         p_holm=p_holm,
         test=name_of_test(test),
         at_most=member.reduced.looks.last if is_watched else None,
-        looks=tuple(member.path(test.part, sharing)) if is_watched else (),
-        level=1 - ALPHA / member.share / sharing,
+        looks=tuple(member.path(alpha, test.part, sharing)) if is_watched else (),
+        level=1 - alpha,
         seeds_to_decide=test.seeds_to_decide(strictest) if is_open else None,
         exploratory=about.flattered,
         notes=notes,

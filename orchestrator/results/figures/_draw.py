@@ -90,11 +90,7 @@ def draw(plot: Plot) -> Figure:
                 _ranked(axes, panel)
             else:
                 _panel(axes, panel, plot.kind, labels)
-        for start in range(0, len(panels), max(columns, 1)):
-            shown = (i for i, p in enumerate(panels[start : start + columns]) if not p.remark)
-            if (first := next(shown, None)) is not None:
-                # A remark in the first panel would leave the row without numbers.
-                grid[start + first].tick_params(axis="y", labelleft=True)
+        _number_rows(zip(grid, panels, strict=False), plot)
         _legend(figure, labels, " ".join(plot.notes), 2 * max(columns, 1))
     return figure
 
@@ -125,6 +121,14 @@ def _axes(figure: Figure, rows: int, columns: int, kind: str) -> list[Axes]:
     sharey: Literal["none", "row"] = "none" if kind == "looks" else "row"
     grid = figure.subplots(rows, columns, squeeze=False, sharey=sharey)
     return list(grid.flat)
+
+
+def _number_rows(drawn: Iterator[tuple[Axes, Panel]], plot: Plot) -> None:
+    """Show the numbers of y where a remark stands in the first panel of a row, which has them."""
+    for row in plot.panels:
+        shown = [axes for axes, panel in itertools.islice(drawn, len(row)) if not panel.remark]
+        for axes in shown[:1]:
+            axes.tick_params(axis="y", labelleft=True)
 
 
 def _flat(plot: Plot) -> list[Panel]:
