@@ -69,7 +69,7 @@ def test_a_cell_that_moved_beyond_noise_is_told_from_one_that_did_not(tmp_path: 
     assert done.exit_code == 0
     assert "• 3 same; 1 moved\n" in done.stdout
     markdown = orch(tmp_path, "compare", before, after, "--format", "markdown").stdout
-    assert "| x | before | after | difference | 95 % interval | p (Holm) |  |" in markdown
+    assert "| x | before | after | change | 95 % interval | p |  |" in markdown
 
 
 def test_other_seeds_are_compared_by_welchs_test_and_all_values_corrected(tmp_path: Path) -> None:

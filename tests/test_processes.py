@@ -339,16 +339,20 @@ def test_a_trainable_whose_import_starts_threads_runs_and_its_log_says_why(
     assert lines.count(said) == 2
 
 
-def test_a_probe_takes_numbers_of_numpy(processes: Any, folder: Path) -> None:
+def test_a_probe_takes_numbers_of_numpy_and_numbered_layers(processes: Any, folder: Path) -> None:
     (folder / "probing.py").write_text(
         "import numpy as np\n"
         "def train(params, trial):\n"
         "    one = np.int64(1)\n"
         "    trial.probe('size', 'first', one, index=one, unit=one, at=np.float32(0.5))\n"
+        "    trial.probe('size', 2, 1.0, index=2)\n"
         "    yield {'score': 1}\n"
     )
     (report,) = run(processes("probing"), start())
-    assert [tuple(row) for row in report.probes] == [(1, "size", "first", 1, 1, 0.5, 1.0)]
+    assert [tuple(row) for row in report.probes] == [
+        (1, "size", "first", 1, 1, 0.5, 1.0),
+        (1, "size", "2", 2, None, None, 1.0),
+    ]
 
 
 def test_a_trainable_that_cannot_be_imported_says_why(processes: Any, folder: Path) -> None:

@@ -118,6 +118,21 @@ def test_progress_goes_to_standard_error(capfd: pytest.CaptureFixture[str]) -> N
     assert "trials" not in out
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "is_told"),
+    [("test_accuracy", 96.5, True), ("test_accuracy", 1, False), ("accuracy_percent", 50, False)],
+)
+def test_an_accuracy_above_one_is_doubted(
+    folder: Path, capfd: pytest.CaptureFixture[str], name: str, value: float, is_told: bool
+) -> None:
+    (folder / "percent.py").write_text(f"def train(params, trial): yield {{{name!r}: {value}}}\n")
+    keys = {"trainable": "percent:train", "select": {"metric": name}, "claims": []}
+    run(sweep(**keys), runner="inline")
+    words = " ".join(capfd.readouterr().err.split())
+    assert ("`test_accuracy` reaches 96.5; a metric whose name ends in" in words) == is_told
+    assert ("yield 0.965, or rename it, such as to `test_accuracy_percent`" in words) == is_told
+
+
 def test_results_tables_and_findings_show_themselves() -> None:
     results = run_here()
     (table,), (finding,) = results.tables(), results.claims()

@@ -15,7 +15,16 @@ from scipy import special
 from support.synthetic import Outcome, make_probes, make_sweep, make_trials, results_of
 
 from orchestrator.errors import ShowError
-from orchestrator.results.tables import Pivot, markdown, pivot, print_text, show, tidy
+from orchestrator.results.tables import (
+    Listing,
+    Pivot,
+    markdown,
+    pivot,
+    print_listing,
+    print_text,
+    show,
+    tidy,
+)
 from orchestrator.spec.checks import check
 from orchestrator.spec.grid import PlannedTrial
 from orchestrator.spec.model import Sweep
@@ -523,3 +532,15 @@ def test_print_text_prints_one_table():
     out = io.StringIO()
     print_text(pivot_of(SWEEP, TRIALS), Console(file=out, width=80))
     assert out.getvalue() == printed(SWEEP, TRIALS)
+
+
+@pytest.mark.parametrize("width", [24, 25, 30, 40])
+def test_a_listing_that_is_too_wide_is_folded_between_words_alone(width: int) -> None:
+    rows = (("convention", "0.1393 ± 0.0034"), ("swap", "0.283 ± 0.013"))
+    out = io.StringIO()
+    listing = Listing("folded", ("order", "before or after"), rows)
+    print_listing(listing, Console(file=out, width=width))
+    lines = out.getvalue().splitlines()
+    assert max(map(len, lines)) <= width
+    words = set(" ".join(lines).split())
+    assert {"convention", "swap", "0.1393", "0.0034", "0.283", "0.013", "before", "after"} <= words

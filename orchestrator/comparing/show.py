@@ -42,7 +42,7 @@ def show(found: Comparison, console: Console, format_: str) -> None:
 def _listings(found: Comparison) -> Iterator[Listing]:
     """List the changes of each value."""
     factors = _varying(found)
-    header = (*factors, "before", "after", "difference", "95 % interval", "p (Holm)", "")
+    header = (*factors, "before", "after", "change", "95 % interval", "p", "")
     for value, changes in groupby(found.changes, lambda change: change.value):
         rows = tuple(_row(change, factors) for change in changes)
         yield Listing(unit(value.name).heading(str(value)), header, rows)
@@ -88,8 +88,8 @@ def _notes(found: Comparison) -> Iterator[str]:
     if fixed:
         yield f"in all cells {assignments(fixed)}"
     yield (
-        "t tests, paired where both have the same seeds; p (Holm) is corrected over all "
-        f"{counted(len(found.changes), 'value')}, and moved means below 0.05"
+        "t tests, paired where both have the same seeds; p is corrected over all "
+        f"{counted(len(found.changes), 'value')} by Holm's method, and moved means below 0.05"
     )
     if any(not side.complete for c in found.changes for side in (c.before, c.after)):
         yield "* incomplete: trials are missing or failed"

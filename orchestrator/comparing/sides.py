@@ -36,7 +36,7 @@ def opened(text: str) -> Results:
     """
     location, _, version = text.rpartition(_VERSION)
     # As in s3://key@host/bucket, or in the name of a folder.
-    if not location or "/" in version or Path(text).is_dir():
+    if not (location and version) or "/" in version or Path(text).is_dir():
         return open_store(text)
     results = open_store(location)
     trials = results.trials

@@ -33,6 +33,7 @@ from orchestrator.running.edits import EditWatch
 from orchestrator.running.growth import Growth
 from orchestrator.running.inventory import Inventory, take_inventory
 from orchestrator.running.job import Job, make_job
+from orchestrator.running.metric_checks import doubts
 from orchestrator.running.new_metrics import MetricColumns
 from orchestrator.running.preparation import Preparation
 from orchestrator.running.progress import Progress
@@ -140,7 +141,8 @@ class Driver:
             ended = settle(self.store, self.sweep)
             if time_is_up:  # trials may have been committed since, while the runner closed
                 _require_done(self._compare(ended), self._progress)
-            self._warn_of_unwatched(ended)
+            for text in doubts(ended, self.sweep.diverged_on):
+                self.display.say(f"warning: {self.sweep.name}: {text}")
             return ended
 
     def _compare(self, snapshot: Snapshot, siblings: Iterable[Store] = ()) -> Inventory:
@@ -290,14 +292,6 @@ class Driver:
         """Make the judge of the first trials; it has none to judge if the run is to keep going."""
         judged = [] if self.options.keep_going else todo
         return Alike({trial.trial_id: trial.config.config_id for trial in judged})
-
-    def _warn_of_unwatched(self, ended: Snapshot) -> None:
-        """Warn of names in ``diverged_on`` that no trial has, and so ended no trial."""
-        metrics = ended.layout.metrics if ended.layout else ()
-        for name in self.sweep.diverged_on:
-            if metrics and name not in metrics:
-                text = unknown("metric", name, metrics)
-                self.display.say(f"warning: {self.sweep.name}: `diverged_on`: {text}")
 
     def _commit_failure(self, job: Job, trial_id: str, text: str, attempts: int) -> bool:
         """Commit a trial as failed, unless its worker died after committing it as finished.

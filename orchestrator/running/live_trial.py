@@ -207,7 +207,7 @@ class LiveTrial:
         at: float | None = None,
     ) -> None:
         """Keep a value until the epoch ends."""
-        names = storable(probe), storable(layer)
+        names = storable(str(probe)), storable(str(layer))
         place = int(index), None if unit is None else int(unit), None if at is None else float(at)
         self.probes.append((self.epoch, *names, *place, float(value)))
 

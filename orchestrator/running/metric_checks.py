@@ -1,15 +1,17 @@
-"""The metrics that a sweep watches: when a trial has diverged, and which one it must have."""
+"""Checks of metrics: when a trial has diverged, which one it must have, and doubtful ones."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from orchestrator.errors import MetricError, unknown
-from orchestrator.labels import quoted
+from orchestrator.labels import is_accuracy, quoted
 from orchestrator.running.yielded import Metrics
+from orchestrator.store import Snapshot
 from orchestrator.store.epochs import last_values, metric_names
 
 
@@ -39,3 +41,24 @@ def require_selected(epochs: pa.Table, metric: str, entry: str) -> None:
             f"{quoted(present)}"
         )
     raise MetricError(f"{unknown('metric', metric, present)}; these are what {entry} yields")
+
+
+def doubts(ended: Snapshot, watched: Collection[str]) -> Iterator[str]:
+    """Say what the metrics of a run's trials leave in doubt.
+
+    Args:
+        ended: the store after the run.
+        watched: the metrics in ``diverged_on``.
+    """
+    metrics = ended.layout.metrics if ended.layout else ()
+    for name in watched:
+        if metrics and name not in metrics:  # so that it ended no trial
+            yield f"`diverged_on`: {unknown('metric', name, metrics)}"
+    for name in filter(is_accuracy, metrics):
+        largest = pc.max(ended.rows[name]).as_py()
+        if largest is not None and 1 < largest < math.inf:
+            yield (
+                f"`{name}` reaches {largest:.4g}; a metric whose name ends in `accuracy` is a "
+                f"fraction, and shown times 100: yield {largest / 100:.4g}, or rename it, such as "
+                f"to `{name}_percent`"
+            )

@@ -52,13 +52,33 @@ def as_text(show: Callable[[Console], None]) -> str:
 
 
 def print_listing(listing: Listing, console: Console) -> None:
-    """Print a listing; text that exceeds the console's width is folded within its column."""
+    """Print a listing; text that exceeds the console's width is folded within its column.
+
+    Where the width allows, it is folded between words alone.
+    """
     console.print(Text(listing.title, style="bold"))
     header = [(name,) for name in listing.header]
     table = _table(header, len(header))
     for row in listing.rows:
         table.add_row(*map(_Hyphenated, row))
+    for column, width in zip(table.columns, _widths(listing, console.width), strict=False):
+        column.width = width
     console.print(table)
+
+
+def _widths(listing: Listing, available: int) -> list[int]:
+    """Share a width that does not hold every text on one line, if it holds every word on one."""
+    columns = list(zip(listing.header, *listing.rows, strict=True))
+    available -= 3 * len(columns) - 1  # the blanks between columns
+    longest = [max(map(len, cells)) for cells in columns]
+    words = [max(map(len, " ".join(cells).split()), default=0) for cells in columns]
+    to_share = available - sum(words)
+    wanted = sum(longest) - sum(words)
+    if to_share < 0 or wanted <= to_share:
+        return []
+    return [
+        word + to_share * (text - word) // wanted for word, text in zip(words, longest, strict=True)
+    ]
 
 
 def _blocks(pivot: Pivot, console: Console) -> Iterator[Table]:
