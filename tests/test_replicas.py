@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from support.storing import make_sweep
 
-from orchestrator.results.replicas import equal_to_the_bit
+from orchestrator.results.replicas import equal_to_the_bit, lost_trials
 from orchestrator.running.processor import cpu_name, processor_of
 from orchestrator.spec import PlannedTrial, expand
 from orchestrator.store.epochs import metrics_digest, table_of
@@ -102,6 +102,20 @@ def test_two_metrics_of_one_epoch_are_no_coincidence() -> None:
     frame = trials_with(lambda trial: text(trial, "order", "lr") + str(trial.seed == 2), epochs=1)
     (remark,) = equal_to_the_bit(SWEEP, frame.assign(loss=1.0))
     assert remark.startswith("seeds 0 and 1 are equal to the bit")
+
+
+def test_lost_networks_are_ignored_and_a_metric_that_no_trial_has_finite_tells_nothing() -> None:
+    nan, inf = math.nan, math.inf
+    columns = {
+        "trial_id": ["fine", "null", "lost", "huge"],
+        "loss": [0.5, None, nan, inf],
+        "never": [nan, nan, nan, None],
+    }
+    rows = pa.table(columns)
+    assert lost_trials(rows, ["loss", "never"]) == {"lost", "huge"}
+    frame = trials_with(lambda _: "same")
+    assert equal_to_the_bit(SWEEP, frame)
+    assert equal_to_the_bit(SWEEP, frame, set(frame["trial_id"])) == []
 
 
 @pytest.mark.parametrize(

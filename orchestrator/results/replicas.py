@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from orchestrator.columns import BEST, Status
 from orchestrator.labels import assignments, label
@@ -44,7 +47,24 @@ class _Equality:
     """How many sets of trials with these values could have been equal."""
 
 
-def equal_to_the_bit(sweep: Sweep, trials: pd.DataFrame) -> list[str]:
+def lost_trials(rows: pa.Table, metrics: Iterable[str]) -> set[str]:
+    """Find the trials with a metric that ends as NaN or infinite, and not so in all trials.
+
+    A network that is lost yields the same whatever its seed.
+
+    Args:
+        rows: the committed rows of ``trials``, which tell NaN from null.
+        metrics: the metrics of the store.
+    """
+    lost: set[str] = set()
+    for name in metrics:
+        is_finite = pc.fill_null(pc.is_finite(rows[name]), True)
+        if pc.any(pc.and_(is_finite, pc.is_valid(rows[name]))).as_py():
+            lost.update(rows["trial_id"].filter(pc.invert(is_finite)).to_pylist())
+    return lost
+
+
+def equal_to_the_bit(sweep: Sweep, trials: pd.DataFrame, lost: Collection[str] = ()) -> list[str]:
     """Name seeds, and values of a param, that make no difference in any epoch.
 
     Trials are compared that differ in their seed alone, or in one factor or search param alone.
@@ -55,11 +75,12 @@ def equal_to_the_bit(sweep: Sweep, trials: pd.DataFrame) -> list[str]:
         sweep: the sweep.
         trials: the store's ``trials``; those that are not completed, or have no digest, are
             ignored.
+        lost: the ids of further trials that are ignored; see `lost_trials`.
 
     Returns:
         At most four sentences, the last of which counts those left out.
     """
-    digests = _digests(sweep, trials)
+    digests = _digests(sweep, trials[~trials["trial_id"].isin(lost)])
     if len({digest.text for digest in digests.values()}) == len(digests):
         return []
     planned = expand(sweep)

@@ -15,7 +15,7 @@ from orchestrator.results.marks import Ends, Marks, cell_marks, ends_of
 from orchestrator.results.measures import measure
 from orchestrator.results.observed import observe
 from orchestrator.results.origins import Origins
-from orchestrator.results.replicas import equal_to_the_bit
+from orchestrator.results.replicas import equal_to_the_bit, lost_trials
 from orchestrator.results.selection import CellSelection, select
 from orchestrator.results.wanted import Wanted, wanted
 from orchestrator.spec import PlannedTrial, Sweep, with_seeds
@@ -106,7 +106,9 @@ class Results:
     @cached_property
     def equal_to_the_bit(self) -> list[str]:
         """Seeds, and values of a param, that make no difference in any epoch, in sentences."""
-        return equal_to_the_bit(self.sweep, self.trials)
+        layout = self.snapshot.layout
+        lost = lost_trials(self.snapshot.rows, layout.metrics if layout else ())
+        return equal_to_the_bit(self.sweep, self.trials, lost)
 
     @cached_property
     def artifacts(self) -> Mapping[str, int]:
