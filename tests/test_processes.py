@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import psutil
 import pytest
 from support.memory_limit import limited
 from support.processes import run, start, working_in
-from support.waiting import until
+from support.waiting import HANG_SECONDS, until
 
 from orchestrator.errors import (
     GpuMemoryError,
@@ -46,7 +47,7 @@ POOLS = []
 
 def train(params, trial):
     yield {"score": 1.0}
-    end = params["end"]
+    end = str(params["end"])
     if end == "exit zero":
         sys.exit(0)
     if end == "usage":
@@ -74,6 +75,16 @@ def train(params, trial):
             subprocess.Popen(command)
         while not Path("daemon").exists() or params.get("then") == "wait":
             time.sleep(0.01)
+    if end.startswith("a fork") and os.fork() == 0:
+        if end == "a fork exits":
+            sys.exit(3)
+        if end == "a fork raises":
+            raise ValueError("no luck")
+        if end == "a fork asks":
+            while True:
+                trial.checkpoint_due
+        if end == "a fork returns":
+            return
     if end == "late":
         threading.Thread(target=report_late, args=(trial,)).start()
         return
@@ -93,6 +104,8 @@ def train(params, trial):
         os.write(1, b"\\xff is no UTF-8\\n")
         trial.log("a line of its log")
     yield {"score": 2.0}
+    for epoch in range(params.get("more", 0)):
+        yield {"score": 3.0 + epoch}
 
 
 class Coded(Exception):
@@ -229,6 +242,16 @@ def test_a_trial_that_has_failed_does_not_wait_for_its_threads(
     with pytest.raises(TrialFailedError, match=r"^ValueError: no luck$"):
         run(worker, start(end="stuck"))
     assert len(list(run(worker, start(end=None)))) == 2
+
+
+@pytest.mark.parametrize("does", ["exits", "raises", "returns", "reports", "asks"])
+def test_a_process_that_a_trial_forks_takes_no_part_in_it(processes: Any, does: str) -> None:
+    begin = start(end=f"a fork {does}", more=100)
+    begin = replace(begin, checkpoint_every=1000, timeout=HANG_SECONDS)
+    lines: list[str] = []
+    reports = processes("endings").run(begin, None, lines.append)
+    assert [report.metrics["score"] for report in reports] == [*map(float, range(1, 103))]
+    assert ("ValueError: no luck" in "\n".join(lines)) == (does == "raises")
 
 
 def test_what_a_trial_starts_ends_with_it(processes: Any, folder: Path) -> None:

@@ -21,6 +21,7 @@ from orchestrator.metrics import storable
 from orchestrator.nesting import flat
 from orchestrator.reporting import reports_to
 from orchestrator.running import failures
+from orchestrator.running.forks import leaving_forks
 from orchestrator.running.yielded import Metrics, YieldedReader
 
 if TYPE_CHECKING:  # it imports pyarrow, which a trial's process has no use for
@@ -283,7 +284,7 @@ def run_trainable(trainable: Trainable, trial: LiveTrial) -> None:
     """
     given: contract.Trial = trial
     try:
-        with reports_to(trial.take):
+        with leaving_forks(), reports_to(trial.take):
             returned: object = trainable(copy.deepcopy(dict(trial.start.params)), given)
             if isinstance(returned, Iterator):
                 returned = _exhaust(returned, trial)

@@ -127,3 +127,31 @@ def test_a_bad_end_fails_its_trial_alone_in_its_own_words(
     if runner == "tune":
         assert trials["error"]["killed"].startswith("its process was killed by SIGKILL")
         assert "Traceback" not in done.stderr
+
+
+LEFT = """
+import os
+import sys
+import tempfile
+
+
+def train(params, trial):
+    if os.fork() == 0:
+        sys.exit(0)
+    os.wait()
+    yield {"score": float(os.path.exists("left.py"))}
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+    if params["x"]:
+        raise ValueError("no luck")
+"""
+
+
+def test_inline_trials_start_in_the_sweeps_folder_and_their_forks_end(folder: Folder) -> None:
+    (folder.path / "left.py").write_text(LEFT)
+    keys = {"trainable": "left:train", "search": {}, "fixed": {}, "retries": 0}
+    sweep = folder.write(factors={"x": [0, 1]}, **keys)
+    done = folder.process("sweep", sweep, "--runner", "inline", code=1)
+    assert done.stdout.count("results: score") == 1
+    assert sorted(folder.trials()["score"].dropna()) == [1.0, 1.0]
+    assert set(folder.trials()["error"].dropna()) == {"ValueError: no luck"}

@@ -92,6 +92,7 @@ class _Worker:
 
     def __init__(self, connection: Connection[Any, Any]) -> None:
         self._connection, self._lock = connection, threading.Lock()
+        self._process = os.getpid()
         self._heard: set[str] = set()
 
     def wants_another_after(self, epoch: dict[str, Any]) -> bool:
@@ -112,6 +113,8 @@ class _Worker:
         return self._has_said("save")
 
     def _has_said(self, kind: str) -> bool:
+        if os.getpid() != self._process:  # a fork, which would take the words from the trial
+            return kind in self._heard
         with self._lock:
             while "close" not in self._heard and self._connection.poll():
                 self._hear()

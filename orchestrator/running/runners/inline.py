@@ -36,8 +36,8 @@ class InlineRunner:
 
     The traceback of each attempt that raises is printed, and the next attempt starts; a trial
     is retried after all others. Under ``python -m pdb -m orchestrator sweep … --runner inline``
-    the debugger stops where it raised. Global generators are seeded for each trial; whatever
-    else a trial changes in the process, the next one meets.
+    the debugger stops where it raised. Global generators are seeded for each trial, which starts in
+    the job's folder; whatever else a trial changes in the process, the next one meets.
     """
 
     def run(self, job: Job, attempts: Attempts) -> None:
@@ -64,7 +64,7 @@ class InlineRunner:
                 last_words.line = ""  # what was said before is not this attempt's
                 seconds = 0.0
                 try:
-                    with _trial_errors(is_interrupted):
+                    with contextlib.chdir(job.folder), _trial_errors(is_interrupted):
                         execution = Execution(
                             job,
                             job.tasks[attempt.trial_id],
