@@ -129,6 +129,20 @@ def test_stdout_and_stderr_are_in_the_log_in_order_where_a_regex_reads_both(prog
     assert printed == [text for e in (1, 2, 3) for text in (f"epoch {e}", f"accuracy 0.{e}")]
 
 
+def test_a_progress_bar_is_one_line_however_often_it_is_drawn(program: Any) -> None:
+    trials = program(
+        """
+        for epoch in range(2):
+            for image in range(20_000):
+                print(f"\\repoch {epoch}, image {image}, {' ' * 60}, loss 0.{image}", end="")
+            print(f"\\repoch {epoch} done, loss 0.{epoch}")
+        print("\\r" * (3 << 20) + "loss 0.7", end="\\r")
+        """,
+        metrics={"regex": r"loss (?P<loss>[\d.]+)"},
+    )
+    assert metrics_of(trials) == [{"loss": 0.0}, {"loss": 0.1}, {"loss": 0.7}]
+
+
 def test_a_program_gets_its_params_and_its_trial_as_words_and_environment(
     program: Any, folder: Path
 ) -> None:

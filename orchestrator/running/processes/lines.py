@@ -13,7 +13,7 @@ from orchestrator.labels import printable
 CHUNK = 1 << 16
 """Bytes to read at once."""
 _LONGEST = 1 << 20
-"""Bytes without a line break after which a line is cut."""
+"""Bytes without a line break after which a line is cut; of a progress bar its last state counts."""
 
 
 class LineBuffer:
@@ -24,7 +24,9 @@ class LineBuffer:
 
     def feed(self, chunk: bytes) -> list[str]:
         """Return the lines that end in a chunk."""
-        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        *lines, rest = (self._rest + chunk).split(b"\n")
+        # A bar that is drawn again and again is one line, in whichever state it is seen meanwhile.
+        self._rest = rest[rest.rstrip(b"\r").rfind(b"\r") + 1 :]
         if len(self._rest) > _LONGEST:
             lines.append(self._rest)
             self._rest = b""
