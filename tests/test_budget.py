@@ -237,3 +237,13 @@ def test_times_have_units(text: str | int, seconds: float) -> None:
 def test_what_is_no_time_is_refused(text: Any) -> None:
     with pytest.raises(SpecError, match="`timeout`: expected a time"):
         timed(timeout=text)
+
+
+def test_a_trial_that_never_saves_does_not_start_where_it_cannot_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = {"seeds": [0, 1, 2], "factors": {"x": [1]}, "fixed": {"epochs": 10}}
+    sim = Simulation(tmp_path, monkeypatch, **keys)
+    with pytest.raises(TimeUpError, match="time is up: 2 of 3 trials done"):
+        sim.run(train=unsaving, hosts=(1,), ahead=0, hours=27 * SECOND)
+    assert len(sim.trained) == 20, "a third trial would have been cut short, and begun anew"

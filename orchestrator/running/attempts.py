@@ -169,7 +169,7 @@ class Attempts:
         Raises:
             StoreError: the store cannot be written.
         """
-        self._budget.epoch(attempt.trial_id, epoch.number)
+        self._budget.epoch(attempt.trial_id, epoch.number, is_saved=epoch.is_saved)
         if epoch.is_saved and self._unsaved is not None:
             self._unsaved.discard(attempt)
         if attempt in self._taken:

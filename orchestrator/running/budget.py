@@ -38,6 +38,8 @@ class Budget:
         self._clock, self._durations = clock, durations
         self._epochs, self._every = epochs, checkpoint_every
         self._saved = dict(saved)
+        self._save: bool | None = None
+        """Whether trials save, or have a counter by which they go on; None until that is seen."""
         self._began = began
         self.stops_at = None if hours is None else began + 3600 * hours
         """When the run ends, in seconds since 1970."""
@@ -51,10 +53,13 @@ class Budget:
         """Whether the time is up."""
         return self._left <= 0
 
-    def epoch(self, trial_id: str, number: int) -> None:
-        """A trial has ended an epoch."""
+    def epoch(self, trial_id: str, number: int, *, is_saved: bool) -> None:
+        """A trial has ended an epoch, from which another attempt can go on or not."""
         self._epochs = max(self._epochs, number)
-        self._saved[trial_id] = number - number % self._every
+        if is_saved:
+            self._saved[trial_id], self._save = number, True
+        elif self._save is None and number % self._every == 0:
+            self._save = False
 
     def took(self, trial: PlannedTrial, seconds: float) -> None:
         """A trial has taken so long."""
@@ -75,5 +80,6 @@ class Budget:
         left = 1.0
         if self._epochs:
             left = max(0.0, 1 - self._saved.get(trial.trial_id, 0) / self._epochs)
-            left = min(left, self._every / self._epochs)
+            if self._save is not False:
+                left = min(left, self._every / self._epochs)
         return expected * left < self._left
