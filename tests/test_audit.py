@@ -202,6 +202,16 @@ def test_packages_that_are_not_there_are_named_with_their_versions(shared: Path)
     assert done.stderr.endswith("not installed here: pip install no-such-package==1.2.3\n")
 
 
+def test_packages_of_another_environment_are_not_looked_for_in_this_one(shared: Path) -> None:
+    for path in shared.glob("code/*.json"):
+        listed = json.loads(path.read_text())
+        listed["packages"] |= {"Python": "3.9.1", "module_of_another": "1.2.3"}
+        path.write_text(json.dumps(listed))
+    sign(shared)
+    done = orch(shared.parent, "audit", "downloaded")
+    assert done.stdout.startswith("10 trials of noise, of 10 that finished")
+
+
 def test_without_sources_nothing_can_be_audited(shared: Path) -> None:
     for path in shared.glob("code/*.zip"):
         path.unlink()

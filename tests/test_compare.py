@@ -175,6 +175,16 @@ def test_a_factor_may_be_fixed_on_the_other_side(tmp_path: Path) -> None:
     ]
 
 
+def test_a_cell_that_searches_a_param_is_none_of_its_values(tmp_path: Path) -> None:
+    before = make(tmp_path / "one", factors={"x": [1, 2], "lr": [0.1, 0.2]})
+    after = make(tmp_path / "two", search={"lr": [0.1, 0.2]})
+    done = orch(tmp_path, "compare", before, after)
+    assert done.exit_code == 2
+    assert "have no cell in common" in done.stderr
+    single = make(tmp_path / "three", search={"lr": [0.1]})
+    assert len(compared(before, single)["changes"]) == 4
+
+
 def test_two_versions_of_the_code_in_one_store(tmp_path: Path) -> None:
     store = make(tmp_path / "one", seeds=[0, 1, 2])
     folder = tmp_path / "one"

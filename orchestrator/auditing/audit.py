@@ -20,6 +20,7 @@ from orchestrator.results.wanted import possible
 from orchestrator.running import failures
 from orchestrator.running.comparison import Comparison, Rows, RowsOf, compare, went_on
 from orchestrator.running.one_trial import named
+from orchestrator.running.programs.imports import PYTHON
 from orchestrator.running.repeating import Repetition, repetition
 from orchestrator.spec import PlannedTrial
 from orchestrator.store import Snapshot
@@ -142,10 +143,14 @@ def prepare(folder: Path, size: int, seed: int) -> Audit:
 
 
 def _require_packages(results: Results, folder: Path, digests: set[str]) -> None:
-    """Refuse to run trials whose packages are not installed, in whatever version."""
+    """Refuse to run trials whose packages are not installed, in whatever version.
+
+    What a command has loaded from another environment is not looked for in this one.
+    """
     lacking = set()
     for listed in map(results.store.archives.environment, sorted(digests)):
-        for name, version in (listed or {"packages": {}})["packages"].items():
+        packages = listed["packages"] if listed else {}
+        for name, version in {} if PYTHON in packages else packages.items():
             try:
                 importlib.metadata.version(name)
             except importlib.metadata.PackageNotFoundError:

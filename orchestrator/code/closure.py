@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from importlib import invalidate_caches
 from pathlib import Path
 from typing import NamedTuple
@@ -12,7 +11,7 @@ from orchestrator.code.archive import Archive
 from orchestrator.code.history import history
 from orchestrator.code.manifest import LARGEST, Content, Manifest
 from orchestrator.code.scope import Scope, files_of, find_top
-from orchestrator.code.trees import parse
+from orchestrator.code.trees import imported
 from orchestrator.errors import TrainableError
 
 
@@ -75,7 +74,7 @@ class _Files:
         path = Path(self._scope.folder, name)
         data = self.read(path, name)
         if path.suffix == ".py":
-            self.follow(_imported(data), str(path.parent), self._scope.folder)
+            self.follow(imported(data), str(path.parent), self._scope.folder)
 
     def follow(self, tops: Iterable[str], *folders: str) -> None:
         """Take in modules and packages, found in folders first, and what they import in turn."""
@@ -87,10 +86,20 @@ class _Files:
             seen.add(top)
             for other_name, path in files_of(find_top(top, *folders)):
                 data = self.read(path, self._scope.name_of(path, other_name))
-                waiting += _imported(data)
+                waiting += imported(data)
 
     def read(self, path: Path, name: str) -> bytes | None:
-        """Take in a file; return its content unless it is too large to be kept."""
+        """Take in a file; return its content unless it is too large to be kept.
+
+        Raises:
+            TrainableError: it has a name that no archive can hold.
+        """
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            raise TrainableError(
+                f"{name!a} counts as code, and its name is no UTF-8; give it another name"
+            ) from None
         if path.stat().st_size > LARGEST:
             self.files[name] = Content.of_file(path)
             return None
@@ -112,14 +121,3 @@ def require_module(module: str, scope: Scope) -> None:
             f"the module `{top}` cannot be found from {scope.folder}; "
             "run orch in the folder that holds it, or install it"
         )
-
-
-def _imported(data: bytes | None) -> Iterator[str]:
-    """List the top-level names that a file imports anywhere; its own package counts whole."""
-    tree = None if data is None else parse(data)
-    for node in ast.walk(tree) if tree else ():
-        match node:
-            case ast.Import():
-                yield from (alias.name.partition(".")[0] for alias in node.names)
-            case ast.ImportFrom(module=str(name), level=0):
-                yield name.partition(".")[0]

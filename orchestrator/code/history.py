@@ -34,8 +34,8 @@ def history(folder: str, names: Collection[str]) -> History | None:
     if commit is None:
         return None
     diff = ("diff", "--relative", "--no-ext-diff", "--no-textconv")
-    changed = (_git(folder, *diff, "--name-only", "-z", "HEAD") or b"").decode().split("\0")
-    ours = [name for name in changed if name in names]
+    changed = _git(folder, *diff, "--name-only", "-z", "HEAD") or b""
+    ours = [name for name in map(os.fsdecode, changed.split(b"\0")) if name in names]
     changes = _git(folder, *diff, "HEAD", "--", *ours) if ours else b""
     return History(commit.decode().strip(), changes or b"")
 

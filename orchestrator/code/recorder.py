@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from orchestrator.code.archive import Archive
 from orchestrator.code.manifest import Content
 from orchestrator.code.scope import TOOL, Scope, counts
-from orchestrator.code.trees import is_same
+from orchestrator.code.trees import imported, is_same
 from orchestrator.errors import EditedError
 
 
@@ -44,7 +44,9 @@ class Recorder(importlib.abc.MetaPathFinder):
 
     def __init__(self, folder: str, archive: Archive | None) -> None:
         self._scope, self._archive = Scope(folder), archive
-        self._before = frozenset(_loaded_names())
+        self._entries = tuple(sys.path)
+        self._before = _loaded_names()
+        """Top-level names that this process has loaded for itself, and no trial's code imports."""
         self._files: dict[str, bytes] = {}
         self._told: set[str] = set()
         self._others: set[str] = set()
@@ -63,24 +65,37 @@ class Recorder(importlib.abc.MetaPathFinder):
     @classmethod
     @contextlib.contextmanager
     def installed(cls, folder: str, archive: Archive | None) -> Iterator[Recorder]:
-        """Watch imports while the block runs."""
+        """Watch imports while the block runs, after which the import path is as it was."""
         recorder = cls.install(folder, archive)
         try:
             yield recorder
         finally:
             sys.meta_path.remove(recorder)
+            sys.path[:] = recorder._entries
 
     def forget_other_versions(self) -> None:
-        """Have modules of the run's code imported anew that this process has in another version."""
+        """Have all modules of the run's code imported anew if one is here in another version.
+
+        All, since a module that is the same may hold another one that is not. What earlier trials
+        of this process have loaded beyond the run's code is none of a known version.
+        """
         known = self._archive.manifest.files if self._archive else {}
+        for name in known:
+            self._count_imports(self._archive.content(name) if self._archive else None)
+        ours, versions = [], list[tuple[Content | None, Content | None]]()
         for fullname, module in list(sys.modules.items()):
             origin = getattr(module, "__file__", None)
-            if origin and counts(Path(origin)):
-                content = known.get(self._name_of(fullname, Path(origin)))
+            if origin and fullname != "__main__" and counts(Path(origin)):
+                name = _module_file(fullname, Path(origin))
+                content = known.get(self._scope.name_of(Path(origin), name))
                 read = getattr(module.__spec__, "loader", None)
                 loaded = read.content if isinstance(read, _RecordingLoader) else None
-                if content is not None and content != loaded:
-                    del sys.modules[fullname]
+                if content is not None or loaded is not None:
+                    ours.append(fullname)
+                    versions.append((content, loaded))
+        if any(content != loaded for content, loaded in versions):
+            for fullname in ours:
+                del sys.modules[fullname]
 
     def loaded(self) -> Loaded:
         """Return, once each, what was loaded so far."""
@@ -91,13 +106,13 @@ class Recorder(importlib.abc.MetaPathFinder):
         return fresh
 
     def note(self, fullname: str, path: Path) -> None:
-        """Record a module that a program has imported.
+        """Record a module that a program has imported, or the script that a Python runs.
 
         Raises:
             EditedError: it was edited while the sweep ran.
         """
         top = fullname.partition(".")[0]
-        self._others |= {top} - sys.stdlib_module_names
+        self._others |= {top} - sys.stdlib_module_names - {"__main__"}
         if top != TOOL and counts(path):
             with contextlib.suppress(OSError):
                 self._record(fullname, path, path.read_bytes())
@@ -123,8 +138,9 @@ class Recorder(importlib.abc.MetaPathFinder):
     ) -> ModuleSpec | None:
         """Let the finders behind this one find a module, and record it if it counts."""
         behind = sys.meta_path[sys.meta_path.index(self) + 1 :]
-        specs = (finder.find_spec(fullname, path, target) for finder in behind)
-        spec = next((spec for spec in specs if spec is not None), None)
+        finds = filter(None, (getattr(finder, "find_spec", None) for finder in behind))
+        specs = (find(fullname, path, target) for find in finds)
+        spec: ModuleSpec | None = next((spec for spec in specs if spec is not None), None)
         if (
             spec is not None
             and type(spec.loader) is SourceFileLoader
@@ -134,8 +150,14 @@ class Recorder(importlib.abc.MetaPathFinder):
             spec.loader = _RecordingLoader(fullname, str(spec.origin), self._record)
         return spec
 
+    def _count_imports(self, data: bytes | None) -> None:
+        """Count what a trial's code imports as loaded by it, also if it is here already."""
+        self._before -= {*imported(data)} - {TOOL}
+
     def _record(self, fullname: str, path: Path, data: bytes) -> None:
-        name = self._name_of(fullname, path)
+        module = _module_file(fullname, path)
+        name = self._scope.name_of_loaded(path, module, self._entries)
+        self._count_imports(data)
         known = self._archive.manifest.files.get(name) if self._archive else None
         if known is None or self._archive is None:
             self._files[name] = data
@@ -145,11 +167,11 @@ class Recorder(importlib.abc.MetaPathFinder):
                 self.edited = self.edited or EditedError.of(name)
                 raise self.edited
 
-    def _name_of(self, fullname: str, path: Path) -> str:
-        """Name a module's file as its manifest does."""
-        parts = fullname.split(".")
-        module = [*parts, path.name] if path.name == "__init__.py" else [*parts[:-1], path.name]
-        return self._scope.name_of(path, "/".join(module))
+
+def _module_file(fullname: str, path: Path) -> str:
+    """Name a module's file relative to its entry of the import path."""
+    parts = fullname.split(".")
+    return "/".join([*(parts if path.name == "__init__.py" else parts[:-1]), path.name])
 
 
 def _loaded_names() -> set[str]:

@@ -6,10 +6,10 @@ import glob
 import os
 import sys
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec, PathFinder
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 
 from orchestrator.errors import InputError
 
@@ -30,15 +30,43 @@ class Scope:
 
     def name_of(self, path: Path, otherwise: str) -> str:
         """Name a file relative to the working folder; a file elsewhere keeps its other name."""
+        path = _direct(path)
         return path.relative_to(self.folder).as_posix() if self._holds(path) else otherwise
 
-    def find(self, name: str) -> Path | None:
-        """Find the file that a manifest names; None if there is none now."""
+    def name_of_loaded(self, path: Path, otherwise: str, entries: Sequence[str]) -> str:
+        """Name a file that a trial has loaded, so that `find` finds it again.
+
+        Args:
+            path: of the file, which may lie anywhere.
+            otherwise: its name relative to its entry of the import path.
+            entries: the import path, without what the trial itself has added. A file elsewhere that
+                is not found from there, as after ``sys.path.append("..")``, is named from the
+                working folder.
+        """
+        path = _direct(path)
+        if self._holds(path) or self.find(otherwise, entries) == path:
+            return self.name_of(path, otherwise)
+        return PurePath(os.path.relpath(path, self.folder)).as_posix()
+
+    def find(self, name: str, entries: Sequence[str] | None = None) -> Path | None:
+        """Find the file that a manifest names; None if there is none now.
+
+        Args:
+            name: of the file.
+            entries: of the import path; by default this process's.
+        """
         here = Path(self.folder, name)
         if here.is_file():
             return here
-        spec = find_top(PurePosixPath(name).parts[0].removesuffix(".py"), self.folder)
+        top = PurePosixPath(name).parts[0].removesuffix(".py")
+        spec = find_top(top, self.folder, entries=entries)
         return next((path for found, path in files_of(spec) if found == name), None)
+
+    def lasts(self, name: str) -> bool:
+        """Tell a file that a trial has loaded from one that it has written itself, for a while."""
+        path = Path(os.path.normpath(Path(self.folder, name)))
+        is_gone = name.startswith("../") and not path.is_file()
+        return not is_gone and not self._is_excluded(path)
 
     def named(self, text: str) -> str | None:
         """Return the name of the file of the working folder that a path leads to, if any does."""
@@ -81,26 +109,35 @@ class Scope:
     def _may_match(self, name: str) -> bool:
         path = Path(self.folder, name)
         hidden = any(part.startswith(".") for part in PurePosixPath(name).parts[:-1])
-        return (
-            not hidden
-            and path.is_file()
-            and not any(path.is_relative_to(excluded) for excluded in self.excluded)
-        )
+        return not hidden and path.is_file() and not self._is_excluded(path)
+
+    def _is_excluded(self, path: Path) -> bool:
+        return any(map(path.is_relative_to, self.excluded))
 
 
-def find_top(name: str, *folders: str) -> ModuleSpec | None:
+def _direct(path: Path) -> Path:
+    """Take out the steps back of a path, as ``sys.path.append("..")`` brings them about."""
+    return path.resolve() if ".." in path.parts else path
+
+
+def find_top(name: str, *folders: str, entries: Sequence[str] | None = None) -> ModuleSpec | None:
     """Find a top-level module or package without importing it; not what is already imported.
 
     Args:
         name: of the module.
         folders: to look in first, in their order. They stay out of this process's own import path,
             from which the tool still imports: a file there may have the name of any module.
+        entries: of the import path; by default this process's.
     """
     if name in {"__main__", TOOL} or not name.isidentifier():  # `__main__` here is orch itself
         return None
     for finder in sys.meta_path:
+        if type(finder).__module__.startswith(f"{TOOL}."):
+            continue  # it asks the others, with this process's import path
         find = getattr(finder, "find_spec", None)
-        path = [*folders, *sys.path] if finder is PathFinder else None
+        path = None
+        if finder is PathFinder:
+            path = [*folders, *(sys.path if entries is None else entries)]
         spec: ModuleSpec | None = find(name, path) if find else None
         if spec is not None:
             return spec
@@ -120,19 +157,32 @@ def files_of(spec: ModuleSpec | None) -> Iterator[tuple[str, Path]]:
         if spec.has_location and counts(path):
             yield path.name, path
         return
+    found = set[str]()
     for location in spec.submodule_search_locations:
         folder = Path(location).absolute()
         for path in _python_files(folder):
-            yield f"{spec.name}/{path.relative_to(folder).as_posix()}", path
+            name = f"{spec.name}/{path.relative_to(folder).as_posix()}"
+            if name not in found:  # of two folders with one name, Python looks in the first first
+                found.add(name)
+                yield name, path
 
 
 def _python_files(folder: Path) -> Iterator[Path]:
     for root, folders, names in os.walk(folder, followlinks=True):
         folders[:] = sorted(
-            name for name in folders if not name.startswith(".") and name != "__pycache__"
+            name
+            for name in folders
+            if not name.startswith(".") and name != "__pycache__" and not _goes_round(root, name)
         )
         paths = (Path(root, name) for name in sorted(names) if not name.startswith("."))
-        yield from filter(counts, paths)  # editors' files begin with a dot
+        # Editors' files begin with a dot; a link may lead nowhere.
+        yield from (path for path in paths if counts(path) and path.is_file())
+
+
+def _goes_round(root: str, name: str) -> bool:
+    """Tell whether a folder is a link to one that it lies in."""
+    path = Path(root, name)
+    return path.is_symlink() and Path(root).resolve().is_relative_to(path.resolve())
 
 
 def counts(path: Path) -> bool:

@@ -1,9 +1,10 @@
-"""Compares Python files by what they parse to, so that comments and layout make no difference."""
+"""What Python files parse to: what they import, and whether two versions of one mean the same."""
 
 from __future__ import annotations
 
 import ast
 import warnings
+from collections.abc import Iterator
 
 
 def parse(data: bytes) -> ast.Module | None:
@@ -14,6 +15,17 @@ def parse(data: bytes) -> ast.Module | None:
             return ast.parse(data)
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             return None
+
+
+def imported(data: bytes | None) -> Iterator[str]:
+    """List the top-level names that a file imports anywhere; its own package counts whole."""
+    tree = None if data is None else parse(data)
+    for node in ast.walk(tree) if tree else ():
+        match node:
+            case ast.Import():
+                yield from (alias.name.partition(".")[0] for alias in node.names)
+            case ast.ImportFrom(module=str(name), level=0):
+                yield name.partition(".")[0]
 
 
 def is_same(name: str, one: bytes, other: bytes) -> bool:

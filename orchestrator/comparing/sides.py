@@ -18,7 +18,7 @@ from orchestrator.results.selection import CellSelection
 from orchestrator.results.tables import published_cells
 from orchestrator.spec import Sweep
 from orchestrator.spec.shown import Table
-from orchestrator.spec.values import Value, by_value
+from orchestrator.spec.values import by_value
 from orchestrator.store.archives import Archives
 
 PUBLISHED = "published"
@@ -76,8 +76,8 @@ def places(results: Results, names: Iterable[str]) -> dict[tuple[Any, ...], Cell
 
 
 def _value(selection: CellSelection, name: str) -> Any:
-    values: Mapping[str, Value] = selection.cell.configs[0].values
-    return by_value(values[name]) if name in values else _ABSENT
+    values = {by_value(c.values[name]) for c in selection.cell.configs if name in c.values}
+    return values.pop() if len(values) == 1 else _ABSENT
 
 
 @dataclass(frozen=True)

@@ -67,8 +67,8 @@ class Private:
             if path.suffix == ".zip":
                 archive = Archive.read(path.read_bytes())
                 for member in archive.manifest.files if archive else ():
-                    content = archive.content(member) if archive else None
-                    yield from self._named(f"{member} in {name}", content or b"")
+                    content = (archive.content(member) if archive else None) or b""
+                    yield from self._named(f"{member} in {name}", member.encode() + content)
             elif path.suffix != ".parquet":
                 yield from self._named(name, path.read_bytes())
 

@@ -223,7 +223,7 @@ class Execution:
     def _about(self) -> About:
         return About(
             row=dict(self._task.row),
-            code_digest=self._code.digest(),
+            code_digest=self._code.digest(self._task),
             seconds=self._seconds,
             started_at=self._started_at,
             resumed_at=self._resumed_at,
@@ -275,7 +275,7 @@ class Execution:
                 resumed_at=self._resumed_at,
                 facts=self._facts,
             )
-            row |= self._code.columns()
+            row |= self._code.columns(task)
             if job.keeps_artifacts:
                 self._keep_artifact()
             self._writer.commit(row, epochs, self._all_probes(), self._layout(epochs))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from orchestrator.code import Archive, Scope
 from orchestrator.errors import InputError
@@ -123,9 +124,15 @@ def _code(results: Results, digest: str | None) -> Iterator[tuple[Archive, Scope
     contents = {name: archive.content(name) for name in archive.manifest.files}
     if lacking := [name for name, data in contents.items() if data is None]:
         raise InputError(f"the store does not hold {quoted(lacking)}, which the trial read")
-    with temporary("code") as folder:
+    with temporary("code") as place:
+        # What lay beside or above the working folder does so here.
+        steps = max((PurePosixPath(name).parts.count("..") for name in contents), default=0)
+        folder = Path(place, *["work"] * steps)
+        folder.mkdir(parents=True, exist_ok=True)
         for name, data in contents.items():
-            path = Path(folder, name)
+            path = Path(os.path.normpath(folder / name))
+            if not path.is_relative_to(place):
+                raise InputError(f"the code that the trial ran names a file elsewhere: {name}")
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data or b"")
-        yield archive, Scope(folder)
+        yield archive, Scope(str(folder))

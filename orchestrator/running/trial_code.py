@@ -14,8 +14,10 @@ from orchestrator.code import Archive, Currency
 from orchestrator.code.recorder import Loaded
 from orchestrator.errors import EditedError
 from orchestrator.running.file_stamp import FileStamp
-from orchestrator.running.job import Job
+from orchestrator.running.job import Job, Task
+from orchestrator.spec.command import own_words
 from orchestrator.store import Store
+from orchestrator.store.sweep_code import named_by
 
 _RAY = "ray"
 """Trials run under it, and do not compute with it."""
@@ -30,7 +32,7 @@ class RunCode:
     """
 
     def __init__(self, job: Job, store: Store) -> None:
-        self._job, self.store = job, store
+        self._job, self.store, self.scope = job, store, job.scope
         self.digest = job.code_digest
         self._stamps: dict[str, FileStamp | None] = {}
         self._outputs: set[str] = set()
@@ -61,7 +63,7 @@ class RunCode:
             self._require_unedited(self.archive, self.archive.manifest.matched)
 
     def _require_unedited(self, archive: Archive, names: Iterable[str]) -> None:
-        currency = Currency(self._job.scope)
+        currency = Currency(self.scope)
         for difference in currency.differences(archive, sorted(names)):
             raise EditedError.of(difference.name)
         for difference in currency.glob_differences(archive):
@@ -72,18 +74,26 @@ class RunCode:
         if self.archive is None:
             return frozenset()
         for name in self.archive.manifest.words:
-            stamp = FileStamp.of(self._job.scope.find(name))
+            stamp = FileStamp.of(self.scope.find(name))
             if self._stamps.get(name) != stamp:
                 self._stamps[name] = stamp
-                if any(Currency(self._job.scope).differences(self.archive, [name])):
+                if any(Currency(self.scope).differences(self.archive, [name])):
                     self._outputs.add(name)
         return frozenset(self._outputs)
+
+    def beside(self, task: Task) -> frozenset[str]:
+        """List the files that only words name, and none of those that a trial gets."""
+        words = self.archive.manifest.words if self.archive else ()
+        if not words:
+            return frozenset()
+        own = own_words(json.loads(self._job.runs)["command"], task.params)
+        return frozenset(words) - named_by(own, self.scope)
 
     def why_stale(self, digest: str) -> str | None:
         """Say what makes other code than the run's stale; None for code that is current."""
         if digest == self.digest:
             return None
-        return Currency(self._job.scope).why_stale(digest, self.store.archives.read)
+        return Currency(self.scope).why_stale(digest, self.store.archives.read)
 
     def is_current(self, digest: str) -> bool:
         """Tell whether code is the run's, or means the same as the present files."""
@@ -101,8 +111,12 @@ class TrialCode:
         """Of programs that run in another environment than this process."""
 
     def note(self, loaded: Loaded) -> None:
-        """Take in what the trial's process has loaded since it last said so."""
-        self._files |= loaded.files
+        """Take in what the trial's process has loaded since it last said so.
+
+        What a trial itself writes, imports and deletes is no code of its.
+        """
+        lasts = self.run.scope.lasts
+        self._files |= {name: data for name, data in loaded.files.items() if lasts(name)}
         self._modules |= set(loaded.modules)
         self._packages |= loaded.packages
 
@@ -118,12 +132,12 @@ class TrialCode:
             contents = {name: archive.content(name) for name in beyond}
             self._files |= {name: data for name, data in contents.items() if data is not None}
 
-    def digest(self) -> str:
+    def digest(self, task: Task) -> str:
         """Keep the trial's code in the store, and return its digest."""
-        archive, outputs = self.run.archive, self.run.outputs()
-        if archive is None or not (self._files or outputs):
+        archive, others = self.run.archive, self.run.outputs() | self.run.beside(task)
+        if archive is None or not (self._files or others):
             return self.run.digest
-        own = archive.but(outputs, self._files)
+        own = archive.but(others, self._files)
         self.run.store.archives.write(own)
         return own.digest
 
@@ -135,9 +149,9 @@ class TrialCode:
         self.run.store.archives.write_environment(digest, listed)
         return digest
 
-    def columns(self) -> dict[str, str]:
+    def columns(self, task: Task) -> dict[str, str]:
         """Keep code and environment, and return the columns of the trial's row that name them."""
-        return {"code_digest": self.digest(), "environment_digest": self.environment()}
+        return {"code_digest": self.digest(task), "environment_digest": self.environment()}
 
 
 Note = Callable[[Loaded], None]

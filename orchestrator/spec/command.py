@@ -36,6 +36,8 @@ class TrialNames(NamedTuple):
     attempt: int | str
 
 
+_NO_FOLDER = f"{os.devnull}/"
+_NOWHERE = TrialNames(*[_NO_FOLDER] * 3)
 TRIAL_NAMES = tuple(f"trial.{field}" for field in TrialNames._fields)
 
 
@@ -144,6 +146,11 @@ def render(
     return [text for word in words for text in Template.of(word).words(params, texts)]
 
 
+def own_words(words: Iterable[str], params: Mapping[str, Value]) -> list[str]:
+    """Write the words of a command for a trial; what is the trial's names no file."""
+    return render(words, params, _NOWHERE, _NO_FOLDER)
+
+
 def render_path(path: str, params: Mapping[str, Value], trial: TrialNames, params_json: str) -> str:
     """Write a path of `metrics` for a trial; arguments as in `render`."""
     return Template.of(path).text(flat(params), _texts(trial, params_json))
@@ -154,7 +161,7 @@ def possible(sweep: Sweep, word: str) -> list[str]:
     template, params = Template.of(word), sweep.params
     own = [placeholder.name for placeholder in template.placeholders if placeholder.name in params]
     together = [[*own, name] for name in params] if template.spread else [own]
-    nowhere = _texts(TrialNames(*[f"{os.devnull}/"] * 3), f"{os.devnull}/")
+    nowhere = _texts(_NOWHERE, _NO_FOLDER)
     texts = {
         text
         for names in together

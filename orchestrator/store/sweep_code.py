@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from orchestrator.code import (
@@ -84,9 +84,14 @@ def _entries(sweep: Sweep, words: tuple[str, ...], scope: Scope) -> Entries:
             modules.update(texts)
         if before is None:  # a name without a slash is looked for on PATH
             texts = [text for text in texts if os.sep in text]
-        for name in {name for text in texts for name in _named(text, scope)}:
+        for name in named_by(texts, scope):
             (programs if before is None or name.endswith(".py") else others).add(name)
     return Entries(*map(tuple, map(sorted, (modules, programs, others))))
+
+
+def named_by(words: Iterable[str], scope: Scope) -> set[str]:
+    """List the files of the working folder that words name."""
+    return {name for word in words for name in _named(word, scope)}
 
 
 def _named(text: str, scope: Scope) -> Iterator[str]:

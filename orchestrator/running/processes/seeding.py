@@ -80,9 +80,10 @@ class Seeding(importlib.abc.MetaPathFinder):
         if fullname not in _SEEDERS:
             return None
         for finder in sys.meta_path:
-            if finder is self:
+            find = getattr(finder, "find_spec", None)  # finders of old packages lack it
+            if finder is self or find is None:
                 continue
-            spec = finder.find_spec(fullname, path, target)
+            spec: ModuleSpec | None = find(fullname, path, target)
             if spec is not None and spec.loader is not None:
                 spec.loader = _SeedingLoader(spec.loader, self._seed_import)
                 return spec

@@ -1,4 +1,4 @@
-"""What the Pythons of a program import, as they record it."""
+"""What the Pythons of a program run and import, as they record it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from orchestrator.code.recorder import Recorder
 
 HOOK = Path(__file__).parent / "hook"
 """The folder whose sitecustomize.py records imports; first in a program's PYTHONPATH."""
+PYTHON = "Python"
+"""What stands among the packages of a program that ran in another environment than this one."""
 
 
 class Imports:
@@ -63,7 +65,7 @@ class Imports:
         """Hand over the versions of what was imported from other environments than this one."""
         for version, path in self._others.values():
             found = {name: number for name, number in _packages(path) if name in self._names}
-            self._recorder.note_packages({"Python": version, **found})
+            self._recorder.note_packages({PYTHON: version, **found})
 
 
 def _packages(path: list[str]) -> Iterator[tuple[str, str]]:

@@ -39,6 +39,8 @@ def _record(fullname: str, origin: str) -> None:
 
 if _RECORD:
     _record("", "\t".join([sys.version.split()[0], sys.prefix, *sys.path]))
+    if sys.argv[0].endswith(".py"):  # the script, which nothing imports
+        _record("__main__", os.path.abspath(sys.argv[0]))  # noqa: PTH100
     sys.meta_path.insert(0, _Listener())  # type: ignore[arg-type]
 sys.path[:] = [entry for entry in sys.path if entry != _HERE]
 _itself = sys.modules.pop("sitecustomize")
