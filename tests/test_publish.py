@@ -168,6 +168,19 @@ def test_a_publication_replaces_an_earlier_one_and_nothing_else(tmp_path: Path) 
     assert not list(tmp_path.glob(".*"))
 
 
+def test_a_file_of_others_never_stands_in_place_of_a_published_one(tmp_path: Path) -> None:
+    sweep_in(tmp_path, claims=[])
+    publication = publish(tmp_path)
+    (publication / "claims.json").write_text("mine")
+    sweep_in(tmp_path)
+    done = orch(tmp_path, "publish", "noise.yaml", "shared/noise")
+    assert done.exit_code == 2
+    assert "shared/noise/claims.json is a file of yours in the place of one" in done.stderr
+    assert (publication / "claims.json").read_text() == "mine"
+    (publication / "claims.json").unlink()
+    checksums.verify(publish(tmp_path))
+
+
 def test_it_is_cited_by_the_authors_of_the_project(tmp_path: Path) -> None:
     sweep_in(tmp_path)
     cited = (publish(tmp_path) / "CITATION.cff").read_text()

@@ -48,7 +48,8 @@ def publish(
         What to look at before the folder is given away, in sentences.
 
     Raises:
-        InputError: the sweep is unfinished, the target is something else, or nothing has ended.
+        InputError: the sweep is unfinished, the target is something else, or nothing has ended; or
+            a file of others has a name that the publication needs.
         ShowError: a table, claim or figure needs what the store does not have.
         StoreError: the store cannot be read, or the target not be written.
     """
@@ -65,6 +66,11 @@ def publish(
             checksums.write(new)
             found = list(private.folders_in(new))
             for name in others:
+                if (new / name).exists():
+                    raise InputError(
+                        f"{target / name} is a file of yours in the place of one of the "
+                        "publication; move it away, or give it another name"
+                    )
                 (new / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(target / name, new / name)
             is_certified = _is_certified(new)
