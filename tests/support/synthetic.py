@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 
 from orchestrator.results import Results
 from orchestrator.results.selection import selection_column
@@ -86,6 +87,7 @@ class FrameStore:
     ) -> None:
         self._trials, self._epochs = trials, epochs
         self._probes = pd.DataFrame({"probe": []}) if probes is None else probes
+        self.layout, self.rows = None, pa.table({})
         self.files = Files("results/synthetic")
         self.archives = Archives(self.files)
 
