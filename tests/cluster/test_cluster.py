@@ -204,7 +204,8 @@ def kill_raylet(lab: Lab, run: Run) -> float:
     """Kill Ray and the trials on the worker."""
     worker = lab.hosts[1]
     for process in worker.processes("raylet/raylet") + worker.processes("ray::"):
-        os.kill(process, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # a trial ends with its raylet
+            os.kill(process, signal.SIGKILL)
     return run.wait_for_line("will be retried", time.monotonic())
 
 
