@@ -150,7 +150,9 @@ def _require_packages(results: Results, folder: Path, digests: set[str]) -> None
     lacking = set()
     for listed in map(results.store.archives.environment, sorted(digests)):
         packages = listed["packages"] if listed else {}
-        for name, version in {} if PYTHON in packages else packages.items():
+        if PYTHON in packages:
+            continue
+        for name, version in packages.items():
             try:
                 importlib.metadata.version(name)
             except importlib.metadata.PackageNotFoundError:

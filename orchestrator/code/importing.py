@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
-from importlib.machinery import PathFinder
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from orchestrator.code.scope import counts
@@ -57,6 +58,21 @@ def import_trainable(trainable: str, folder: str) -> Trainable:
     except AttributeError:
         public = [n for n, v in vars(module).items() if callable(v) and not n.startswith("_")]
         raise TrainableError(unknown(f"function of {module_name}", name, sorted(public))) from None
+
+
+def spec_from(
+    finders: Iterable[object],
+    fullname: str,
+    path: Sequence[str] | None,
+    target: ModuleType | None,
+) -> ModuleSpec | None:
+    """Ask finders for a module, as Python does: the first answer counts."""
+    for finder in finders:
+        find = getattr(finder, "find_spec", None)  # finders of old packages lack it
+        spec: ModuleSpec | None = find(fullname, path, target) if find else None
+        if spec is not None:
+            return spec
+    return None
 
 
 def _import_from(folder: str) -> None:

@@ -12,6 +12,7 @@ from types import CodeType, ModuleType
 from typing import Any, NamedTuple
 
 from orchestrator.code.archive import Archive
+from orchestrator.code.importing import spec_from
 from orchestrator.code.manifest import Content
 from orchestrator.code.scope import TOOL, Scope, counts
 from orchestrator.code.trees import imported, is_same
@@ -80,9 +81,10 @@ class Recorder(importlib.abc.MetaPathFinder):
         of this process have loaded beyond the run's code is none of a known version.
         """
         known = self._archive.manifest.files if self._archive else {}
-        for name in known:
-            self._count_imports(self._archive.content(name) if self._archive else None)
-        ours, versions = [], list[tuple[Content | None, Content | None]]()
+        if self._archive:
+            for name in known:
+                self._count_imports(self._archive.content(name))
+        ours, is_another = [], False
         for fullname, module in list(sys.modules.items()):
             origin = getattr(module, "__file__", None)
             if origin and fullname != "__main__" and counts(Path(origin)):
@@ -92,8 +94,8 @@ class Recorder(importlib.abc.MetaPathFinder):
                 loaded = read.content if isinstance(read, _RecordingLoader) else None
                 if content is not None or loaded is not None:
                     ours.append(fullname)
-                    versions.append((content, loaded))
-        if any(content != loaded for content, loaded in versions):
+                    is_another = is_another or content != loaded
+        if is_another:
             for fullname in ours:
                 del sys.modules[fullname]
 
@@ -138,9 +140,7 @@ class Recorder(importlib.abc.MetaPathFinder):
     ) -> ModuleSpec | None:
         """Let the finders behind this one find a module, and record it if it counts."""
         behind = sys.meta_path[sys.meta_path.index(self) + 1 :]
-        finds = filter(None, (getattr(finder, "find_spec", None) for finder in behind))
-        specs = (find(fullname, path, target) for find in finds)
-        spec: ModuleSpec | None = next((spec for spec in specs if spec is not None), None)
+        spec = spec_from(behind, fullname, path, target)
         if (
             spec is not None
             and type(spec.loader) is SourceFileLoader

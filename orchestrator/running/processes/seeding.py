@@ -12,6 +12,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
+from orchestrator.code.importing import spec_from
 from orchestrator.running.live_trial import Start
 
 _LIMIT = 2**32
@@ -79,15 +80,11 @@ class Seeding(importlib.abc.MetaPathFinder):
         """Let the other finders find a library, and seed it once it is imported."""
         if fullname not in _SEEDERS:
             return None
-        for finder in sys.meta_path:
-            find = getattr(finder, "find_spec", None)  # finders of old packages lack it
-            if finder is self or find is None:
-                continue
-            spec: ModuleSpec | None = find(fullname, path, target)
-            if spec is not None and spec.loader is not None:
-                spec.loader = _SeedingLoader(spec.loader, self._seed_import)
-                return spec
-        return None
+        others = [finder for finder in sys.meta_path if finder is not self]
+        spec = spec_from(others, fullname, path, target)
+        if spec is not None and spec.loader is not None:
+            spec.loader = _SeedingLoader(spec.loader, self._seed_import)
+        return spec
 
     def _seed_import(self, module: ModuleType) -> None:
         _SEEDERS[module.__name__](module, self._seed)
